@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Runs every test binary that CTest knows of in a build folder, two at a time, and counts test cases.
+
+    run_unit_tests.py BUILD_DIR
+
+A binary that crashes, hangs or writes no report counts as one failed case. Last line: `N passed, N failed, N skipped`.
+"""
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+TIMEOUT_S = 600
+
+
+def commands(build):
+    listing = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"],
+                             check=True, capture_output=True, text=True)
+    return [(test["name"], test["command"]) for test in json.loads(listing.stdout)["tests"]
+            if "command" in test]
+
+
+def run(name, command):
+    """Returns (name, passed, failed, skipped, text to show on failure)."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = os.path.join(folder, "report.json")
+        try:
+            done = subprocess.run([*command, "--gtest_brief=1", f"--gtest_output=json:{report}"], cwd=folder,
+                                  capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S)
+            output, status = done.stdout + done.stderr, done.returncode
+        except subprocess.TimeoutExpired:
+            return name, 0, 1, 0, f"no end after {TIMEOUT_S} s"
+        except OSError as error:
+            return name, 0, 1, 0, str(error)
+        passed = failed = skipped = 0
+        if os.path.exists(report):
+            with open(report, encoding="utf-8") as file:
+                suites = json.load(file)["testsuites"]
+            for case in (case for suite in suites for case in suite["testsuite"]):
+                if case.get("failures"):
+                    failed += 1
+                elif case["result"] == "SKIPPED":
+                    skipped += 1
+                else:
+                    passed += 1
+        if not failed and (status != 0 or not os.path.exists(report)):
+            failed, output = 1, f"{output}\nended with status {status}"
+        return name, passed, failed, skipped, output
+
+
+def main():
+    build = sys.argv[1]
+    totals = [0, 0, 0]
+    tests = commands(build)
+    if not tests:
+        print(f"{build}: CTest knows no test")
+        totals[1] = 1
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        for name, passed, failed, skipped, output in pool.map(lambda test: run(*test), tests):
+            print(f"{name}: {passed} of {passed + failed + skipped}")
+            if failed:
+                print(output[-8000:])
+            totals = [a + b for a, b in zip(totals, (passed, failed, skipped))]
+    print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
+    return 1 if totals[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+# The parts of ./dev test, sourced by ./dev. A part is a function part_NAME; its last line of output of the form
+# `N passed, N failed[, N skipped]` is its result. A part that ends with an error and counts no failure has one.
+test_preset=${ICECORE_TEST_PRESET:-dev}
+icecore=$root/build/$test_preset/bin/icecore
+test_parts=(build unit layers format spec oracle conformance fault integration facts)
+
+# runner FILE ARGUMENTS...: a Python runner of tests/; one that does not exist (yet) is skipped, loudly and counted.
+runner() {
+  local file=$1
+  shift
+  if [ -e "$file" ]; then "$python" "$file" "$@"; else
+    echo "$file does not exist"
+    echo "0 passed, 0 failed, 1 skipped"
+  fi
+}
+
+part_build() { build "$test_preset" && echo "1 passed, 0 failed"; }
+part_unit() { "$python" scripts/run_unit_tests.py "build/$test_preset"; }
+part_layers() { "$python" scripts/check_layers.py; }
+
+part_format() {
+  local file failed=0 passed=0
+  while read -r file; do
+    if clang-format-19 --dry-run -Werror "$file"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+  done < <(cpp_files)
+  echo "$passed passed, $failed failed"
+}
+
+part_spec() { runner tests/spec/run.py --icecore "$icecore"; }
+part_oracle() { runner tests/oracle/run.py --icecore "$icecore"; }
+part_fault() { runner tests/fault/run.py --icecore "$icecore"; }
+part_facts() { runner tests/facts/run.py --icecore "$icecore"; }
+
+part_conformance() {
+  local mode status=0
+  for mode in plain increments online; do
+    echo "mode $mode"
+    runner tests/conformance/run.py --icecore "$icecore" --mode "$mode" || status=1
+  done
+  return $status
+}
+
+part_integration() {
+  local file status=0
+  for file in tests/integration/*/run.py; do
+    echo "$file"
+    runner "$file" --icecore "$icecore" || status=1
+  done
+  return $status
+}
+
+# counts LOG: the sums of all result lines of a part as "passed failed skipped"; nothing where there is none.
+counts() {
+  sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 0\4/p' "$1" |
+    awk '{p += $1; f += $2; s += $3; n++} END {if (n) print p, f, s + 0}'
+}
+
+run_tests() {
+  local part log status started seconds result passed failed skipped all_passed=0 all_failed=0 all_skipped=0
+  local parts=("$@")
+  [ $# -gt 0 ] || parts=("${test_parts[@]}")
+  mkdir -p build/test
+  for part in "${parts[@]}"; do
+    [ "$(type -t "part_$part")" = function ] || die "unknown part '$part'; parts: ${test_parts[*]}"
+    log=build/test/$part.log status=0 started=$EPOCHREALTIME
+    ( "part_$part" ) >"$log" 2>&1 || status=$?
+    seconds=$(awk -v a="$started" -v b="$EPOCHREALTIME" 'BEGIN {printf "%.1f", b - a}')
+    result=$(counts "$log")
+    read -r passed failed skipped <<<"${result:-0 0 0}"
+    if { [ $status != 0 ] || [ -z "$result" ]; } && [ "$failed" = 0 ]; then failed=1; fi
+    printf '%-12s %7d passed %5d failed %5d skipped %8s s\n' "$part" "$passed" "$failed" "$skipped" "$seconds"
+    if [ "$failed" != 0 ]; then
+      tail -n 40 "$log" | sed 's/^/    /'
+      echo "    (all of it: $log)"
+    fi
+    all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed))
+    all_skipped=$((all_skipped + skipped))
+  done
+  echo "$all_passed passed, $all_failed failed, $all_skipped skipped"
+  [ "$all_failed" = 0 ]
+}
