@@ -1,0 +1,251 @@
+#include "icecore/base/json_text.h"
+
+#include <arrow/array.h>
+#include <arrow/type.h>
+#include <arrow/util/utf8.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "icecore/base/error.h"
+#include "icecore/base/time.h"
+
+namespace icecore::base {
+namespace {
+
+// Length of the valid UTF-8 sequence at the front, or 0.
+size_t Utf8Length(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const size_t length = lead < 0x80           ? 1
+                        : (lead >> 5) == 0x06 ? 2
+                        : (lead >> 4) == 0x0e ? 3
+                        : (lead >> 3) == 0x1e ? 4
+                                              : 0;
+  if (length == 0 || text.size() < length ||
+      !arrow::util::ValidateUTF8(reinterpret_cast<const uint8_t*>(text.data()),
+                                 static_cast<int64_t>(length))) {
+    return 0;
+  }
+  return length;
+}
+
+template <typename Float>
+void AppendFloat(Float value, std::string* out) {
+  if (std::isnan(value)) {
+    *out += "\"NaN\"";
+  } else if (std::isinf(value)) {
+    *out += value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+  } else {
+    char buffer[40];
+    const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+    const std::string_view text(buffer, static_cast<size_t>(end - buffer));
+    *out += text;
+    if (text.find_first_of(".e") == std::string_view::npos) {
+      *out += ".0";
+    }
+  }
+}
+
+int64_t ToMicros(int64_t value, arrow::TimeUnit::type unit) {
+  switch (unit) {
+    case arrow::TimeUnit::SECOND:
+      return value * kMicrosPerSecond;
+    case arrow::TimeUnit::MILLI:
+      return value * 1000;
+    case arrow::TimeUnit::MICRO:
+      return value;
+    case arrow::TimeUnit::NANO:
+      return FloorTo(value, 1000) / 1000;
+  }
+  return value;
+}
+
+void AppendTimestamp(const arrow::TimestampArray& array, int64_t index, std::string* out) {
+  const auto& type = static_cast<const arrow::TimestampType&>(*array.type());
+  std::string text = FormatInstant(ToMicros(array.Value(index), type.unit()));
+  if (type.timezone().empty()) {
+    text.pop_back();  // a wall time has no Z
+  }
+  AppendJsonString(text, out);
+}
+
+// hh:mm:ss.ffffff
+void AppendTimeOfDay(int64_t micros, std::string* out) {
+  const std::string instant = FormatInstant(micros);
+  AppendJsonString(std::string_view(instant).substr(11, 15), out);
+}
+
+arrow::Status AppendItems(const arrow::Array& items, int64_t begin, int64_t end, std::string* out) {
+  *out += '[';
+  for (int64_t i = begin; i < end; ++i) {
+    if (i > begin) {
+      *out += ',';
+    }
+    ARROW_RETURN_NOT_OK(AppendJsonValue(items, i, out));
+  }
+  *out += ']';
+  return arrow::Status::OK();
+}
+
+arrow::Status AppendStruct(const arrow::StructArray& array, int64_t index, std::string* out) {
+  *out += '{';
+  for (int i = 0; i < array.num_fields(); ++i) {
+    if (i > 0) {
+      *out += ',';
+    }
+    AppendJsonString(array.struct_type()->field(i)->name(), out);
+    *out += ':';
+    ARROW_RETURN_NOT_OK(AppendJsonValue(*array.field(i), index, out));
+  }
+  *out += '}';
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+void AppendJsonString(std::string_view text, std::string* out) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  *out += '"';
+  while (!text.empty()) {
+    const char c = text[0];
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      *out += '\\';
+      *out += c;
+    } else if (c == '\n') {
+      *out += "\\n";
+    } else if (c == '\r') {
+      *out += "\\r";
+    } else if (c == '\t') {
+      *out += "\\t";
+    } else if (byte < 0x20) {
+      *out += "\\u00";
+      *out += kHex[byte >> 4];
+      *out += kHex[byte & 15];
+    } else if (byte < 0x80) {
+      *out += c;
+    } else if (const size_t length = Utf8Length(text); length > 0) {
+      out->append(text.substr(0, length));
+      text.remove_prefix(length);
+      continue;
+    } else {
+      *out += "\xef\xbf\xbd";
+    }
+    text.remove_prefix(1);
+  }
+  *out += '"';
+}
+
+void AppendJsonDouble(double value, std::string* out) { AppendFloat(value, out); }
+void AppendJsonFloat(float value, std::string* out) { AppendFloat(value, out); }
+
+void AppendJsonInt(int64_t value, std::string* out) {
+  char buffer[24];
+  out->append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+}
+
+std::string Base64(std::string_view bytes) {
+  static constexpr char kAlphabet[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t left = bytes.size() - i;
+    uint32_t group = static_cast<uint32_t>(static_cast<unsigned char>(bytes[i])) << 16;
+    if (left > 1) {
+      group |= static_cast<uint32_t>(static_cast<unsigned char>(bytes[i + 1])) << 8;
+    }
+    if (left > 2) {
+      group |= static_cast<unsigned char>(bytes[i + 2]);
+    }
+    out += kAlphabet[group >> 18];
+    out += kAlphabet[group >> 12 & 63];
+    out += left > 1 ? kAlphabet[group >> 6 & 63] : '=';
+    out += left > 2 ? kAlphabet[group & 63] : '=';
+  }
+  return out;
+}
+
+arrow::Status AppendJsonValue(const arrow::Array& array, int64_t index, std::string* out) {
+  if (array.IsNull(index)) {
+    *out += "null";
+    return arrow::Status::OK();
+  }
+  switch (array.type_id()) {
+    case arrow::Type::BOOL:
+      *out += static_cast<const arrow::BooleanArray&>(array).Value(index) ? "true" : "false";
+      return arrow::Status::OK();
+#define ICECORE_INT_CASE(ID, ARRAY)                                            \
+  case arrow::Type::ID:                                                        \
+    AppendJsonInt(static_cast<const arrow::ARRAY&>(array).Value(index), out); \
+    return arrow::Status::OK();
+      ICECORE_INT_CASE(INT8, Int8Array)
+      ICECORE_INT_CASE(INT16, Int16Array)
+      ICECORE_INT_CASE(INT32, Int32Array)
+      ICECORE_INT_CASE(INT64, Int64Array)
+      ICECORE_INT_CASE(UINT8, UInt8Array)
+      ICECORE_INT_CASE(UINT16, UInt16Array)
+      ICECORE_INT_CASE(UINT32, UInt32Array)
+#undef ICECORE_INT_CASE
+    case arrow::Type::UINT64:
+      *out += std::to_string(static_cast<const arrow::UInt64Array&>(array).Value(index));
+      return arrow::Status::OK();
+    case arrow::Type::FLOAT:
+      AppendJsonFloat(static_cast<const arrow::FloatArray&>(array).Value(index), out);
+      return arrow::Status::OK();
+    case arrow::Type::DOUBLE:
+      AppendJsonDouble(static_cast<const arrow::DoubleArray&>(array).Value(index), out);
+      return arrow::Status::OK();
+    case arrow::Type::STRING:
+      AppendJsonString(static_cast<const arrow::StringArray&>(array).GetView(index), out);
+      return arrow::Status::OK();
+    case arrow::Type::LARGE_STRING:
+      AppendJsonString(static_cast<const arrow::LargeStringArray&>(array).GetView(index), out);
+      return arrow::Status::OK();
+    case arrow::Type::BINARY:
+      AppendJsonString(Base64(static_cast<const arrow::BinaryArray&>(array).GetView(index)), out);
+      return arrow::Status::OK();
+    case arrow::Type::LARGE_BINARY:
+      AppendJsonString(Base64(static_cast<const arrow::LargeBinaryArray&>(array).GetView(index)),
+                       out);
+      return arrow::Status::OK();
+    case arrow::Type::DECIMAL128:
+      AppendJsonString(static_cast<const arrow::Decimal128Array&>(array).FormatValue(index), out);
+      return arrow::Status::OK();
+    case arrow::Type::DATE32:
+      AppendJsonString(FormatDate(static_cast<const arrow::Date32Array&>(array).Value(index)), out);
+      return arrow::Status::OK();
+    case arrow::Type::TIME64:
+      AppendTimeOfDay(
+          ToMicros(static_cast<const arrow::Time64Array&>(array).Value(index),
+                   static_cast<const arrow::Time64Type&>(*array.type()).unit()),
+          out);
+      return arrow::Status::OK();
+    case arrow::Type::TIMESTAMP:
+      AppendTimestamp(static_cast<const arrow::TimestampArray&>(array), index, out);
+      return arrow::Status::OK();
+    case arrow::Type::LIST: {
+      const auto& list = static_cast<const arrow::ListArray&>(array);
+      return AppendItems(*list.values(), list.value_offset(index), list.value_offset(index + 1),
+                         out);
+    }
+    case arrow::Type::STRUCT:
+      return AppendStruct(static_cast<const arrow::StructArray&>(array), index, out);
+    default:
+      return MakeError(ErrorCode::kUnsupported,
+                       "values of type " + array.type()->ToString() + " cannot be shown as JSON");
+  }
+}
+
+arrow::Result<std::string> ValueText(const arrow::Array& array, int64_t index) {
+  if (!array.IsNull(index) && array.type_id() == arrow::Type::STRING) {
+    return std::string(static_cast<const arrow::StringArray&>(array).GetView(index));
+  }
+  std::string out;
+  ARROW_RETURN_NOT_OK(AppendJsonValue(array, index, &out));
+  if (out.size() >= 2 && out.front() == '"' && array.type_id() != arrow::Type::LIST) {
+    return out.substr(1, out.size() - 2);
+  }
+  return out;
+}
+
+}  // namespace icecore::base

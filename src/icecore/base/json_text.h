@@ -1,0 +1,31 @@
+#pragma once
+// Values as JSON text, written straight into a buffer. The forms are those of the command line and of
+// HTTP answers: int64 with all digits, floats shortest that read back to the same bits, "NaN",
+// "Infinity", "-Infinity", decimals as strings, timestamps RFC 3339 with microseconds and Z, dates
+// YYYY-MM-DD, binary base64.
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace icecore::base {
+
+// With quotes; bytes that are not UTF-8 become U+FFFD.
+void AppendJsonString(std::string_view text, std::string* out);
+void AppendJsonDouble(double value, std::string* out);
+void AppendJsonFloat(float value, std::string* out);
+void AppendJsonInt(int64_t value, std::string* out);
+
+// Element `index` of the array. An unsupported type is kUnsupported.
+arrow::Status AppendJsonValue(const arrow::Array& array, int64_t index, std::string* out);
+
+// Standard base64 with padding.
+std::string Base64(std::string_view bytes);
+
+// Element `index` as plain text for a person: strings bare, null as "null".
+arrow::Result<std::string> ValueText(const arrow::Array& array, int64_t index);
+
+}  // namespace icecore::base

@@ -1,0 +1,94 @@
+#pragma once
+// The online store: the newest state of every entity key, for reads in microseconds.
+// One interface; lmdb/ behind it now, redis/ and dynamodb/ later; one contract suite (store_contract.h).
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "icecore/state/view_state.h"
+
+namespace icecore::online {
+
+// One view as the store keeps it. `generation` tells definitions apart: a new one is loaded beside
+// the old and switched in one transaction.
+struct StoredView {
+  std::string name;         // "delays_by_carrier"
+  std::string entity;       // entity name; all views of one entity lie side by side
+  std::string fingerprint;  // of the definition and its table's generation
+  std::shared_ptr<const state::ViewEngine> engine;
+  std::vector<std::shared_ptr<arrow::DataType>> key_types;
+};
+
+// How far a view's log has been applied.
+struct ViewPosition {
+  std::string fingerprint;
+  int64_t generation = 0;     // of the view in the store, counts from 1
+  int64_t seq = 0;            // rows up to this _seq are in ...
+  int64_t applied_until = 0;  // ... when they become active by this time (UTC us)
+  int64_t applied_at = 0;     // rows active by then have entered for good; reads before it are refused
+  int64_t latest_activation = 0;  // greatest activation time of any row up to seq, also of those that wait
+  std::string table_generation;  // of the table the rows came from
+};
+
+// A vector's part: one view, the features wanted, for one key per row of the request.
+struct ViewRead {
+  const StoredView* view = nullptr;
+  // One array per key column, equal lengths; a null in any part matches nothing.
+  std::vector<std::shared_ptr<arrow::Array>> keys;
+};
+
+struct ViewAnswer {
+  std::vector<state::VectorSink::Column> features;  // as ViewEngine::output_types()
+  ViewPosition position;
+  bool stale = false;  // t lies beyond applied_until
+};
+
+// A batch of prepared rows: every row of the view's log with seq in (position.seq, seq] that becomes
+// active by applied_until, and every earlier row that becomes active in
+// (position.applied_until, applied_until]. Several calls may bring one batch in pieces.
+class ViewLoad {
+ public:
+  virtual ~ViewLoad() = default;
+  virtual arrow::Status Add(const state::PreparedRows& rows) = 0;
+  // All of it and the new position in one transaction, or nothing. For a load that was begun with a
+  // new fingerprint the view switches to the new generation here.
+  virtual arrow::Status Commit(const ViewPosition& position) = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  // nullopt: the view was never loaded.
+  virtual arrow::Result<std::optional<ViewPosition>> Position(const std::string& view) = 0;
+  // Begins a load; `fresh`: a new generation beside the one that answers.
+  // Only one load of a view at a time (kUnavailable for the second, also across processes).
+  virtual arrow::Result<std::unique_ptr<ViewLoad>> BeginLoad(const StoredView& view, bool fresh) = 0;
+  // One consistent read with one t for all views. kInvalidArgument when t lies before a view's
+  // applied_at; kNotFound when a view was never loaded or holds another fingerprint (kConflict).
+  virtual arrow::Result<std::vector<ViewAnswer>> Read(const std::vector<ViewRead>& reads,
+                                                      int64_t t) = 0;
+  // Removes a view (all generations), in bounded steps.
+  virtual arrow::Status Drop(const std::string& view) = 0;
+  // Removes generations that no longer answer, at most `max_cells`; returns how many went.
+  virtual arrow::Result<int64_t> Sweep(int64_t max_cells) = 0;
+
+  struct Info {
+    std::string kind;
+    int64_t bytes = 0;
+    int64_t cells = 0;
+    std::vector<std::pair<std::string, ViewPosition>> views;
+  };
+  virtual arrow::Result<Info> Describe() = 0;
+};
+
+// "lmdb:PATH" (relative to project_root); other kinds are kUnsupported by name.
+arrow::Result<std::unique_ptr<Store>> OpenStore(const std::string& uri,
+                                                const std::string& project_root);
+
+}  // namespace icecore::online

@@ -1,0 +1,137 @@
+#pragma once
+// One feature view's state for one entity key: what training, streaming and serving all compute with,
+// so that they give the same bits. Knows neither lake, nor SQL, nor definitions.
+// Semantics: docs/time.md. Bytes: docs/formats/state.md.
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "icecore/state/aggregate.h"
+
+namespace icecore::state {
+
+// Rows of a view's table, prepared: times resolved, where-masks evaluated. All arrays have one length.
+struct PreparedRows {
+  std::vector<std::shared_ptr<arrow::Array>> keys;    // the entity's key columns, in order, key types
+  std::shared_ptr<arrow::Int64Array> event_time;      // e, UTC microseconds; null: never visible
+  std::shared_ptr<arrow::Int64Array> known_at;        // a >= e; null: never visible
+  std::shared_ptr<arrow::Int64Array> seq;             // s, never null
+  std::vector<std::shared_ptr<arrow::Array>> values;  // one per ViewLayout::value_types
+  std::vector<std::shared_ptr<arrow::BooleanArray>> masks;  // one per distinct where; null = false
+  int64_t num_rows = 0;
+};
+
+struct FeatureLayout {
+  enum class Kind { kAsOf, kWindow };
+  Kind kind = Kind::kAsOf;
+  int value = -1;              // index into values; -1: rows are counted (kCount only)
+  int mask = -1;               // index into masks; -1: every row
+  AggregateSpec aggregate;     // kWindow
+  int64_t length_us = 0;       // kWindow
+  int64_t hop_us = 0;          // kWindow; 0 = exact
+};
+
+struct ViewLayout {
+  std::vector<std::shared_ptr<arrow::DataType>> value_types;
+  int mask_count = 0;
+  std::vector<FeatureLayout> features;
+  std::optional<int64_t> ttl_us;  // as-of features only
+  bool exclude_at = false;        // e < t instead of e <= t
+  bool always = false;            // facts without time: visible at every t, the greatest s wins
+};
+
+enum class ValueStatus : uint8_t { kPresent, kNull, kNotFound, kExpired };
+
+// Answers, column-wise: one element appended to every feature by each Read. Defaults are not applied
+// here (they come last, in one place, for every path).
+class VectorSink {
+ public:
+  static arrow::Result<std::unique_ptr<VectorSink>> Make(
+      const std::vector<std::shared_ptr<arrow::DataType>>& types);
+  virtual ~VectorSink() = default;
+  virtual arrow::ArrayBuilder& builder(int feature) = 0;
+  // Status and, for as-of features, e of the row chosen (nullopt: none).
+  virtual void AppendStatus(int feature, ValueStatus status, std::optional<int64_t> event_time) = 0;
+
+  struct Column {
+    std::shared_ptr<arrow::Array> values;
+    std::vector<ValueStatus> statuses;
+    std::vector<std::optional<int64_t>> event_times;
+  };
+  // One column per feature; the sink is empty afterwards.
+  virtual arrow::Result<std::vector<Column>> Finish() = 0;
+};
+
+// A named piece of a key's state in a store: suffix "" is the head, others are tiles. Suffixes sort by
+// group and tile start.
+struct Cell {
+  std::string suffix;
+  std::string bytes;
+};
+struct CellChange {
+  std::string suffix;
+  std::optional<std::string> bytes;  // nullopt: delete
+};
+
+class ViewEngine;
+
+// Not thread safe. Times are UTC microseconds. A row is *active* at t when e <= t (e < t with
+// exclude_at) and a <= t; its activation time is the first such t.
+class KeyState {
+ public:
+  virtual ~KeyState() = default;
+
+  // Takes row `row`. A row with seq <= applied_seq() and activation <= applied_until() was taken
+  // before and is dropped. Rows may come in any order.
+  virtual arrow::Status Add(const PreparedRows& rows, int64_t row) = 0;
+
+  // Lets every row active by t enter, for good, and drops tiles that no window at t or later covers.
+  // t must not decrease.
+  virtual arrow::Status AdvanceTo(int64_t t) = 0;
+
+  // Appends one answer at t (>= the last AdvanceTo) to the sink. Rows that become active between the
+  // last AdvanceTo and t are counted; the state stays as it is.
+  virtual arrow::Status Read(int64_t t, VectorSink* sink) const = 0;
+
+  // What the key has taken: every row with seq <= applied_seq and activation <= applied_until.
+  virtual int64_t applied_seq() const = 0;
+  virtual int64_t applied_until() const = 0;
+  virtual void SetApplied(int64_t seq, int64_t until) = 0;
+
+  // The cells changed since the state was made or loaded, or since the last call. A change of one
+  // row touches the head and its own tiles only.
+  virtual arrow::Result<std::vector<CellChange>> TakeChanges() = 0;
+};
+
+// A view's layout compiled; immutable, thread safe, outlives its KeyStates.
+class ViewEngine {
+ public:
+  // kInvalidDefinition when an aggregate cannot take its input type.
+  static arrow::Result<std::unique_ptr<ViewEngine>> Make(ViewLayout layout);
+  virtual ~ViewEngine() = default;
+
+  virtual const ViewLayout& layout() const = 0;
+  // The type of each feature's values.
+  virtual const std::vector<std::shared_ptr<arrow::DataType>>& output_types() const = 0;
+
+  // First t at which a row with (e, a) is active.
+  virtual int64_t ActivationOf(int64_t event_time, int64_t known_at) const = 0;
+  // Rows with e below this can reach no window at t or later (INT64_MIN when as-of features keep
+  // every row relevant).
+  virtual int64_t OldestRelevant(int64_t t) const = 0;
+
+  virtual std::unique_ptr<KeyState> NewKey() const = 0;
+  // From the cells of one key, in any order; kCorrupt when the bytes are not what was written.
+  virtual arrow::Result<std::unique_ptr<KeyState>> LoadKey(const std::vector<Cell>& cells) const = 0;
+  // The answer for a key without any row: counts 0, the rest null.
+  virtual arrow::Status ReadEmpty(VectorSink* sink) const = 0;
+};
+
+}  // namespace icecore::state
