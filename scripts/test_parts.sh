@@ -29,7 +29,7 @@ part_format() {
 part_spec() { runner tests/spec/run.py --icecore "$icecore"; }
 part_oracle() { runner tests/oracle/run.py --icecore "$icecore"; }
 part_fault() { runner tests/fault/run.py --icecore "$icecore"; }
-part_facts() { runner tests/facts/run.py --icecore "$icecore"; }
+part_facts() { runner tests/facts/run.py --prototype --icecore "$icecore"; }
 
 part_conformance() {
   local mode status=0
