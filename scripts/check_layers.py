@@ -37,7 +37,7 @@ LIBRARIES = {
     "openssl/": "openssl", "roaring/": "roaring", "curl/": "curl", "hiredis/": "hiredis", "librdkafka/": "rdkafka",
     "libpq": "libpq", "mariadb": "libmariadb", "arrow-adbc/": "adbc",
 }
-# Arrow is the language that modules speak. JSON text of control paths stays in .cc files, behind no interface of its own.
+# Arrow is the language that modules speak; JSON of control paths stays inside .cc files (rule `header`).
 SHARED = {"arrow", "test", "nlohmann-json"}
 STANDARD = re.compile(r"^([a-z0-9_]+|c[a-z]+|(sys|netinet|arpa|linux|net)/[a-z0-9_]+\.h"
                       r"|(unistd|fcntl|dirent|dlfcn|errno|limits|poll|pthread|sched|signal|stdlib|string|stdint|stdio"

@@ -44,7 +44,7 @@ class Project:
         self.folder, self.binary = folder, binary
 
     def create(self):
-        """`icecore init`, then the flights in two files instead of the one that init links; December waits in later/."""
+        """`icecore init`, then the flights in two files instead of the one it links; December waits in later/."""
         done = subprocess.run([self.binary, "init", self.folder, "--example", "flights"],
                               capture_output=True, text=True)
         if done.returncode != 0:
