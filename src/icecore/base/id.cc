@@ -78,4 +78,10 @@ std::string Sha256Hex(std::string_view bytes) {
 
 uint64_t Hash64(std::string_view bytes) { return XXH64(bytes.data(), bytes.size(), 0); }
 
+std::string Hash128(std::string_view bytes) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
+  return std::string(reinterpret_cast<const char*>(canonical.digest), sizeof canonical.digest);
+}
+
 }  // namespace icecore::base
