@@ -1,6 +1,7 @@
 #pragma once
 // The online store: the newest state of every entity key, for reads in microseconds.
-// One interface; lmdb/ behind it now, redis/ and dynamodb/ later; one contract suite (store_contract.h).
+// One interface; lmdb/ behind it now, redis/ and dynamodb/ later; one contract suite
+// (store_contract.h).
 
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
@@ -31,8 +32,9 @@ struct ViewPosition {
   int64_t generation = 0;     // of the view in the store, counts from 1
   int64_t seq = 0;            // rows up to this _seq are in ...
   int64_t applied_until = 0;  // ... when they become active by this time (UTC us)
-  int64_t applied_at = 0;     // rows active by then have entered for good; reads before it are refused
-  int64_t latest_activation = 0;  // greatest activation time of any row up to seq, also of those that wait
+  int64_t applied_at = 0;  // rows active by then have entered for good; reads before it are refused
+  int64_t latest_activation =
+      0;  // greatest activation time of any row up to seq, also of those that wait
   std::string table_generation;  // of the table the rows came from
 };
 
@@ -49,8 +51,8 @@ struct ViewAnswer {
   bool stale = false;  // t lies beyond applied_until
 };
 
-// A batch of prepared rows: every row of the view's log with seq in (position.seq, seq] that becomes
-// active by applied_until, and every earlier row that becomes active in
+// A batch of prepared rows: every row of the view's log with seq in (position.seq, seq] that
+// becomes active by applied_until, and every earlier row that becomes active in
 // (position.applied_until, applied_until]. Several calls may bring one batch in pieces.
 class ViewLoad {
  public:
@@ -68,7 +70,8 @@ class Store {
   virtual arrow::Result<std::optional<ViewPosition>> Position(const std::string& view) = 0;
   // Begins a load; `fresh`: a new generation beside the one that answers.
   // Only one load of a view at a time (kUnavailable for the second, also across processes).
-  virtual arrow::Result<std::unique_ptr<ViewLoad>> BeginLoad(const StoredView& view, bool fresh) = 0;
+  virtual arrow::Result<std::unique_ptr<ViewLoad>> BeginLoad(const StoredView& view,
+                                                             bool fresh) = 0;
   // One consistent read with one t for all views. kInvalidArgument when t lies before a view's
   // applied_at; kNotFound when a view was never loaded or holds another fingerprint (kConflict).
   virtual arrow::Result<std::vector<ViewAnswer>> Read(const std::vector<ViewRead>& reads,

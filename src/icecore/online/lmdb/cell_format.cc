@@ -1,0 +1,124 @@
+#include "icecore/online/lmdb/cell_format.h"
+
+#include <cstring>
+
+#include "icecore/base/error.h"
+#include "icecore/base/id.h"
+#include "icecore/online/key_encoding.h"
+
+namespace icecore::online::lmdb {
+namespace {
+
+constexpr char kFullForm = 0x01;
+constexpr char kShortenedForm = 0x02;
+constexpr size_t kHashBytes = 16;
+// Entity id and form before the key, view id and generation after it.
+constexpr size_t kMaxKeyBytes = kMaxPrefixBytes - 4 - 1 - 4 - 4;
+
+constexpr char kMagic = static_cast<char>(0xC1);  // cell, version 1
+constexpr uint8_t kHasFullKey = 1;
+constexpr size_t kHeaderBytes = 2 + 8;
+
+uint64_t Checksum(std::string_view cell_key, uint8_t flags, std::string_view body) {
+  const uint64_t parts[3] = {base::Hash64(cell_key), flags, base::Hash64(body)};
+  return base::Hash64(std::string_view(reinterpret_cast<const char*>(parts), sizeof parts));
+}
+
+arrow::Status Damaged(std::string_view what) {
+  return base::MakeError(base::ErrorCode::kCorrupt,
+                         "a cell of the online store is damaged (" + std::string(what) + ")");
+}
+
+}  // namespace
+
+void AppendBigEndian32(uint32_t value, std::string* out) {
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    out->push_back(static_cast<char>(value >> shift & 0xff));
+  }
+}
+
+std::string EntityPrefix(uint32_t entity_id) {
+  std::string bytes;
+  AppendBigEndian32(entity_id, &bytes);
+  return bytes;
+}
+
+void CellPrefix::Assign(const CellSpace& space, std::string_view key) {
+  bytes_.clear();
+  AppendBigEndian32(space.entity_id, &bytes_);
+  shortened_ = key.size() > kMaxKeyBytes;
+  bytes_.push_back(shortened_ ? kShortenedForm : kFullForm);
+  if (shortened_) {
+    const size_t kept = kMaxKeyBytes - kHashBytes;
+    bytes_.append(key.substr(0, kept));
+    bytes_.append(base::Hash128(key.substr(kept)));
+  } else {
+    bytes_.append(key);
+  }
+  AppendBigEndian32(space.view_id, &bytes_);
+  if (space.generation != 0) {
+    AppendBigEndian32(space.generation, &bytes_);
+  }
+}
+
+std::optional<size_t> EntityKeyLength(std::string_view cell_key) {
+  constexpr size_t kKeyStart = 4 + 1;
+  if (cell_key.size() < kKeyStart) {
+    return std::nullopt;
+  }
+  if (cell_key[4] == kShortenedForm) {
+    const size_t length = kKeyStart + kMaxKeyBytes;
+    return cell_key.size() >= length ? std::optional<size_t>(length) : std::nullopt;
+  }
+  const std::optional<size_t> length = EncodedKeyLength(cell_key.substr(kKeyStart));
+  return length.has_value() ? std::optional<size_t>(kKeyStart + *length) : std::nullopt;
+}
+
+void EncodeCellValue(std::string_view cell_key, std::string_view full_key, bool shortened,
+                     std::string_view state, std::string* out) {
+  const uint8_t flags = shortened ? kHasFullKey : 0;
+  out->assign(kHeaderBytes, '\0');
+  if (shortened) {
+    AppendBigEndian32(static_cast<uint32_t>(full_key.size()), out);
+    out->append(full_key);
+  }
+  out->append(state);
+  (*out)[0] = kMagic;
+  (*out)[1] = static_cast<char>(flags);
+  const uint64_t checksum = Checksum(cell_key, flags, std::string_view(*out).substr(kHeaderBytes));
+  std::memcpy(out->data() + 2, &checksum, sizeof checksum);
+}
+
+arrow::Result<CellValue> DecodeCellValue(std::string_view cell_key, std::string_view full_key,
+                                         std::string_view value) {
+  if (value.size() < kHeaderBytes || value[0] != kMagic) {
+    return Damaged("no header of version 1");
+  }
+  const uint8_t flags = static_cast<uint8_t>(value[1]);
+  std::string_view body = value.substr(kHeaderBytes);
+  uint64_t checksum = 0;
+  std::memcpy(&checksum, value.data() + 2, sizeof checksum);
+  if (checksum != Checksum(cell_key, flags, body)) {
+    return Damaged("wrong checksum");
+  }
+  CellValue cell;
+  if ((flags & kHasFullKey) != 0) {
+    if (body.size() < 4) {
+      return Damaged("short key");
+    }
+    uint32_t length = 0;
+    for (int i = 0; i < 4; ++i) {
+      length = length << 8 | static_cast<uint8_t>(body[static_cast<size_t>(i)]);
+    }
+    body.remove_prefix(4);
+    if (body.size() < length) {
+      return Damaged("short key");
+    }
+    cell.same_key = body.substr(0, length) == full_key;
+    body.remove_prefix(length);
+  }
+  cell.state = body;
+  return cell;
+}
+
+}  // namespace icecore::online::lmdb

@@ -1,0 +1,375 @@
+#include "icecore/online/lmdb/environment.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <system_error>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/base/log.h"
+
+namespace icecore::online::lmdb {
+namespace {
+
+constexpr int64_t kSmallestMapBytes = int64_t{1} << 20;
+constexpr unsigned kMaxReaders = 512;
+
+// LMDB forbids two environments of one file in one process (closing one drops the other's locks),
+// so open ones are found here by file identity.
+class OpenEnvironments {
+ public:
+  static OpenEnvironments& Instance() {
+    static OpenEnvironments* const instance = new OpenEnvironments;
+    return *instance;
+  }
+  std::mutex mutex;
+  std::map<std::pair<dev_t, ino_t>, std::weak_ptr<Environment>> by_folder;
+};
+
+base::ErrorCode CodeFor(int code) {
+  switch (code) {
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case ENOSPC:
+    case EDQUOT:
+      return base::ErrorCode::kLimit;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_PANIC:
+    case MDB_BAD_TXN:
+      return base::ErrorCode::kCorrupt;
+    case MDB_VERSION_MISMATCH:
+      return base::ErrorCode::kUnsupported;
+    case MDB_READERS_FULL:
+    case ENOMEM:
+    case EAGAIN:
+    case EIO:
+      return base::ErrorCode::kUnavailable;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return base::ErrorCode::kDenied;
+    default:
+      return base::ErrorCode::kInternal;
+  }
+}
+
+arrow::Status LmdbError(int code, std::string_view what, const std::string& directory,
+                        int64_t map_bytes) {
+  std::string message = std::string(what) + " in the online store at " + directory + ": ";
+  if (code == MDB_MAP_FULL) {
+    message += "its map of " + std::to_string(map_bytes) +
+               " bytes is full; give it more (online: lmdb:PATH?map_bytes=N or "
+               "ICECORE_LMDB_MAP_BYTES=N) and run again: what was committed stays";
+  } else if (code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND) {
+    message += std::string(mdb_strerror(code)) +
+               "; remove the folder and materialize again: the lake holds everything";
+  } else {
+    message += mdb_strerror(code);
+  }
+  return base::MakeError(CodeFor(code), std::move(message));
+}
+
+arrow::Status MakeFolder(const std::string& directory) {
+  std::error_code error;
+  if (std::filesystem::is_directory(directory, error)) {
+    return arrow::Status::OK();
+  }
+  std::filesystem::create_directories(std::filesystem::path(directory).parent_path(), error);
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return base::MakeError(errno == EACCES || errno == EPERM || errno == EROFS
+                               ? base::ErrorCode::kDenied
+                               : base::ErrorCode::kUnavailable,
+                           "cannot make the online store's folder " + directory + ": " +
+                               std::generic_category().message(errno));
+  }
+  return arrow::Status::OK();
+}
+
+MDB_val ToVal(std::string_view bytes) {
+  return MDB_val{bytes.size(), const_cast<char*>(bytes.data())};
+}
+
+}  // namespace
+
+arrow::Result<std::shared_ptr<Environment>> Environment::Open(const EnvironmentOptions& options) {
+  ARROW_RETURN_NOT_OK(MakeFolder(options.directory));
+  struct stat info{};
+  if (stat(options.directory.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    return base::MakeError(base::ErrorCode::kUnavailable,
+                           "the online store's path " + options.directory + " is not a folder");
+  }
+  OpenEnvironments& open = OpenEnvironments::Instance();
+  std::lock_guard lock(open.mutex);
+  std::weak_ptr<Environment>& entry = open.by_folder[{info.st_dev, info.st_ino}];
+  std::shared_ptr<Environment> env = entry.lock();
+  if (env != nullptr && env->in_own_process()) {
+    return env;
+  }
+  env.reset(new Environment(options.directory));
+  int64_t map_bytes = std::max(options.map_bytes, kSmallestMapBytes);
+  arrow::Status status = env->OpenFiles(map_bytes);
+  while (!status.ok() && base::CodeOf(status) == base::ErrorCode::kUnavailable &&
+         map_bytes / 2 >= kSmallestMapBytes) {
+    map_bytes /= 2;
+    status = env->OpenFiles(map_bytes);
+  }
+  ARROW_RETURN_NOT_OK(status);
+  ARROW_RETURN_NOT_OK(env->OpenTables());
+  entry = env;
+  return env;
+}
+
+Environment::Environment(std::string directory)
+    : directory_(std::move(directory)), process_(getpid()) {}
+
+bool Environment::in_own_process() const { return process_ == getpid(); }
+
+arrow::Status Environment::Error(int code, std::string_view what) const {
+  return LmdbError(code, what, directory_, map_bytes());
+}
+
+arrow::Status Environment::OpenFiles(int64_t map_bytes) {
+  PadFile();
+  int code = mdb_env_create(&environment_);
+  if (code == 0) code = mdb_env_set_maxdbs(environment_, 4);
+  if (code == 0) code = mdb_env_set_maxreaders(environment_, kMaxReaders);
+  if (code == 0) code = mdb_env_set_mapsize(environment_, static_cast<size_t>(map_bytes));
+  // MDB_NOTLS: a reader's slot belongs to its transaction, not to its thread.
+  if (code == 0) code = mdb_env_open(environment_, directory_.c_str(), MDB_NOTLS, 0600);
+  if (code != 0) {
+    mdb_env_close(environment_);
+    environment_ = nullptr;
+    return LmdbError(code, "cannot open the files", directory_, map_bytes);
+  }
+  // Readers that died without a word would keep old pages alive for ever.
+  int dead = 0;
+  mdb_reader_check(environment_, &dead);
+  return arrow::Status::OK();
+}
+
+arrow::Status Environment::OpenTables() {
+  MDB_txn* transaction = nullptr;
+  int code = mdb_txn_begin(environment_, nullptr, 0, &transaction);
+  if (code == MDB_MAP_RESIZED) {
+    code = mdb_env_set_mapsize(environment_, 0);
+    if (code == 0) code = mdb_txn_begin(environment_, nullptr, 0, &transaction);
+  }
+  if (code == 0) {
+    code = mdb_dbi_open(transaction, "meta", MDB_CREATE, &meta_);
+    if (code == 0) code = mdb_dbi_open(transaction, "cells", MDB_CREATE, &cells_);
+    if (code == 0) {
+      code = mdb_txn_commit(transaction);
+    } else {
+      mdb_txn_abort(transaction);
+    }
+  }
+  return code == 0 ? arrow::Status::OK() : Error(code, "cannot open the tables");
+}
+
+// A page beyond the end of the file would be a bus error at its first touch. Padded with zeros it
+// is MDB_CORRUPTED instead. (Pages at the end that were never written because they were freed at
+// once are padded too, which does no harm; fallocate never shortens nor overwrites.) Layout of a
+// meta page in LMDB 0.9: 16 bytes of page header, magic, version, address, size, two tables of 48
+// bytes whose first field is the page size, last page number.
+void Environment::PadFile() const {
+  const std::string path = directory_ + "/data.mdb";
+  const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0) {
+    return;
+  }
+  constexpr uint32_t kMagic = 0xBEEFC0DE;
+  constexpr off_t kLastPageOffset = 16 + 4 + 4 + 8 + 8 + 2 * 48;
+  struct stat info{};
+  uint32_t magic = 0;
+  uint32_t page_size = 0;
+  uint64_t last_page[2] = {0, 0};
+  if (fstat(file, &info) == 0 && pread(file, &magic, sizeof magic, 16) == sizeof magic &&
+      pread(file, &page_size, sizeof page_size, 40) == sizeof page_size && magic == kMagic &&
+      pread(file, &last_page[0], sizeof(uint64_t), kLastPageOffset) == sizeof(uint64_t) &&
+      pread(file, &last_page[1], sizeof(uint64_t), kLastPageOffset + off_t{page_size}) ==
+          sizeof(uint64_t)) {
+    const off_t needed = static_cast<off_t>((std::max(last_page[0], last_page[1]) + 1) * page_size);
+    if (needed > info.st_size && fallocate(file, 0, info.st_size, needed - info.st_size) != 0) {
+      base::Log(base::LogLevel::kWarning, "cannot pad " + path);
+    }
+  }
+  close(file);
+}
+
+arrow::Status Environment::AdoptMapSize() {
+  std::unique_lock lock(map_mutex_);
+  const int code = mdb_env_set_mapsize(environment_, 0);
+  return code == 0 ? arrow::Status::OK() : Error(code, "cannot grow the map");
+}
+
+Environment::~Environment() {
+  // A child after fork must leave the parent's lock table alone.
+  if (environment_ != nullptr && in_own_process()) {
+    mdb_env_close(environment_);
+  }
+}
+
+int64_t Environment::map_bytes() const {
+  MDB_envinfo info{};
+  mdb_env_info(environment_, &info);
+  return static_cast<int64_t>(info.me_mapsize);
+}
+
+int64_t Environment::used_bytes() const {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  mdb_env_info(environment_, &info);
+  mdb_env_stat(environment_, &stat);
+  return static_cast<int64_t>((info.me_last_pgno + 1) * stat.ms_psize);
+}
+
+namespace {
+
+arrow::Result<std::unique_ptr<Transaction>> Begin(std::shared_ptr<Environment> env,
+                                                  unsigned flags) {
+  if (!env->in_own_process()) {
+    return base::MakeError(base::ErrorCode::kInternal,
+                           "the online store was opened before fork; open it in the child");
+  }
+  int code = 0;
+  // Twice at most: after growing the map, and after dead readers were cleared.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    env->map_mutex().lock_shared();
+    MDB_txn* transaction = nullptr;
+    code = mdb_txn_begin(env->handle(), nullptr, flags, &transaction);
+    if (code == 0) {
+      return std::make_unique<Transaction>(std::move(env), transaction);
+    }
+    env->map_mutex().unlock_shared();
+    if (code == MDB_MAP_RESIZED) {
+      ARROW_RETURN_NOT_OK(env->AdoptMapSize());
+    } else if (code == MDB_READERS_FULL) {
+      int dead = 0;
+      mdb_reader_check(env->handle(), &dead);
+    } else {
+      break;
+    }
+  }
+  return env->Error(code, "cannot begin a transaction");
+}
+
+}  // namespace
+
+Transaction::Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction)
+    : env_(std::move(env)), transaction_(transaction) {}
+
+arrow::Result<std::unique_ptr<Transaction>> Transaction::BeginRead(
+    std::shared_ptr<Environment> env) {
+  return Begin(std::move(env), MDB_RDONLY);
+}
+
+arrow::Result<std::unique_ptr<Transaction>> Transaction::BeginWrite(
+    std::shared_ptr<Environment> env) {
+  // A reader that died keeps the pages of its snapshot; a writer is the one that suffers.
+  if (env->in_own_process()) {
+    int dead = 0;
+    mdb_reader_check(env->handle(), &dead);
+  }
+  return Begin(std::move(env), 0);
+}
+
+Transaction::~Transaction() {
+  if (transaction_ != nullptr) {
+    mdb_txn_abort(transaction_);
+  }
+  env_->map_mutex().unlock_shared();
+}
+
+arrow::Result<std::optional<std::string_view>> Transaction::Get(Table table,
+                                                                std::string_view key) const {
+  MDB_val key_val = ToVal(key);
+  MDB_val value{};
+  const int code = mdb_get(transaction_, env_->table(table), &key_val, &value);
+  if (code == MDB_NOTFOUND) {
+    return std::nullopt;
+  }
+  if (code != 0) {
+    return env_->Error(code, "cannot read");
+  }
+  return std::string_view(static_cast<const char*>(value.mv_data), value.mv_size);
+}
+
+arrow::Status Transaction::Put(Table table, std::string_view key, std::string_view value) {
+  MDB_val key_val = ToVal(key);
+  MDB_val value_val = ToVal(value);
+  const int code = mdb_put(transaction_, env_->table(table), &key_val, &value_val, 0);
+  return code == 0 ? arrow::Status::OK() : env_->Error(code, "cannot write");
+}
+
+arrow::Status Transaction::Delete(Table table, std::string_view key) {
+  MDB_val key_val = ToVal(key);
+  const int code = mdb_del(transaction_, env_->table(table), &key_val, nullptr);
+  return code == 0 || code == MDB_NOTFOUND ? arrow::Status::OK()
+                                           : env_->Error(code, "cannot delete");
+}
+
+arrow::Result<int64_t> Transaction::Count(Table table) const {
+  MDB_stat stat{};
+  const int code = mdb_stat(transaction_, env_->table(table), &stat);
+  if (code != 0) {
+    return env_->Error(code, "cannot count");
+  }
+  return static_cast<int64_t>(stat.ms_entries);
+}
+
+arrow::Status Transaction::Commit() {
+  const int code = mdb_txn_commit(transaction_);
+  transaction_ = nullptr;
+  return code == 0 ? arrow::Status::OK() : env_->Error(code, "cannot commit");
+}
+
+arrow::Result<std::unique_ptr<Cursor>> Cursor::Open(Transaction* transaction, Table table) {
+  MDB_cursor* cursor = nullptr;
+  const int code =
+      mdb_cursor_open(transaction->handle(), transaction->environment().table(table), &cursor);
+  if (code != 0) {
+    return transaction->environment().Error(code, "cannot open a cursor");
+  }
+  return std::unique_ptr<Cursor>(new Cursor(transaction, cursor));
+}
+
+Cursor::~Cursor() { mdb_cursor_close(cursor_); }
+
+arrow::Result<bool> Cursor::Move(MDB_cursor_op operation) {
+  const int code = mdb_cursor_get(cursor_, &key_, &value_, operation);
+  if (code == MDB_NOTFOUND) {
+    return false;
+  }
+  if (code != 0) {
+    return transaction_->environment().Error(code, "cannot read");
+  }
+  return true;
+}
+
+arrow::Result<bool> Cursor::Seek(std::string_view key) {
+  key_ = ToVal(key);
+  // LMDB knows no empty key.
+  return Move(key.empty() ? MDB_FIRST : MDB_SET_RANGE);
+}
+
+arrow::Result<bool> Cursor::Next() { return Move(MDB_NEXT); }
+
+arrow::Result<bool> Cursor::DeleteAndNext() {
+  const int code = mdb_cursor_del(cursor_, 0);
+  if (code != 0) {
+    return transaction_->environment().Error(code, "cannot delete");
+  }
+  // After a delete LMDB's MDB_NEXT stays on the record that took the place.
+  return Move(MDB_NEXT);
+}
+
+}  // namespace icecore::online::lmdb

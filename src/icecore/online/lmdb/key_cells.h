@@ -1,0 +1,20 @@
+#pragma once
+// The cells of one entity key of one view, read together.
+
+#include <arrow/result.h>
+
+#include <string_view>
+#include <vector>
+
+#include "icecore/online/lmdb/cell_format.h"
+#include "icecore/online/lmdb/environment.h"
+#include "icecore/state/view_state.h"
+
+namespace icecore::online::lmdb {
+
+// Reads the cells of `key` (encoded, not empty) into *cells, which is cleared first; `prefix` is
+// working memory and holds the key's prefix afterwards. kCorrupt when one is damaged.
+arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view key,
+                        CellPrefix* prefix, std::vector<state::Cell>* cells);
+
+}  // namespace icecore::online::lmdb

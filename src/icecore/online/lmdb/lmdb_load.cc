@@ -1,0 +1,204 @@
+#include "icecore/online/lmdb/lmdb_load.h"
+
+#include <arrow/array.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/base/time.h"
+
+namespace icecore::online::lmdb {
+namespace {
+
+// The first bytes of a key after its first tag (which all keys of a view share), as a number that
+// sorts alike.
+uint64_t FrontOf(std::string_view key) {
+  uint64_t front = 0;
+  for (size_t i = 1; i <= 8; ++i) {
+    front = front << 8 | (i < key.size() ? static_cast<uint8_t>(key[i]) : 0);
+  }
+  return front;
+}
+
+}  // namespace
+
+arrow::Status LmdbLoad::Add(const state::PreparedRows& rows) {
+  if (committed_) {
+    return base::MakeError(base::ErrorCode::kInternal, "this load is committed");
+  }
+  if (rows.num_rows > int64_t{UINT32_MAX} || pieces_.size() >= UINT32_MAX) {
+    return base::MakeError(base::ErrorCode::kLimit, "too many rows in one piece of a load");
+  }
+  if (rows.keys.size() != view_.key_types.size()) {
+    return base::MakeError(base::ErrorCode::kInternal,
+                           "view " + view_.name + " has " + std::to_string(view_.key_types.size()) +
+                               " key columns, not " + std::to_string(rows.keys.size()));
+  }
+  ARROW_ASSIGN_OR_RAISE(EncodedKeys keys, EncodeKeys(rows.keys, rows.num_rows));
+  const uint32_t piece = static_cast<uint32_t>(pieces_.size());
+  rows_.reserve(rows_.size() + static_cast<size_t>(rows.num_rows));
+  for (int64_t row = 0; row < rows.num_rows; ++row) {
+    const std::string_view key = keys.key(row);
+    if (!key.empty()) {
+      rows_.push_back(Row{FrontOf(key), piece, static_cast<uint32_t>(row)});
+    }
+  }
+  pieces_.push_back(Piece{rows, std::move(keys)});
+  return arrow::Status::OK();
+}
+
+void LmdbLoad::SortRows() {
+  std::sort(rows_.begin(), rows_.end(), [this](const Row& left, const Row& right) {
+    if (left.front != right.front) {
+      return left.front < right.front;
+    }
+    const int order = KeyOf(left).compare(KeyOf(right));
+    if (order != 0) {
+      return order < 0;
+    }
+    return std::pair(left.piece, left.row) < std::pair(right.piece, right.row);
+  });
+}
+
+arrow::Status LmdbLoad::CheckPosition(const ViewRecord& record,
+                                      const ViewPosition& position) const {
+  if (position.fingerprint != view_.fingerprint) {
+    return base::MakeError(base::ErrorCode::kInternal, "the load of view " + view_.name +
+                                                           " was begun with another fingerprint");
+  }
+  if (position.applied_until < position.applied_at) {
+    return base::MakeError(base::ErrorCode::kInternal,
+                           "view " + view_.name + ": applied_until lies before applied_at");
+  }
+  if (fresh_ || !record.loaded) {
+    return arrow::Status::OK();
+  }
+  const ViewPosition& old = record.position;
+  if (old.fingerprint != position.fingerprint) {
+    return base::MakeError(base::ErrorCode::kConflict,
+                           "view " + view_.name + " was loaded with another definition meanwhile");
+  }
+  if (position.applied_at < old.applied_at || position.applied_until < old.applied_until) {
+    return base::MakeError(base::ErrorCode::kInvalidArgument,
+                           "view " + view_.name + " holds what was known at " +
+                               base::FormatInstantShort(old.applied_at) +
+                               " and cannot go back to " +
+                               base::FormatInstantShort(position.applied_at) +
+                               "; use a later time, or materialize with --full");
+  }
+  if (position.seq < old.seq) {
+    return base::MakeError(
+        base::ErrorCode::kConflict,
+        "view " + view_.name + " already holds rows up to _seq " + std::to_string(old.seq));
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
+  if (committed_) {
+    return base::MakeError(base::ErrorCode::kInternal, "this load is committed");
+  }
+  SortRows();
+  ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginWrite(env_));
+  ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> found, GetView(*transaction, view_.name));
+  if (!found.has_value()) {
+    return base::MakeError(base::ErrorCode::kConflict,
+                           "view " + view_.name + " was dropped during its load");
+  }
+  ViewRecord record = *found;
+  ARROW_RETURN_NOT_OK(CheckPosition(record, position));
+  if (fresh_ || !record.loaded) {
+    if (record.loaded) {
+      ARROW_RETURN_NOT_OK(PutGarbage(transaction.get(), Garbage{record.space(), ""}));
+    }
+    ARROW_ASSIGN_OR_RAISE(record.entity_id, EntityIdOf(transaction.get(), view_.entity));
+    ++record.last_generation;
+    record.loaded = true;
+  }
+  record.position = position;
+  record.position.generation = record.last_generation;
+  ARROW_RETURN_NOT_OK(WriteRows(transaction.get(), record.space(), position));
+  ARROW_RETURN_NOT_OK(PutView(transaction.get(), view_.name, record));
+  ARROW_RETURN_NOT_OK(transaction->Commit());
+  committed_ = true;
+  pieces_.clear();
+  rows_.clear();
+  lock_.reset();
+  return arrow::Status::OK();
+}
+
+arrow::Status LmdbLoad::WriteRows(Transaction* transaction, const CellSpace& space,
+                                  const ViewPosition& position) const {
+  WorkingMemory memory;
+  ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
+  size_t begin = 0;
+  while (begin < rows_.size()) {
+    const std::string_view key = KeyOf(rows_[begin]);
+    size_t end = begin + 1;
+    while (end < rows_.size() && rows_[end].front == rows_[begin].front &&
+           KeyOf(rows_[end]) == key) {
+      ++end;
+    }
+    arrow::Status status = ReadCells(cursor.get(), space, key, &memory.prefix, &memory.cells);
+    if (status.ok()) {
+      arrow::Result<std::unique_ptr<state::KeyState>> state =
+          UpdateKey(begin, end, memory.cells, position);
+      status = state.status();
+      if (status.ok()) {
+        ARROW_ASSIGN_OR_RAISE(const auto changes, (*state)->TakeChanges());
+        status = WriteChanges(transaction, key, changes, &memory);
+      }
+    }
+    if (!status.ok()) {
+      const bool corrupt = base::CodeOf(status) == base::ErrorCode::kCorrupt;
+      return base::WithContext(
+          status, "view " + view_.name + (corrupt ? " (materialize it with --full)" : ""));
+    }
+    begin = end;
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Result<std::unique_ptr<state::KeyState>> LmdbLoad::UpdateKey(
+    size_t begin, size_t end, const std::vector<state::Cell>& cells,
+    const ViewPosition& position) const {
+  std::unique_ptr<state::KeyState> state;
+  if (cells.empty()) {
+    state = view_.engine->NewKey();
+  } else {
+    ARROW_ASSIGN_OR_RAISE(state, view_.engine->LoadKey(cells));
+  }
+  for (size_t i = begin; i < end; ++i) {
+    const Row& row = rows_[i];
+    ARROW_RETURN_NOT_OK(state->Add(pieces_[row.piece].rows, static_cast<int64_t>(row.row)));
+  }
+  ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
+  state->SetApplied(position.seq, position.applied_until);
+  return state;
+}
+
+arrow::Status LmdbLoad::WriteChanges(Transaction* transaction, std::string_view key,
+                                     const std::vector<state::CellChange>& changes,
+                                     WorkingMemory* memory) {
+  for (const state::CellChange& change : changes) {
+    if (change.suffix.size() > kMaxSuffixBytes) {
+      return base::MakeError(base::ErrorCode::kInternal,
+                             "a cell's suffix has " + std::to_string(change.suffix.size()) +
+                                 " bytes, the store takes " + std::to_string(kMaxSuffixBytes));
+    }
+    memory->cell_key.assign(memory->prefix.bytes());
+    memory->cell_key.append(change.suffix);
+    if (!change.bytes.has_value()) {
+      ARROW_RETURN_NOT_OK(transaction->Delete(Table::kCells, memory->cell_key));
+      continue;
+    }
+    EncodeCellValue(memory->cell_key, key, memory->prefix.shortened(), *change.bytes,
+                    &memory->value);
+    ARROW_RETURN_NOT_OK(transaction->Put(Table::kCells, memory->cell_key, memory->value));
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace icecore::online::lmdb

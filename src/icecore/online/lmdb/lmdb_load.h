@@ -1,0 +1,70 @@
+#pragma once
+// One load of one view: rows are held (not copied) until Commit, which sorts them by key and brings
+// every touched key up to date in one transaction.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "icecore/online/key_encoding.h"
+#include "icecore/online/lmdb/environment.h"
+#include "icecore/online/lmdb/key_cells.h"
+#include "icecore/online/lmdb/load_lock.h"
+#include "icecore/online/lmdb/view_record.h"
+#include "icecore/online/store.h"
+
+namespace icecore::online::lmdb {
+
+class LmdbLoad : public ViewLoad {
+ public:
+  // `generation`: nullopt begins a new one.
+  LmdbLoad(std::shared_ptr<Environment> env, StoredView view, bool fresh,
+           std::unique_ptr<LoadLock> lock)
+      : env_(std::move(env)), view_(std::move(view)), fresh_(fresh), lock_(std::move(lock)) {}
+
+  arrow::Status Add(const state::PreparedRows& rows) override;
+  arrow::Status Commit(const ViewPosition& position) override;
+
+ private:
+  struct Piece {
+    state::PreparedRows rows;
+    EncodedKeys keys;
+  };
+  // A row, sorted by its key: eight bytes of the key first, which decide nearly always.
+  struct Row {
+    uint64_t front = 0;
+    uint32_t piece = 0;
+    uint32_t row = 0;
+  };
+  struct WorkingMemory {
+    CellPrefix prefix;
+    std::vector<state::Cell> cells;
+    std::string cell_key;
+    std::string value;
+  };
+
+  std::string_view KeyOf(const Row& row) const {
+    return pieces_[row.piece].keys.key(static_cast<int64_t>(row.row));
+  }
+  void SortRows();
+  arrow::Status CheckPosition(const ViewRecord& record, const ViewPosition& position) const;
+  arrow::Status WriteRows(Transaction* transaction, const CellSpace& space,
+                          const ViewPosition& position) const;
+  // Rows [begin, end) of rows_ share one key.
+  arrow::Result<std::unique_ptr<state::KeyState>> UpdateKey(size_t begin, size_t end,
+                                                            const std::vector<state::Cell>& cells,
+                                                            const ViewPosition& position) const;
+  static arrow::Status WriteChanges(Transaction* transaction, std::string_view key,
+                                    const std::vector<state::CellChange>& changes,
+                                    WorkingMemory* memory);
+
+  std::shared_ptr<Environment> env_;
+  StoredView view_;
+  bool fresh_;
+  std::unique_ptr<LoadLock> lock_;
+  std::vector<Piece> pieces_;
+  std::vector<Row> rows_;
+  bool committed_ = false;
+};
+
+}  // namespace icecore::online::lmdb

@@ -1,0 +1,356 @@
+#include "icecore/online/lmdb/lmdb_store.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "icecore/base/clock.h"
+#include "icecore/online/lmdb/cell_format.h"
+#include "icecore/online/store_contract.h"
+
+namespace icecore::online::testing {
+namespace {
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "icecore-online-XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+class LmdbHarness {
+ public:
+  arrow::Result<std::unique_ptr<Store>> Open() {
+    return OpenStore("lmdb:a/online?map_bytes=1073741824", folder_.path());
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+}  // namespace
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Lmdb, StoreContract, LmdbHarness);
+
+namespace {
+
+class LmdbStoreTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Store> Open(const std::string& parameters = "?map_bytes=268435456") {
+    auto store = OpenStore("lmdb:online" + parameters, folder_.path());
+    EXPECT_TRUE(store.ok()) << store.status();
+    return store.ok() ? std::move(*store) : nullptr;
+  }
+  std::string directory() const { return folder_.path() + "/online"; }
+
+  TemporaryFolder folder_;
+};
+
+mode_t ModeOf(const std::string& path) {
+  struct stat info{};
+  EXPECT_EQ(stat(path.c_str(), &info), 0) << path;
+  return info.st_mode & 0777;
+}
+
+std::vector<TestRow> RowsOf(int64_t load, int keys) {
+  std::vector<TestRow> rows;
+  for (int key = 0; key < keys; ++key) {
+    rows.push_back(
+        {"k" + std::to_string(key), kStart + load, kStart + load, load * keys + key, load});
+  }
+  return rows;
+}
+
+TEST_F(LmdbStoreTest, FilesAreTheOwnersAlone) {
+  const auto store = Open();
+  ASSERT_TRUE(Load(store.get(), MakeView("v"), {}, At(0, 0, 0)).ok());
+  EXPECT_EQ(ModeOf(directory()), 0700u);
+  for (const auto& entry : std::filesystem::directory_iterator(directory())) {
+    EXPECT_EQ(ModeOf(entry.path().string()), 0600u) << entry.path();
+  }
+}
+
+TEST_F(LmdbStoreTest, UrisAreChecked) {
+  const auto code = [&](const std::string& uri) {
+    return CodeOf(OpenStore(uri, folder_.path()).status());
+  };
+  EXPECT_EQ(code("redis://localhost:6379"), ErrorCode::kUnsupported);
+  EXPECT_EQ(code("dynamodb://eu-west-1/x"), ErrorCode::kUnsupported);
+  EXPECT_EQ(code("lmbd:x"), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code("lmdb:"), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code("lmdb:x?map_bytes=many"), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code("lmdb:x?size=1"), ErrorCode::kInvalidArgument);
+  std::ofstream(folder_.path() + "/file") << "x";
+  EXPECT_EQ(code("lmdb:file"), ErrorCode::kUnavailable);
+}
+
+TEST_F(LmdbStoreTest, OnePathIsOneEnvironment) {
+  const StoredView view = MakeView("v");
+  const auto first = Open();
+  auto second = Open("/../online");
+  ASSERT_TRUE(Load(first.get(), view, RowsOf(1, 3), At(3, kStart + 1, kStart + kHour)).ok());
+  EXPECT_EQ(ReadKey(second.get(), view, "k1", kStart + 1).value, 1);
+  second.reset();
+  EXPECT_EQ(ReadKey(first.get(), view, "k1", kStart + 1).value, 1);
+}
+
+TEST_F(LmdbStoreTest, AnotherFormatIsRefused) {
+  Open();
+  {
+    auto env = lmdb::Environment::Open({directory(), 1 << 28}).ValueOrDie();
+    auto transaction = lmdb::Transaction::BeginWrite(env).ValueOrDie();
+    ASSERT_TRUE(transaction->Put(lmdb::Table::kMeta, "format", "icecore-online 99").ok());
+    ASSERT_TRUE(transaction->Commit().ok());
+  }
+  EXPECT_EQ(CodeOf(OpenStore("lmdb:online", folder_.path()).status()), ErrorCode::kUnsupported);
+}
+
+// Changes one byte of the cells one after the other; each is an error for its key and no other's.
+TEST_F(LmdbStoreTest, DamagedCellsAreCorruptForTheirKey) {
+  const StoredView view = MakeView("v");
+  const auto store = Open();
+  const std::string long_key(700, 'x');
+  ASSERT_TRUE(Load(store.get(), view,
+                   {{"a", kStart, kStart, 1, 1},
+                    {"b", kStart, kStart, 2, 2},
+                    {long_key, kStart, kStart, 3, 3}},
+                   At(3, kStart, kStart + kHour))
+                  .ok());
+  auto env = lmdb::Environment::Open({directory(), 1 << 28}).ValueOrDie();
+  std::vector<std::pair<std::string, std::string>> cells;
+  {
+    auto reader = lmdb::Transaction::BeginRead(env).ValueOrDie();
+    auto cursor = lmdb::Cursor::Open(reader.get(), lmdb::Table::kCells).ValueOrDie();
+    for (bool found = cursor->Seek("").ValueOrDie(); found; found = cursor->Next().ValueOrDie()) {
+      cells.emplace_back(cursor->key(), cursor->value());
+    }
+  }
+  const auto put = [&](const std::string& key, const std::string& value) {
+    auto transaction = lmdb::Transaction::BeginWrite(env).ValueOrDie();
+    ASSERT_TRUE(transaction->Put(lmdb::Table::kCells, key, value).ok());
+    ASSERT_TRUE(transaction->Commit().ok());
+  };
+  ASSERT_GE(cells.size(), 3u);
+  for (const auto& [key, value] : cells) {
+    const std::optional<std::string> owner = key.find(std::string(100, 'x')) != std::string::npos
+                                                 ? long_key
+                                             : key.find(
+                                                   "\x09"
+                                                   "a") != std::string::npos
+                                                 ? "a"
+                                                 : "b";
+    for (size_t position : {size_t{0}, size_t{1}, size_t{5}, value.size() / 2, value.size() - 1}) {
+      std::string damaged = value;
+      damaged[position] = static_cast<char>(damaged[position] ^ 0x40);
+      put(key, damaged);
+      EXPECT_EQ(CodeOf(ReadKeys(store.get(), view, {owner}, kStart).status()), ErrorCode::kCorrupt);
+      EXPECT_TRUE(ReadKeys(store.get(), view, {owner == "b" ? "a" : "b"}, kStart).ok());
+      EXPECT_EQ(CodeOf(Load(store.get(), view, {{owner, kStart, kStart, 4, 4}},
+                            At(4, kStart, kStart + kHour))),
+                ErrorCode::kCorrupt);
+    }
+    put(key, value.substr(0, 3));
+    EXPECT_EQ(CodeOf(ReadKeys(store.get(), view, {owner}, kStart).status()), ErrorCode::kCorrupt);
+    put(key, value);
+    EXPECT_TRUE(ReadKeys(store.get(), view, {owner}, kStart).ok());
+  }
+  EXPECT_EQ(store->Position("v").ValueOrDie()->seq, 3);
+}
+
+TEST_F(LmdbStoreTest, FilesThatAreNotOursAreCorrupt) {
+  std::filesystem::create_directory(directory());
+  std::ofstream(directory() + "/data.mdb") << std::string(100'000, 'z');
+  EXPECT_EQ(CodeOf(OpenStore("lmdb:online", folder_.path()).status()), ErrorCode::kCorrupt);
+}
+
+TEST_F(LmdbStoreTest, FilesCutShortAreErrorsNotCrashes) {
+  const StoredView view = MakeView("v");
+  ASSERT_TRUE(Load(Open().get(), view, RowsOf(1, 2000), At(2000 * 2, kStart + 1, kStart + 9)).ok());
+  std::filesystem::resize_file(directory() + "/data.mdb",
+                               std::filesystem::file_size(directory() + "/data.mdb") / 3);
+  auto store = OpenStore("lmdb:online?map_bytes=268435456", folder_.path());
+  int errors = 0;
+  if (!store.ok()) {
+    EXPECT_EQ(CodeOf(store.status()), ErrorCode::kCorrupt) << store.status();
+    ++errors;
+  } else {
+    for (int key = 0; key < 2000; key += 50) {
+      errors += !ReadKeys(store->get(), view, {"k" + std::to_string(key)}, kStart + 9).ok();
+    }
+  }
+  EXPECT_GT(errors, 0);
+}
+
+TEST_F(LmdbStoreTest, AFullMapIsALimitAndLosesNothing) {
+  const StoredView view = MakeView("v");
+  const auto store = Open("?map_bytes=1048576");
+  ASSERT_TRUE(Load(store.get(), view, RowsOf(1, 10), At(20, kStart + 1, kStart + kHour)).ok());
+  const arrow::Status full =
+      Load(store.get(), view, RowsOf(2, 20'000), At(60'000, kStart + 2, kStart + kHour));
+  EXPECT_EQ(CodeOf(full), ErrorCode::kLimit) << full;
+  EXPECT_EQ(store->Position("v").ValueOrDie()->seq, 20);
+  EXPECT_EQ(ReadKey(store.get(), view, "k9", kStart + 2).value, 1);
+  EXPECT_TRUE(Load(store.get(), view, RowsOf(2, 10), At(30, kStart + 2, kStart + kHour)).ok());
+}
+
+TEST_F(LmdbStoreTest, ViewsOfOneEntityKeyAreNeighbours) {
+  const auto store = Open();
+  for (const char* name : {"v", "w"}) {
+    ASSERT_TRUE(
+        Load(store.get(), MakeView(name), RowsOf(1, 5), At(10, kStart + 1, kStart + 9)).ok());
+  }
+  auto env = lmdb::Environment::Open({directory(), 1 << 28}).ValueOrDie();
+  auto reader = lmdb::Transaction::BeginRead(env).ValueOrDie();
+  auto cursor = lmdb::Cursor::Open(reader.get(), lmdb::Table::kCells).ValueOrDie();
+  std::vector<std::string> owners;
+  for (bool found = cursor->Seek("").ValueOrDie(); found; found = cursor->Next().ValueOrDie()) {
+    const std::string owner(cursor->key().substr(0, lmdb::EntityKeyLength(cursor->key()).value()));
+    if (owners.empty() || owners.back() != owner) {
+      owners.push_back(owner);
+    }
+  }
+  EXPECT_EQ(owners.size(), 5u);
+}
+
+// What a child does; it must not return into the test runner.
+template <typename Work>
+pid_t InChild(Work work) {
+  const pid_t child = fork();
+  if (child == 0) {
+    _exit(work());
+  }
+  return child;
+}
+
+int WaitFor(pid_t child) {
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST_F(LmdbStoreTest, AStoreOpenedBeforeForkIsRefusedInTheChild) {
+  const StoredView view = MakeView("v");
+  const auto store = Open();
+  ASSERT_TRUE(Load(store.get(), view, RowsOf(1, 3), At(6, kStart + 1, kStart + kHour)).ok());
+  const pid_t child = InChild([&] {
+    if (CodeOf(store->Position("v").status()) != ErrorCode::kInternal) return 1;
+    // Opened anew, it works.
+    auto own = OpenStore("lmdb:online", folder_.path());
+    return own.ok() && ReadKey(own->get(), view, "k1", kStart + 1).value == 1 ? 0 : 2;
+  });
+  EXPECT_EQ(WaitFor(child), 0);
+  EXPECT_EQ(ReadKey(store.get(), view, "k1", kStart + 1).value, 1);
+}
+
+TEST_F(LmdbStoreTest, LoadsOfAViewExcludeOneAnotherAcrossProcesses) {
+  const StoredView view = MakeView("v");
+  const auto store = Open();
+  auto load = store->BeginLoad(view, false).ValueOrDie();
+  const pid_t child = InChild([&] {
+    auto own = OpenStore("lmdb:online", folder_.path());
+    return own.ok() && CodeOf((*own)->BeginLoad(view, false).status()) == ErrorCode::kUnavailable
+               ? 0
+               : 1;
+  });
+  EXPECT_EQ(WaitFor(child), 0);
+}
+
+// Another process gives the map a greater size and fills it beyond ours.
+TEST_F(LmdbStoreTest, AMapGrownByAnotherProcessIsTakenOver) {
+  const StoredView view = MakeView("v");
+  const auto store = Open("?map_bytes=1048576");
+  ASSERT_TRUE(Load(store.get(), view, RowsOf(1, 10), At(20, kStart + 1, kStart + kHour)).ok());
+  const pid_t child = InChild([&] {
+    auto own = OpenStore("lmdb:online?map_bytes=268435456", folder_.path());
+    return own.ok() &&
+                   Load(own->get(), view, RowsOf(2, 20'000), At(60'000, kStart + 2, kStart + kHour))
+                       .ok()
+               ? 0
+               : 1;
+  });
+  ASSERT_EQ(WaitFor(child), 0);
+  EXPECT_EQ(ReadKey(store.get(), view, "k19999", kStart + 2).value, 2);
+  EXPECT_TRUE(
+      Load(store.get(), view, RowsOf(4, 20'000), At(100'000, kStart + 4, kStart + kHour)).ok());
+}
+
+// kill -9 at any moment of a load leaves the old position with the old answers, or the new with the
+// new.
+TEST_F(LmdbStoreTest, AKilledLoadLeavesTheOldOrTheNew) {
+  const StoredView view = MakeView("v");
+  constexpr int kKeys = 300;
+  const uint64_t seed = base::SystemRandom().Next();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  base::SeededRandom random(seed);
+  int64_t last_seen = 0;
+  for (int kill_number = 0; kill_number < 25; ++kill_number) {
+    int progress[2];
+    ASSERT_EQ(pipe(progress), 0);
+    const pid_t child = InChild([&] {
+      auto own = OpenStore("lmdb:online?map_bytes=268435456", folder_.path());
+      if (!own.ok()) return 1;
+      for (int64_t load = last_seen + 1;; ++load) {
+        const bool fresh = load % 7 == 0;
+        if (!Load(own->get(), view, RowsOf(load, kKeys),
+                  At(load, kStart + load, kStart + load + kHour), fresh)
+                 .ok()) {
+          return 2;
+        }
+        if (fresh && !(*own)->Sweep(100).ok()) return 3;
+        if (write(progress[1], "x", 1) != 1) return 4;
+      }
+    });
+    close(progress[1]);
+    char byte = 0;
+    for (uint64_t loads = 1 + random.Next() % 3; loads > 0; --loads) {
+      EXPECT_EQ(read(progress[0], &byte, 1), 1);
+    }
+    // Somewhere within the next load or two.
+    const int64_t moment =
+        base::MonotonicNanos() + static_cast<int64_t>(random.Next() % 12'000'000);
+    while (base::MonotonicNanos() < moment) {
+    }
+    kill(child, SIGKILL);
+    EXPECT_EQ(WaitFor(child), -SIGKILL);
+    int64_t reported = 0;
+    while (read(progress[0], &byte, 1) == 1) {
+      ++reported;
+    }
+    close(progress[0]);
+
+    const auto store = Open();
+    ASSERT_NE(store, nullptr);
+    const ViewPosition position = store->Position("v").ValueOrDie().value();
+    EXPECT_GT(position.seq, last_seen);
+    EXPECT_GE(position.seq, last_seen + 1 + reported);
+    std::vector<std::optional<std::string>> keys;
+    for (int key = 0; key < kKeys; ++key) {
+      keys.push_back("k" + std::to_string(key));
+    }
+    const int64_t first = position.seq - position.seq % 7;  // the last fresh load, or none
+    for (const Answer& answer :
+         ReadKeys(store.get(), view, keys, kStart + position.seq).ValueOrDie()) {
+      EXPECT_EQ(answer.value, position.seq);
+      EXPECT_EQ(answer.count, first == 0 ? position.seq : position.seq - first + 1);
+    }
+    last_seen = position.seq;
+  }
+}
+
+}  // namespace
+}  // namespace icecore::online::testing

@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "icecore/online/lmdb/cell_format.h"
+#include "icecore/online/lmdb/lmdb_store.h"
+
+namespace icecore::online::lmdb {
+namespace {
+
+// Bounds of one transaction, so that writers wait milliseconds only.
+constexpr int64_t kCellsPerTransaction = 10'000;
+constexpr int64_t kKeysPerTransaction = 50'000;
+
+struct Step {
+  int64_t deleted = 0;
+  bool finished = false;
+  std::string resume;  // where the next step begins, unless finished
+};
+
+// Deletes the cells at the cursor that begin with `target`; false at the end of the table.
+arrow::Result<bool> DeleteRun(Cursor* cursor, std::string_view target, int64_t max_cells,
+                              Step* step) {
+  bool found = true;
+  while (found && step->deleted < max_cells && cursor->key().starts_with(target)) {
+    ARROW_ASSIGN_OR_RAISE(found, cursor->DeleteAndNext());
+    ++step->deleted;
+  }
+  return found;
+}
+
+// The views of one entity key are neighbours, so a sweep of one view visits every key of its entity
+// once: from the key's first cell straight to the view's, then straight to the next key.
+arrow::Result<Step> SweepStep(Cursor* cursor, const Garbage& garbage, int64_t max_cells) {
+  Step step;
+  const std::string entity = EntityPrefix(garbage.space.entity_id);
+  ARROW_ASSIGN_OR_RAISE(bool found, cursor->Seek(garbage.resume.empty() ? entity : garbage.resume));
+  for (int64_t visited = 0; found && cursor->key().starts_with(entity); ++visited) {
+    if (visited == kKeysPerTransaction || step.deleted >= max_cells) {
+      step.resume = std::string(cursor->key());
+      return step;
+    }
+    const std::optional<size_t> length = EntityKeyLength(cursor->key());
+    if (!length.has_value()) {
+      ARROW_ASSIGN_OR_RAISE(found, cursor->Next());
+      continue;
+    }
+    std::string target(cursor->key().substr(0, *length));
+    std::string next_key = target + "\xff";
+    AppendBigEndian32(garbage.space.view_id, &target);
+    AppendBigEndian32(garbage.space.generation, &target);
+    if (cursor->key() < target) {
+      ARROW_ASSIGN_OR_RAISE(found, cursor->Seek(target));
+    }
+    if (found && cursor->key().starts_with(target)) {
+      ARROW_ASSIGN_OR_RAISE(found, DeleteRun(cursor, target, max_cells, &step));
+      if (found && cursor->key().starts_with(target)) {
+        step.resume = std::string(cursor->key());
+        return step;
+      }
+    }
+    if (found && cursor->key() < next_key) {
+      ARROW_ASSIGN_OR_RAISE(found, cursor->Seek(next_key));
+    }
+  }
+  step.finished = true;
+  return step;
+}
+
+}  // namespace
+
+arrow::Result<int64_t> SweepGarbage(const std::shared_ptr<Environment>& env,
+                                    std::optional<uint32_t> view_id, int64_t max_cells) {
+  int64_t deleted = 0;
+  while (deleted < max_cells) {
+    ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginWrite(env));
+    ARROW_ASSIGN_OR_RAISE(std::optional<Garbage> garbage, FirstGarbage(transaction.get(), view_id));
+    if (!garbage.has_value()) {
+      return deleted;
+    }
+    Step step;
+    {
+      ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction.get(), Table::kCells));
+      ARROW_ASSIGN_OR_RAISE(step, SweepStep(cursor.get(), *garbage,
+                                            std::min(kCellsPerTransaction, max_cells - deleted)));
+    }
+    if (step.finished) {
+      ARROW_RETURN_NOT_OK(RemoveGarbage(transaction.get(), garbage->space));
+    } else {
+      garbage->resume = std::move(step.resume);
+      ARROW_RETURN_NOT_OK(PutGarbage(transaction.get(), *garbage));
+    }
+    ARROW_RETURN_NOT_OK(transaction->Commit());
+    deleted += step.deleted;
+  }
+  return deleted;
+}
+
+}  // namespace icecore::online::lmdb

@@ -1,0 +1,58 @@
+#pragma once
+// Records of the meta table: ids of entities, what each view serves, and what waits to be swept.
+// Bytes: docs/formats/online.md.
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "icecore/online/lmdb/cell_format.h"
+#include "icecore/online/lmdb/environment.h"
+#include "icecore/online/store.h"
+
+namespace icecore::online::lmdb {
+
+// What a view serves: one record, replaced in the transaction that brings the data.
+struct ViewRecord {
+  uint32_t view_id = 0;
+  uint32_t entity_id = 0;        // of the serving generation
+  uint32_t last_generation = 0;  // the highest ever given
+  bool loaded = false;           // false: ids are given, nothing answers
+  ViewPosition position;
+
+  CellSpace space() const {
+    return CellSpace{entity_id, view_id, static_cast<uint32_t>(position.generation)};
+  }
+};
+
+// Cells that no longer answer. `resume`: the sweep goes on from here.
+struct Garbage {
+  CellSpace space;
+  std::string resume;
+};
+
+arrow::Result<std::optional<ViewRecord>> GetView(const Transaction& transaction,
+                                                 const std::string& view);
+arrow::Status PutView(Transaction* transaction, const std::string& view, const ViewRecord& record);
+arrow::Status RemoveView(Transaction* transaction, const std::string& view);
+arrow::Result<std::vector<std::pair<std::string, ViewRecord>>> ListViews(Transaction* transaction);
+
+// The number of an entity's name, given at first sight.
+arrow::Result<uint32_t> EntityIdOf(Transaction* transaction, const std::string& entity);
+arrow::Result<uint32_t> NewViewId(Transaction* transaction);
+
+arrow::Status PutGarbage(Transaction* transaction, const Garbage& garbage);
+arrow::Status RemoveGarbage(Transaction* transaction, const CellSpace& space);
+// Any one, or nullopt; of one view alone when `view_id` is given.
+arrow::Result<std::optional<Garbage>> FirstGarbage(Transaction* transaction,
+                                                   std::optional<uint32_t> view_id);
+
+// Writes the format's version into a new store; kUnsupported where another version wrote it.
+arrow::Status CheckFormat(Transaction* transaction);
+
+}  // namespace icecore::online::lmdb
