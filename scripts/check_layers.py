@@ -49,7 +49,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
 
 def is_test_file(relative):
     """Tests, and headers that only tests include: contract suites and their data."""
-    return relative.endswith(("_test.cc", "_contract.h", "_test_data.h", "_testing.h", "_fuzz.cc", "_bench.cc"))
+    return relative.endswith(("_test.cc", "_contract.h", "_test_data.h", "_fixture.h", "_testing.h", "_fuzz.cc", "_bench.cc"))
 
 
 def library_of(path):
