@@ -1,5 +1,6 @@
 #pragma once
-// The definitions of a project as typed structs: what the YAML says after parsing, template expansion
+// The definitions of a project as typed structs: what the YAML says after parsing, template
+// expansion
 // ("delays_by_{entity}") and the checks that need no data. Everything carries its Location.
 // Source of the language: docs/language.md.
 
@@ -76,13 +77,13 @@ struct ColumnContract {
   std::shared_ptr<arrow::DataType> type;  // null: inferred
   std::string type_text;                  // as written
   bool required = false;
-  std::optional<std::string> matches;     // regular expression (RE2 syntax), searched in the value
+  std::optional<std::string> matches;  // regular expression (RE2 syntax), searched in the value
   std::optional<std::pair<Literal, Literal>> between;  // inclusive
   std::vector<Literal> in;
-  std::optional<std::string> zone;        // of a naive or text timestamp
+  std::optional<std::string> zone;  // of a naive or text timestamp
   enum class Ambiguous { kError, kEarlier, kLater } ambiguous = Ambiguous::kError;
   std::optional<int64_t> embedding_length;
-  Severity severity = Severity::kError;   // of every rule of this column
+  Severity severity = Severity::kError;  // of every rule of this column
   Documentation doc;
   Location location;
 };
@@ -120,6 +121,7 @@ struct Source {
   bool is_static = false;  // true for all time: joined without a known time
   Documentation doc;
   Location location;
+  std::string text;  // the YAML document as written
 };
 
 // ---- times --------------------------------------------------------------------------------------
@@ -142,18 +144,28 @@ struct KnownAt {
 // ---- table --------------------------------------------------------------------------------------
 
 struct Check {
-  enum class Kind { kNotNull, kUnique, kReferences, kIn, kBetween, kMatches, kExpect, kRowCount,
-                    kEqualRows, kFresh };
+  enum class Kind {
+    kNotNull,
+    kUnique,
+    kReferences,
+    kIn,
+    kBetween,
+    kMatches,
+    kExpect,
+    kRowCount,
+    kEqualRows,
+    kFresh
+  };
   Kind kind = Kind::kExpect;
   std::string name;                  // as given, else made from kind and columns
   std::vector<std::string> columns;  // not_null, unique; the one column of in, between, matches
   // references: {column: zone.table.column}
   std::vector<std::pair<std::string, std::string>> references;
-  std::vector<Literal> values;       // in; between and row_count as two literals
-  std::string pattern;               // matches
-  ExpressionText expect;             // expect
-  std::string other_table;           // equal_rows
-  std::optional<int64_t> age_us;     // fresh
+  std::vector<Literal> values;    // in; between and row_count as two literals
+  std::string pattern;            // matches
+  ExpressionText expect;          // expect
+  std::string other_table;        // equal_rows
+  std::optional<int64_t> age_us;  // fresh
   std::optional<ExpressionText> where;
   std::optional<double> mostly;
   Severity severity = Severity::kError;
@@ -188,6 +200,7 @@ struct Table {
   std::optional<KnownAt> known_at;
   Documentation doc;
   Location location;
+  std::string text;  // the YAML document as written
 
   std::string FullName() const;  // "processing.flights"
 };
@@ -206,17 +219,29 @@ struct Entity {
   std::vector<KeyColumn> keys;
   Documentation doc;
   Location location;
+  std::string text;  // the YAML document as written
 };
 
 enum class AggregateKind {
-  kCount, kCountDistinct, kSum, kMean, kMin, kMax, kStddev, kVariance, kFirst, kLast, kLastN,
-  kQuantile, kTopN,
+  kCount,
+  kCountDistinct,
+  kSum,
+  kMean,
+  kMin,
+  kMax,
+  kStddev,
+  kVariance,
+  kFirst,
+  kLast,
+  kLastN,
+  kQuantile,
+  kTopN,
 };
 
 struct AggregateText {
   AggregateKind kind = AggregateKind::kCount;
-  int64_t n = 0;    // last_n, top_n
-  double q = 0;     // quantile
+  int64_t n = 0;       // last_n, top_n
+  double q = 0;        // quantile
   std::string suffix;  // as part of generated names: "mean", "p95", "last_3"
 };
 
@@ -230,12 +255,12 @@ struct Window {
 // in the order written (aggregates outer, windows inner).
 struct Feature {
   enum class Kind { kAsOf, kAggregate, kExpression };
-  std::string name;      // "arr_delay_1h", "temp", "delay_per_100_miles"
+  std::string name;  // "arr_delay_1h", "temp", "delay_per_100_miles"
   Kind kind = Kind::kAsOf;
-  std::string of;        // the table's column; "" for a count of rows
+  std::string of;  // the table's column; "" for a count of rows
   AggregateText aggregate;
-  std::optional<Window> window;          // kAggregate
-  std::optional<ExpressionText> where;   // the feature's own
+  std::optional<Window> window;              // kAggregate
+  std::optional<ExpressionText> where;       // the feature's own
   std::optional<ExpressionText> expression;  // kExpression
   std::optional<Literal> default_value;
   Documentation doc;
@@ -256,10 +281,10 @@ struct FeatureView {
   std::string entity;
   std::map<std::string, std::string> keys;  // entity key -> the table's column; only those renamed
   std::string from;                         // full name of the table
-  std::optional<EventTime> event_time;      // nullopt: the table's own; still none is an error at plan
-  std::optional<KnownAt> known_at;          // nullopt: the table's own, else the default
+  std::optional<EventTime> event_time;  // nullopt: the table's own; still none is an error at plan
+  std::optional<KnownAt> known_at;      // nullopt: the table's own, else the default
   std::optional<int64_t> ttl_us;
-  std::optional<ExpressionText> where;      // of the view
+  std::optional<ExpressionText> where;  // of the view
   bool exclude_at = false;
   bool online = false;
   // Of a view computed when asked (`from` empty):
@@ -269,6 +294,7 @@ struct FeatureView {
   std::vector<Feature> features;
   Documentation doc;
   Location location;
+  std::string text;  // the YAML document as written
 
   bool on_request() const { return from.empty(); }
   const Feature* FindFeature(const std::string& feature) const;
@@ -277,10 +303,10 @@ struct FeatureView {
 // One entry of a service's list.
 struct ServiceEntry {
   std::string view;
-  std::vector<std::string> only;             // feature names, in the order wanted; empty: all
-  std::map<std::string, std::string> keys;   // entity key -> spine column; only those renamed
+  std::vector<std::string> only;            // feature names, in the order wanted; empty: all
+  std::map<std::string, std::string> keys;  // entity key -> spine column; only those renamed
   std::string prefix;
-  std::map<std::string, std::string> as;     // feature -> final name
+  std::map<std::string, std::string> as;  // feature -> final name
   Location location;
 };
 
@@ -289,6 +315,7 @@ struct FeatureService {
   std::vector<ServiceEntry> entries;
   Documentation doc;
   Location location;
+  std::string text;  // the YAML document as written
 };
 
 // ---- project ------------------------------------------------------------------------------------

@@ -1,20 +1,30 @@
 #pragma once
 // YAML files of a project -> spec::Project.
 
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "icecore/base/error.h"
 #include "icecore/spec/model.h"
 
 namespace icecore::spec {
 
-// Reads ROOT/icecore.yaml and every definitions/**/*.yaml (in lexicographic order), expands variables
-// and templates, and checks all that needs no data: unknown and duplicate keys (with the nearest valid
-// name), wrong types, missing keys, duplicate names, references between definitions, name clashes
-// inside a view and a service, durations, windows. Every finding goes to `diagnostics` with file and
-// line, all at once; the project is usable only when diagnostics has no errors.
-// A missing icecore.yaml is kNotFound and names the folder and `icecore init`.
+// Reads ROOT/icecore.yaml and every definitions/**/*.yaml (in lexicographic order), expands
+// variables and templates, and checks all that needs no data: unknown and duplicate keys (with the
+// nearest valid name), wrong types, missing keys, duplicate names, references between definitions,
+// name clashes inside a view and a service, durations, windows. Every finding goes to `diagnostics`
+// with file and line, all at once; the project is usable only when diagnostics has no errors. A
+// missing icecore.yaml is kNotFound and names the folder and `icecore init`.
 arrow::Result<Project> ParseProject(const std::string& root, base::Diagnostics* diagnostics);
+
+// As ParseProject for the text of one definitions file, without a project around it: no file is
+// read
+// (`sql: file:…` is an error) and names of other files are unknown.
+Project ParseText(const std::string& file, std::string_view bytes, base::Diagnostics* diagnostics);
 
 // One type as in spec files: "int64", "decimal(10,2)", "list<string>", "embedding(3)" …
 // timestamp is timestamp[us, tz=UTC], local_timestamp is timestamp[us].
