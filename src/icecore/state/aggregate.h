@@ -14,8 +14,19 @@
 namespace icecore::state {
 
 enum class AggregateKind : uint8_t {
-  kCount, kCountDistinct, kSum, kMean, kMin, kMax, kStddev, kVariance, kFirst, kLast, kLastN,
-  kQuantile, kTopN,
+  kCount,
+  kCountDistinct,
+  kSum,
+  kMean,
+  kMin,
+  kMax,
+  kStddev,
+  kVariance,
+  kFirst,
+  kLast,
+  kLastN,
+  kQuantile,
+  kTopN,
 };
 
 struct AggregateSpec {

@@ -1,7 +1,7 @@
 #pragma once
-// One feature view's state for one entity key: what training, streaming and serving all compute with,
-// so that they give the same bits. Knows neither lake, nor SQL, nor definitions.
-// Semantics: docs/time.md. Bytes: docs/formats/state.md.
+// One feature view's state for one entity key: what training, streaming and serving all compute
+// with, so that they give the same bits. Knows neither lake, nor SQL, nor definitions. Semantics:
+// docs/time.md. Bytes: docs/formats/state.md.
 
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
@@ -17,13 +17,14 @@
 
 namespace icecore::state {
 
-// Rows of a view's table, prepared: times resolved, where-masks evaluated. All arrays have one length.
+// Rows of a view's table, prepared: times resolved, where-masks evaluated. All arrays have one
+// length.
 struct PreparedRows {
-  std::vector<std::shared_ptr<arrow::Array>> keys;    // the entity's key columns, in order, key types
-  std::shared_ptr<arrow::Int64Array> event_time;      // e, UTC microseconds; null: never visible
-  std::shared_ptr<arrow::Int64Array> known_at;        // a >= e; null: never visible
-  std::shared_ptr<arrow::Int64Array> seq;             // s, never null
-  std::vector<std::shared_ptr<arrow::Array>> values;  // one per ViewLayout::value_types
+  std::vector<std::shared_ptr<arrow::Array>> keys;  // the entity's key columns, in order, key types
+  std::shared_ptr<arrow::Int64Array> event_time;    // e, UTC microseconds; null: never visible
+  std::shared_ptr<arrow::Int64Array> known_at;      // a >= e; null: never visible
+  std::shared_ptr<arrow::Int64Array> seq;           // s, never null
+  std::vector<std::shared_ptr<arrow::Array>> values;        // one per ViewLayout::value_types
   std::vector<std::shared_ptr<arrow::BooleanArray>> masks;  // one per distinct where; null = false
   int64_t num_rows = 0;
 };
@@ -31,11 +32,11 @@ struct PreparedRows {
 struct FeatureLayout {
   enum class Kind { kAsOf, kWindow };
   Kind kind = Kind::kAsOf;
-  int value = -1;              // index into values; -1: rows are counted (kCount only)
-  int mask = -1;               // index into masks; -1: every row
-  AggregateSpec aggregate;     // kWindow
-  int64_t length_us = 0;       // kWindow
-  int64_t hop_us = 0;          // kWindow; 0 = exact
+  int value = -1;           // index into values; -1: rows are counted (kCount only)
+  int mask = -1;            // index into masks; -1: every row
+  AggregateSpec aggregate;  // kWindow
+  int64_t length_us = 0;    // kWindow
+  int64_t hop_us = 0;       // kWindow; 0 = exact
 };
 
 struct ViewLayout {
@@ -49,8 +50,8 @@ struct ViewLayout {
 
 enum class ValueStatus : uint8_t { kPresent, kNull, kNotFound, kExpired };
 
-// Answers, column-wise: one element appended to every feature by each Read. Defaults are not applied
-// here (they come last, in one place, for every path).
+// Answers, column-wise: one element appended to every feature by each Read. Defaults are not
+// applied here (they come last, in one place, for every path).
 class VectorSink {
  public:
   static arrow::Result<std::unique_ptr<VectorSink>> Make(
@@ -69,8 +70,8 @@ class VectorSink {
   virtual arrow::Result<std::vector<Column>> Finish() = 0;
 };
 
-// A named piece of a key's state in a store: suffix "" is the head, others are tiles. Suffixes sort by
-// group and tile start.
+// A named piece of a key's state in a store: suffix "" is the head, others are tiles. Suffixes sort
+// by group and tile start.
 struct Cell {
   std::string suffix;
   std::string bytes;
@@ -92,12 +93,12 @@ class KeyState {
   // before and is dropped. Rows may come in any order.
   virtual arrow::Status Add(const PreparedRows& rows, int64_t row) = 0;
 
-  // Lets every row active by t enter, for good, and drops tiles that no window at t or later covers.
-  // t must not decrease.
+  // Lets every row active by t enter, for good, and drops tiles that no window at t or later
+  // covers. t must not decrease.
   virtual arrow::Status AdvanceTo(int64_t t) = 0;
 
-  // Appends one answer at t (>= the last AdvanceTo) to the sink. Rows that become active between the
-  // last AdvanceTo and t are counted; the state stays as it is.
+  // Appends one answer at t (>= the last AdvanceTo) to the sink. Rows that become active between
+  // the last AdvanceTo and t are counted; the state stays as it is.
   virtual arrow::Status Read(int64_t t, VectorSink* sink) const = 0;
 
   // What the key has taken: every row with seq <= applied_seq and activation <= applied_until.
@@ -129,7 +130,8 @@ class ViewEngine {
 
   virtual std::unique_ptr<KeyState> NewKey() const = 0;
   // From the cells of one key, in any order; kCorrupt when the bytes are not what was written.
-  virtual arrow::Result<std::unique_ptr<KeyState>> LoadKey(const std::vector<Cell>& cells) const = 0;
+  virtual arrow::Result<std::unique_ptr<KeyState>> LoadKey(
+      const std::vector<Cell>& cells) const = 0;
   // The answer for a key without any row: counts 0, the rest null.
   virtual arrow::Status ReadEmpty(VectorSink* sink) const = 0;
 };

@@ -1,0 +1,138 @@
+#include "icecore/state/view_plan.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/base/time.h"
+
+namespace icecore::state {
+
+namespace {
+
+// Time enough that sums of a time and a window cannot leave int64: 100,000 years either way.
+constexpr int64_t kMostMicros = int64_t{1} << 61;
+
+using SlotKey = std::tuple<StateKind, int64_t, int, int>;  // kind, n, value, mask
+
+SlotKey KeyOf(const FeatureLayout& feature) {
+  const StateKind kind = StateKindOf(feature.aggregate.kind);
+  const bool sized = kind == StateKind::kLastN || kind == StateKind::kTopN;
+  return {kind, sized ? feature.aggregate.n : 0, feature.value, feature.mask};
+}
+
+arrow::Status CheckFeature(const ViewLayout& layout, const FeatureLayout& feature) {
+  const int value_count = static_cast<int>(layout.value_types.size());
+  const bool counted = feature.kind == FeatureLayout::Kind::kWindow &&
+                       feature.aggregate.kind == AggregateKind::kCount;
+  if (feature.value >= value_count || feature.value < (counted ? -1 : 0) ||
+      feature.mask >= layout.mask_count || feature.mask < -1) {
+    return base::MakeError(base::ErrorCode::kInternal, "a feature's value or mask is out of range");
+  }
+  if (feature.kind == FeatureLayout::Kind::kAsOf) return arrow::Status::OK();
+  if (layout.always) {
+    return base::MakeError(base::ErrorCode::kInvalidDefinition,
+                           "windows need an event_time; `always` has none");
+  }
+  if (feature.length_us <= 0 || feature.length_us > kMostMicros || feature.hop_us < 0 ||
+      feature.hop_us > kMostMicros) {
+    return base::MakeError(base::ErrorCode::kInvalidDefinition,
+                           "a window's length must be above zero and its hop not below");
+  }
+  return arrow::Status::OK();
+}
+
+void AddAsOf(const FeatureLayout& feature, int index, std::vector<AsOfSet>* sets) {
+  auto set = std::find_if(sets->begin(), sets->end(),
+                          [&](const AsOfSet& s) { return s.mask == feature.mask; });
+  if (set == sets->end()) {
+    sets->push_back({feature.mask, {}, {}});
+    set = std::prev(sets->end());
+  }
+  auto value = std::find(set->values.begin(), set->values.end(), feature.value);
+  if (value == set->values.end()) value = set->values.insert(value, feature.value);
+  set->members.push_back({index, static_cast<int>(value - set->values.begin())});
+}
+
+// The windows of one hop. `indices` are the features that have it.
+arrow::Result<TileGroup> MakeGroup(const ViewLayout& layout, int64_t hop_us,
+                                   const std::vector<int>& indices) {
+  TileGroup group;
+  group.hop_us = hop_us;
+  group.tile_us = std::max<int64_t>(hop_us, 1);
+  std::map<SlotKey, bool> squares;
+  for (const int index : indices) {
+    const FeatureLayout& feature = layout.features[static_cast<size_t>(index)];
+    squares[KeyOf(feature)] |= NeedsSquares(feature.aggregate.kind);
+    group.longest_us = std::max(group.longest_us, feature.length_us);
+  }
+  std::map<SlotKey, int> slots;
+  std::map<std::pair<int, int64_t>, size_t> reads;
+  for (const int index : indices) {
+    const FeatureLayout& feature = layout.features[static_cast<size_t>(index)];
+    const SlotKey key = KeyOf(feature);
+    const auto [slot, added] = slots.try_emplace(key, static_cast<int>(group.slots.size()));
+    if (added) {
+      ARROW_ASSIGN_OR_RAISE(auto maker, StateMaker::Make(feature.aggregate, squares[key]));
+      group.slots.push_back({std::move(maker), feature.value, feature.mask});
+    }
+    const auto [read, fresh] =
+        reads.try_emplace({slot->second, feature.length_us}, group.reads.size());
+    if (fresh) group.reads.push_back({slot->second, feature.length_us, {}});
+    group.reads[read->second].features.push_back(index);
+  }
+  return group;
+}
+
+}  // namespace
+
+int64_t WindowTail(int64_t t, int64_t length_us, int64_t hop_us) {
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+  if (t < kLeast + length_us) return kLeast;
+  const int64_t from = t - length_us;
+  if (hop_us == 0) return from + 1;
+  if (from < kLeast + hop_us) return kLeast;
+  return base::FloorTo(from, hop_us);
+}
+
+int64_t ViewPlan::ActivationOf(int64_t event_time, int64_t known_at) const {
+  if (layout.always) return std::numeric_limits<int64_t>::min();
+  const int64_t visible_from = layout.exclude_at ? base::SaturatingAdd(event_time, 1) : event_time;
+  return std::max(known_at, visible_from);
+}
+
+arrow::Result<ViewPlan> ViewPlan::Make(ViewLayout layout) {
+  ViewPlan plan;
+  std::map<int64_t, std::vector<int>> by_hop;
+  for (auto& type : layout.value_types) {
+    ARROW_ASSIGN_OR_RAISE(auto codec, ValueCodec::Make(type));
+    plan.codecs.push_back(std::move(codec));
+  }
+  for (size_t i = 0; i < layout.features.size(); ++i) {
+    FeatureLayout& feature = layout.features[i];
+    ARROW_RETURN_NOT_OK(CheckFeature(layout, feature));
+    const int index = static_cast<int>(i);
+    if (feature.value >= 0) {
+      feature.aggregate.input = layout.value_types[static_cast<size_t>(feature.value)];
+    }
+    if (feature.kind == FeatureLayout::Kind::kAsOf) {
+      plan.output_types.push_back(feature.aggregate.input);
+      AddAsOf(feature, index, &plan.as_of);
+      continue;
+    }
+    ARROW_ASSIGN_OR_RAISE(auto type, OutputType(feature.aggregate));
+    plan.output_types.push_back(std::move(type));
+    by_hop[feature.hop_us].push_back(index);
+  }
+  for (const auto& [hop_us, indices] : by_hop) {
+    ARROW_ASSIGN_OR_RAISE(auto group, MakeGroup(layout, hop_us, indices));
+    plan.groups.push_back(std::move(group));
+  }
+  plan.layout = std::move(layout);
+  return plan;
+}
+
+}  // namespace icecore::state

@@ -1,0 +1,65 @@
+#pragma once
+// A view's layout compiled: which states a tile holds, which windows read them, what as-of features
+// keep.
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "icecore/state/slot_state.h"
+#include "icecore/state/view_state.h"
+
+namespace icecore::state {
+
+// The least e that a window of this length and hop at t covers: floor_h(t - W), or t - W + 1 where
+// the hop is 0 (exact).
+int64_t WindowTail(int64_t t, int64_t length_us, int64_t hop_us);
+
+// One state of every tile of a group, shared by all features that it can answer.
+struct Slot {
+  std::shared_ptr<const StateMaker> maker;
+  int value = -1;
+  int mask = -1;
+};
+
+// One window over one slot, and the features that take their answers from it.
+struct WindowRead {
+  int slot = 0;
+  int64_t length_us = 0;
+  std::vector<int> features;
+};
+
+// The windows of one hop: their tiles are the same.
+struct TileGroup {
+  int64_t hop_us = 0;
+  int64_t tile_us = 1;  // the hop, or 1 where it is 0
+  int64_t longest_us = 0;
+  std::vector<Slot> slots;
+  std::vector<WindowRead> reads;
+};
+
+// The as-of features under one mask: they choose the same row.
+struct AsOfSet {
+  struct Member {
+    int feature = 0;
+    int place = 0;  // index into values
+  };
+  int mask = -1;
+  std::vector<int> values;  // of the row chosen, each once
+  std::vector<Member> members;
+};
+
+struct ViewPlan {
+  ViewLayout layout;
+  std::vector<std::shared_ptr<arrow::DataType>> output_types;
+  std::vector<std::unique_ptr<ValueCodec>> codecs;  // one per value type
+  std::vector<TileGroup> groups;                    // by hop, ascending
+  std::vector<AsOfSet> as_of;
+
+  static arrow::Result<ViewPlan> Make(ViewLayout layout);
+  int64_t ActivationOf(int64_t event_time, int64_t known_at) const;
+};
+
+}  // namespace icecore::state
