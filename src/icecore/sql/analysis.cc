@@ -1,0 +1,325 @@
+#include "icecore/sql/analysis.h"
+
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "icecore/base/suggest.h"
+#include "icecore/sql/database_internal.h"
+#include "icecore/sql/result_internal.h"
+#include "icecore/sql/sql_error.h"
+#include "icecore/sql/sql_types.h"
+#include "icecore/sql/tree_binder_internal.h"
+
+namespace icecore::sql {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+std::pair<std::string, std::string> SplitName(const std::string& full_name) {
+  const size_t dot = full_name.find('.');
+  if (dot == std::string::npos) return {"main", full_name};
+  return {full_name.substr(0, dot), full_name.substr(dot + 1)};
+}
+
+// Empty tables of the declared names and types, to bind against.
+arrow::Result<std::unique_ptr<Database>> OpenWithTables(const std::vector<TableSchema>& tables) {
+  ARROW_ASSIGN_OR_RAISE(auto database, Database::Open(1));
+  ARROW_RETURN_NOT_OK(database->Execute("SET enable_external_access = false"));
+  std::string script = "CREATE MACRO run_time() AS make_timestamptz(CAST(0 AS BIGINT));";
+  for (const TableSchema& table : tables) {
+    const auto [schema, name] = SplitName(table.full_name);
+    std::string columns;
+    for (const auto& field : table.columns->fields()) {
+      ARROW_ASSIGN_OR_RAISE(const std::string type, DuckDbTypeOf(*field->type()));
+      columns += (columns.empty() ? "" : ", ") + QuoteIdentifier(field->name()) + " " + type;
+    }
+    script += "CREATE SCHEMA IF NOT EXISTS " + QuoteIdentifier(schema) + ";";
+    script += "CREATE TABLE " + QuoteIdentifier(schema) + "." + QuoteIdentifier(name) + " (" +
+              columns + ");";
+  }
+  ARROW_RETURN_NOT_OK(base::WithContext(database->Execute(script), "analysis of SQL"));
+  return database;
+}
+
+bool IsAllowedCurrent(const AnalysisRequest& request, const std::string& full_name) {
+  return request.allow_current.contains(full_name) ||
+         request.allow_current.contains(SplitName(full_name).second);
+}
+
+// One analysis, step by step; every step stops when the text is already known to be wrong.
+class Analyser {
+ public:
+  explicit Analyser(const AnalysisRequest& request) : request_(request) {}
+
+  arrow::Result<Analysis> Run() {
+    ARROW_ASSIGN_OR_RAISE(database_, OpenWithTables(request_.tables));
+    ARROW_ASSIGN_OR_RAISE(functions_, FunctionRules::Load(*database_));
+    ParsedSelect template_tree =
+        ParseSelect(*database_, "SELECT COLUMNS(lambda c: regexp_matches(c, 'x'))");
+    if (!template_tree.error.empty()) return MakeError(ErrorCode::kInternal, template_tree.error);
+    columns_lambda_ = Root(template_tree.document)["select_list"][0]["expr"];
+
+    const ParsedSelect parsed = ParseSelect(*database_, request_.sql);
+    if (!parsed.error.empty()) {
+      Error(parsed.error_offset, "SQL: " + parsed.error);
+    } else {
+      ARROW_RETURN_NOT_OK(BindPlain(parsed.document));
+      ARROW_RETURN_NOT_OK(BindRowWise(parsed.document));
+    }
+    if (analysis_.diagnostics.has_errors()) {
+      analysis_.output = nullptr;
+      analysis_.sources.clear();
+      analysis_.plain_sql.clear();
+      analysis_.row_wise_sql.clear();
+    }
+    return std::move(analysis_);
+  }
+
+ private:
+  base::Location At(std::optional<size_t> offset) const {
+    return offset ? LocationOfOffset(request_.location, request_.sql, *offset) : request_.location;
+  }
+  void Error(std::optional<size_t> offset, std::string message) {
+    analysis_.diagnostics.Error(At(offset), std::move(message));
+  }
+
+  TreeBinder MakeBinder(const TableSchema* driver) const {
+    return TreeBinder({&request_, &functions_, columns_lambda_, driver});
+  }
+
+  arrow::Status BindPlain(Json document);
+  arrow::Status BindOutput();
+  void CheckTableColumns(const Json& root);
+  void SetSources(const NodeInfo& top);
+
+  arrow::Status BindRowWise(Json document);
+  const TableSchema* ChooseDriver(std::string* problem) const;
+  void FindDriverTwice(const TableSchema& driver, std::vector<Violation>* violations) const;
+  void WarnOfCurrentTables(const TableSchema& driver);
+  // A broken rule: an error where row-wise SQL is asked for, else a remark.
+  void NotRowWise(std::optional<size_t> offset, const std::string& why);
+
+  const AnalysisRequest& request_;
+  std::unique_ptr<Database> database_;
+  FunctionRules functions_;
+  Json columns_lambda_;
+  NodeInfo plain_;
+  Analysis analysis_;
+};
+
+arrow::Status Analyser::BindPlain(Json document) {
+  TreeBinder binder = MakeBinder(nullptr);
+  plain_ = binder.BindTop(Root(document));
+  analysis_.diagnostics.Append(binder.diagnostics());
+  analysis_.uses_run_time = binder.uses_run_time();
+  std::stable_sort(plain_.references.begin(), plain_.references.end(),
+                   [](const TableReference& a, const TableReference& b) {
+                     return a.offset.value_or(0) < b.offset.value_or(0);
+                   });
+  for (const TableReference& reference : plain_.references) {
+    auto& tables = analysis_.tables;
+    if (std::find(tables.begin(), tables.end(), reference.table->full_name) == tables.end()) {
+      tables.push_back(reference.table->full_name);
+    }
+  }
+  if (analysis_.diagnostics.has_errors()) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(analysis_.plain_sql, TreeToSql(*database_, document));
+  ARROW_RETURN_NOT_OK(BindOutput());
+  if (analysis_.diagnostics.has_errors()) return arrow::Status::OK();
+  if (request_.for_table) CheckTableColumns(Root(document));
+  SetSources(plain_);
+  return arrow::Status::OK();
+}
+
+arrow::Status Analyser::BindOutput() {
+  PreparedSelect statement;
+  const std::string error =
+      PreparedSelect::Prepare(database_->connection(), analysis_.plain_sql, &statement);
+  if (error.empty()) {
+    auto schema = OutputSchema(statement.get());
+    if (schema.ok()) {
+      analysis_.output = *schema;
+    } else {
+      Error(std::nullopt, schema.status().message());
+    }
+    return arrow::Status::OK();
+  }
+  // The user's own text gives the place; where it binds (its stars differ), only the message helps.
+  const std::string own_error =
+      PreparedSelect::Prepare(database_->connection(), request_.sql, &statement);
+  const bool own = !own_error.empty();
+  const SqlError parsed = ParseSqlError(own ? own_error : error, own ? request_.sql : "");
+  if (parsed.code == ErrorCode::kInternal) return MakeError(ErrorCode::kInternal, parsed.message);
+  analysis_.diagnostics.Error(
+      own ? LocationInSql(request_.location, parsed.line, parsed.column) : request_.location,
+      "SQL: " + parsed.message);
+  return arrow::Status::OK();
+}
+
+void Analyser::CheckTableColumns(const Json& root) {
+  const auto& fields = analysis_.output->fields();
+  const bool aligned =
+      TextMember(root, "type") == "SELECT_NODE" && root["select_list"].size() == fields.size();
+  std::map<std::string, int> seen;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const std::string& name = fields[i]->name();
+    const auto offset = aligned ? OffsetOf(root["select_list"][i]) : std::nullopt;
+    if (IsHiddenName(name)) {
+      Error(offset,
+            "the column '" + name + "' begins with _, which is Icecore's own; name it with `as`");
+    }
+    if (seen[LowerName(name)]++ == 1) {
+      Error(offset, "two columns are called '" + name +
+                        "'; rename one with `as`, or leave it out "
+                        "of the star with `* exclude (" +
+                        name + ")`");
+    }
+  }
+}
+
+void Analyser::SetSources(const NodeInfo& top) {
+  const size_t count = static_cast<size_t>(analysis_.output->num_fields());
+  analysis_.sources.resize(count);
+  Sources all;
+  for (const BoundColumn& column : top.columns) {
+    all.insert(column.sources.begin(), column.sources.end());
+  }
+  const bool exact = top.columns.size() == count;
+  for (size_t i = 0; i < count; ++i) {
+    const Sources& sources = exact ? top.columns[i].sources : all;
+    analysis_.sources[i].assign(sources.begin(), sources.end());
+  }
+}
+
+void Analyser::NotRowWise(std::optional<size_t> offset, const std::string& why) {
+  if (std::find(analysis_.not_row_wise.begin(), analysis_.not_row_wise.end(), why) !=
+      analysis_.not_row_wise.end()) {
+    return;
+  }
+  analysis_.not_row_wise.push_back(why);
+  if (request_.row_wise_required) Error(offset, why);
+}
+
+const TableSchema* Analyser::ChooseDriver(std::string* problem) const {
+  std::vector<const TableSchema*> all;
+  std::vector<const TableSchema*> candidates;
+  const auto add = [](std::vector<const TableSchema*>* to, const TableSchema* table) {
+    if (std::find(to->begin(), to->end(), table) == to->end()) to->push_back(table);
+  };
+  for (const TableReference& reference : plain_.references) {
+    if (reference.in_expression) continue;
+    add(&all, reference.table);
+    if (!reference.table->is_static && !reference.as_of) add(&candidates, reference.table);
+  }
+  if (request_.each) {
+    for (const TableSchema* table : all) {
+      if (LowerName(table->full_name) == LowerName(*request_.each)) return table;
+    }
+    *problem = "each: '" + *request_.each + "' is not a table that the SQL reads in FROM" +
+               base::DidYouMean(*request_.each, analysis_.tables);
+    return nullptr;
+  }
+  if (candidates.size() == 1) return candidates[0];
+  if (candidates.empty() && all.size() == 1) return all[0];
+  if (all.empty()) {
+    *problem = "the SQL reads no table, so no row drives it; use `mode: replace`";
+    return nullptr;
+  }
+  const auto& listed = candidates.empty() ? all : candidates;
+  *problem = "which table drives the SQL? Say `each:` with one of ";
+  for (size_t i = 0; i < listed.size(); ++i) {
+    *problem += (i == 0 ? "" : i + 1 == listed.size() ? " or " : ", ") + listed[i]->full_name;
+  }
+  return nullptr;
+}
+
+void Analyser::FindDriverTwice(const TableSchema& driver,
+                               std::vector<Violation>* violations) const {
+  int count = 0;
+  for (const TableReference& reference : plain_.references) {
+    if (reference.table == &driver && ++count == 2) {
+      violations->push_back(
+          {reference.offset, "the driver " + driver.full_name + " a second time"});
+    }
+  }
+}
+
+void Analyser::WarnOfCurrentTables(const TableSchema& driver) {
+  std::set<const TableSchema*> warned;
+  for (const TableReference& reference : plain_.references) {
+    const TableSchema* table = reference.table;
+    if (table == &driver || table->is_static || reference.in_expression) continue;
+    if (reference.as_of && reference.known_as_of) continue;
+    if (IsAllowedCurrent(request_, table->full_name) || !warned.insert(table).second) continue;
+    const std::string short_name = SplitName(table->full_name).second;
+    analysis_.diagnostics.Warning(
+        At(reference.offset),
+        reference.as_of ? table->full_name +
+                              " is joined as-of, but not on its known time: compare its "
+                              "_known_at, or say `allow_current: [" +
+                              short_name + "]`"
+                        : table->full_name +
+                              " is read as it is at the time of the run: join it as-of on its "
+                              "_known_at, declare it `static: true`, or say `allow_current: [" +
+                              short_name + "]`");
+  }
+}
+
+arrow::Status Analyser::BindRowWise(Json document) {
+  if (analysis_.diagnostics.has_errors()) return arrow::Status::OK();
+  std::string problem;
+  const TableSchema* driver = ChooseDriver(&problem);
+  std::vector<Violation> violations = plain_.violations;
+  if (driver != nullptr) {
+    TreeBinder binder = MakeBinder(driver);
+    violations = binder.BindTop(Root(document)).violations;
+    FindDriverTwice(*driver, &violations);
+    if (driver->columns->GetFieldIndex("_seq") < 0) {
+      problem = driver->full_name + " has no _seq, so it cannot drive row-wise SQL";
+    }
+  }
+  for (const Violation& violation : violations) {
+    NotRowWise(violation.offset,
+               violation.message + " is not row-wise; take it out, or use `mode: replace`");
+  }
+  if (!problem.empty()) NotRowWise(std::nullopt, problem);
+  if (!analysis_.not_row_wise.empty()) return arrow::Status::OK();
+
+  analysis_.driver = driver->full_name;
+  ARROW_ASSIGN_OR_RAISE(analysis_.row_wise_sql, TreeToSql(*database_, document));
+  PreparedSelect statement;
+  const std::string error =
+      PreparedSelect::Prepare(database_->connection(), analysis_.row_wise_sql, &statement);
+  if (!error.empty()) {
+    NotRowWise(std::nullopt, "the SQL is not row-wise (" + ParseSqlError(error, "").message +
+                                 "); use `mode: replace`");
+    analysis_.row_wise_sql.clear();
+    analysis_.driver.reset();
+    return arrow::Status::OK();
+  }
+  analysis_.row_wise = true;
+  if (request_.row_wise_required) WarnOfCurrentTables(*driver);
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+arrow::Result<Analysis> Analyse(const AnalysisRequest& request) {
+  for (const TableSchema& table : request.tables) {
+    if (table.columns == nullptr || table.columns->num_fields() == 0) {
+      return MakeError(ErrorCode::kInternal, "the table " + table.full_name + " has no columns");
+    }
+  }
+  try {
+    return Analyser(request).Run();
+  } catch (const Json::exception& exception) {
+    return MakeError(ErrorCode::kInternal,
+                     std::string("DuckDB's parse tree is not as expected: ") + exception.what());
+  }
+}
+
+}  // namespace icecore::sql

@@ -1,0 +1,313 @@
+#include "icecore/sql/session.h"
+
+#include <arrow/c/bridge.h>
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cctype>
+#include <map>
+#include <utility>
+
+#include "icecore/sql/database_internal.h"
+#include "icecore/sql/parquet_view_internal.h"
+#include "icecore/sql/query_deadline_internal.h"
+#include "icecore/sql/result_internal.h"
+#include "icecore/sql/sql_error.h"
+#include "icecore/sql/sql_types.h"
+
+namespace icecore::sql {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+// Rows of a batch handed out; DuckDB's own chunks of 2,048 rows are joined up to it.
+constexpr int64_t kBatchRows = 16 * 2048;
+
+std::string QualifiedName(const std::string& schema, const std::string& name) {
+  return QuoteIdentifier(schema) + "." + QuoteIdentifier(name);
+}
+
+}  // namespace
+
+struct Session::Impl {
+  Limits limits;
+  std::unique_ptr<Database> database;
+  std::unique_ptr<QueryDeadline> deadline;  // after database: it must go first
+  std::atomic<bool> interrupted{false};
+  bool locked = false;
+  bool query_running = false;
+
+  arrow::Status CheckOpen() const {
+    if (!locked) return arrow::Status::OK();
+    return MakeError(ErrorCode::kDenied, "the SQL session is locked: nothing can be registered");
+  }
+  // What stopped a query, or DuckDB's own message.
+  arrow::Status QueryError(const std::string& duckdb_message, const std::string& sql,
+                           const base::Location& text_starts_at) const;
+};
+
+namespace {
+
+// Reads one streaming result. Ends the query when it is read out or destroyed.
+class ResultReader final : public arrow::RecordBatchReader {
+ public:
+  ResultReader(Session::Impl* session, std::string sql, base::Location text_starts_at)
+      : session_(session), sql_(std::move(sql)), text_starts_at_(std::move(text_starts_at)) {
+    session_->query_running = true;
+  }
+  ~ResultReader() override { End(); }
+
+  arrow::Status Start() {
+    session_->interrupted = false;
+    const int64_t timeout_ms = session_->limits.timeout_ms;
+    if (timeout_ms > 0) session_->deadline->Arm(timeout_ms);
+    const std::string error =
+        PreparedSelect::Prepare(session_->database->connection(), sql_, &statement_);
+    if (!error.empty()) return session_->QueryError(error, sql_, text_starts_at_);
+    ARROW_ASSIGN_OR_RAISE(schema_, OutputSchema(statement_.get()));
+    ARROW_ASSIGN_OR_RAISE(converter_, ChunkConverter::Make(session_->database->connection(),
+                                                           statement_.get(), schema_));
+    has_result_ = true;
+    if (duckdb_execute_prepared_streaming(statement_.get(), &result_) != DuckDBSuccess) {
+      return ResultError();
+    }
+    return arrow::Status::OK();
+  }
+
+  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
+
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
+    out->reset();
+    if (ended_) return arrow::Status::OK();
+    arrow::RecordBatchVector parts;
+    int64_t rows = 0;
+    while (rows < kBatchRows) {
+      auto next = NextChunk();
+      if (!next.ok()) {
+        End();
+        return next.status();
+      }
+      if (*next == nullptr) {
+        End();
+        break;
+      }
+      rows += (*next)->num_rows();
+      parts.push_back(std::move(*next));
+    }
+    if (parts.empty()) return arrow::Status::OK();
+    if (parts.size() == 1) {
+      *out = std::move(parts[0]);
+      return arrow::Status::OK();
+    }
+    return arrow::ConcatenateRecordBatches(parts).Value(out);
+  }
+
+  arrow::Status Close() override {
+    End();
+    return arrow::Status::OK();
+  }
+
+ private:
+  // Null at the end.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> NextChunk() {
+    if (session_->interrupted || session_->deadline->Expired()) {
+      return session_->QueryError("INTERRUPT Error: Interrupted!", sql_, text_starts_at_);
+    }
+    duckdb_data_chunk chunk = duckdb_fetch_chunk(result_);
+    if (chunk == nullptr) {
+      if (duckdb_result_error(&result_) != nullptr) return ResultError();
+      return nullptr;
+    }
+    auto batch = converter_->Convert(chunk);
+    duckdb_destroy_data_chunk(&chunk);
+    return batch;
+  }
+
+  arrow::Status ResultError() {
+    const char* message = duckdb_result_error(&result_);
+    return session_->QueryError(message && *message ? message : "Internal Error: no message", sql_,
+                                text_starts_at_);
+  }
+
+  void End() {
+    if (ended_) return;
+    ended_ = true;
+    session_->deadline->Disarm();
+    converter_.reset();
+    if (has_result_) duckdb_destroy_result(&result_);
+    statement_ = PreparedSelect();
+    session_->query_running = false;
+  }
+
+  Session::Impl* const session_;
+  const std::string sql_;
+  const base::Location text_starts_at_;
+  PreparedSelect statement_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::unique_ptr<ChunkConverter> converter_;
+  duckdb_result result_{};
+  bool has_result_ = false;
+  bool ended_ = false;
+};
+
+arrow::Status CheckParquetInput(const TableInput& input) {
+  if (input.columns == nullptr || input.columns->num_fields() == 0) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     input.schema + "." + input.name + " is registered without columns");
+  }
+  if ((input.seq_after || input.seq_up_to) && input.columns->GetFieldIndex("_seq") < 0) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     input.schema + "." + input.name + " has no column _seq to read a range of");
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+arrow::Status Session::Impl::QueryError(const std::string& duckdb_message, const std::string& sql,
+                                        const base::Location& text_starts_at) const {
+  SqlError error = ParseSqlError(duckdb_message, sql);
+  if (duckdb_message.find("INTERRUPT") != std::string::npos) {
+    if (deadline->Expired()) {
+      error.code = ErrorCode::kLimit;
+      error.message =
+          "the query took longer than its limit of " + std::to_string(limits.timeout_ms) + " ms";
+    } else {
+      error.message = "the query was interrupted";
+    }
+  }
+  return SqlErrorStatus(error, text_starts_at);
+}
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::~Session() = default;
+
+arrow::Result<std::unique_ptr<Session>> Session::Open(
+    const Limits& limits, const std::vector<std::string>& allowed_directories) {
+  if (limits.threads < 1 || limits.memory_bytes < 1) {
+    return MakeError(ErrorCode::kInvalidArgument, "a SQL session needs a thread and memory");
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->limits = limits;
+  ARROW_ASSIGN_OR_RAISE(impl->database, Database::Open(limits.threads));
+  impl->deadline = std::make_unique<QueryDeadline>(impl->database->connection());
+  Database& database = *impl->database;
+  ARROW_RETURN_NOT_OK(
+      database.Execute("SET memory_limit = '" + std::to_string(limits.memory_bytes) + "B'"));
+  ARROW_RETURN_NOT_OK(database.Execute("SET temp_directory = " + QuoteLiteral(limits.temp_dir)));
+  std::string directories;
+  for (const std::string& directory : allowed_directories) {
+    directories += (directories.empty() ? "" : ", ") + QuoteLiteral(directory);
+  }
+  if (!directories.empty()) {
+    ARROW_RETURN_NOT_OK(database.Execute("SET allowed_directories = [" + directories + "]"));
+  }
+  ARROW_RETURN_NOT_OK(database.Execute("SET enable_external_access = false"));
+  return std::unique_ptr<Session>(new Session(std::move(impl)));
+}
+
+arrow::Status Session::CreateSchema(const std::string& schema) {
+  ARROW_RETURN_NOT_OK(impl_->CheckOpen());
+  return impl_->database->Execute("CREATE SCHEMA IF NOT EXISTS " + QuoteIdentifier(schema));
+}
+
+arrow::Status Session::SetRunTime(int64_t unix_us) {
+  ARROW_RETURN_NOT_OK(impl_->CheckOpen());
+  return impl_->database->Execute("CREATE OR REPLACE MACRO run_time() AS make_timestamptz(CAST(" +
+                                  std::to_string(unix_us) + " AS BIGINT))");
+}
+
+arrow::Status Session::RegisterParquet(const TableInput& input) {
+  ARROW_RETURN_NOT_OK(CheckParquetInput(input));
+  std::string select;
+  if (input.parquet_files.empty()) {
+    ARROW_ASSIGN_OR_RAISE(select, EmptyViewSelect(input));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(auto rows, impl_->database->Rows("DESCRIBE SELECT * FROM " +
+                                                           ReadParquetCall(input.parquet_files)));
+    std::map<std::string, std::string> stored_types;
+    for (const auto& row : rows) {
+      std::string name = row[0];
+      std::transform(name.begin(), name.end(), name.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      stored_types[name] = row[1];
+    }
+    ARROW_ASSIGN_OR_RAISE(select, ParquetViewSelect(input, stored_types));
+  }
+  return RegisterView(input.schema, input.name, select);
+}
+
+arrow::Status Session::RegisterView(const std::string& schema, const std::string& name,
+                                    const std::string& select_sql) {
+  ARROW_RETURN_NOT_OK(CreateSchema(schema));
+  return base::WithContext(
+      impl_->database->Execute("CREATE OR REPLACE VIEW " + QualifiedName(schema, name) + " AS " +
+                               select_sql),
+      "registering " + schema + "." + name);
+}
+
+arrow::Status Session::RegisterArrow(const std::string& schema, const std::string& name,
+                                     std::shared_ptr<arrow::Table> rows) {
+  ARROW_RETURN_NOT_OK(CreateSchema(schema));
+  Database& database = *impl_->database;
+  std::string columns;
+  for (const auto& field : rows->schema()->fields()) {
+    ARROW_ASSIGN_OR_RAISE(const std::string type, DuckDbTypeOf(*field->type()));
+    columns += (columns.empty() ? "" : ", ") + QuoteIdentifier(field->name()) + " " + type;
+  }
+  const std::string target = QualifiedName(schema, name);
+  ARROW_RETURN_NOT_OK(database.Execute("CREATE OR REPLACE TABLE " + target + " (" + columns + ")"));
+  if (rows->num_rows() == 0) return arrow::Status::OK();
+  // DuckDB reads an Arrow stream once, so the rows move into a table of its own.
+  ArrowArrayStream stream{};
+  ARROW_RETURN_NOT_OK(
+      arrow::ExportRecordBatchReader(std::make_shared<arrow::TableBatchReader>(rows), &stream));
+  arrow::Status status;
+  if (duckdb_arrow_scan(database.connection(), "icecore_arrow_rows",
+                        reinterpret_cast<duckdb_arrow_stream>(&stream)) != DuckDBSuccess) {
+    status = MakeError(ErrorCode::kInternal, "DuckDB does not take the Arrow rows of " + target);
+  } else {
+    status = database.Execute("INSERT INTO " + target + " SELECT * FROM icecore_arrow_rows");
+    status &= database.Execute("DROP VIEW icecore_arrow_rows");
+  }
+  if (stream.release != nullptr) stream.release(&stream);
+  return base::WithContext(status, "registering " + schema + "." + name);
+}
+
+arrow::Status Session::Lock() {
+  if (impl_->locked) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(impl_->database->Execute("SET lock_configuration = true"));
+  impl_->locked = true;
+  return arrow::Status::OK();
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Session::QueryAt(
+    const std::string& sql, const base::Location& text_starts_at) {
+  if (impl_->query_running) {
+    return MakeError(ErrorCode::kInternal,
+                     "the last query of this SQL session is still being read");
+  }
+  auto reader = std::make_shared<ResultReader>(impl_.get(), sql, text_starts_at);
+  ARROW_RETURN_NOT_OK(reader->Start());
+  return reader;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Session::Query(const std::string& sql) {
+  return QueryAt(sql, base::Location{});
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> Session::QueryTable(const std::string& sql) {
+  ARROW_ASSIGN_OR_RAISE(auto reader, Query(sql));
+  return reader->ToTable();
+}
+
+void Session::Interrupt() {
+  impl_->interrupted = true;
+  duckdb_interrupt(impl_->database->connection());
+}
+
+}  // namespace icecore::sql
