@@ -185,7 +185,7 @@ TEST_P(CatalogContract, RunsWithSteps) {
   ASSERT_TRUE(catalog_->FinishStep(second, failed).ok());
   ASSERT_TRUE(catalog_->FinishRun(run, RunStatus::kFailed, "1 step failed", 240).ok());
 
-  const Run read = *Open()->GetRun(run);
+  const catalog::Run read = *Open()->GetRun(run);
   EXPECT_EQ(read.command, "run --full");
   EXPECT_EQ(read.definition_version, 1);
   EXPECT_EQ(read.now_us, 100);
