@@ -1,0 +1,35 @@
+#pragma once
+// Classic (V1) checkpoints. Delta protocol, "Checkpoints".
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <string>
+
+#include "icecore/lake/log_entry_internal.h"
+#include "icecore/lake/object_store.h"
+#include "icecore/lake/snapshot.h"
+
+namespace icecore::lake {
+
+// The checkpoint's Parquet bytes and its number of actions. Removed files that expired before
+// now_us are left out; files keep their order.
+struct CheckpointBytes {
+  std::string bytes;
+  int64_t actions = 0;
+};
+arrow::Result<CheckpointBytes> FormatCheckpoint(const Snapshot& snapshot, int64_t now_us);
+
+// Errors of the store as they are; bytes that are no checkpoint: kCorrupt with the name.
+arrow::Result<LogActions> ReadCheckpoint(ObjectStore& store, const std::string& path);
+
+// Whether a commit that made `version` should be followed by a checkpoint: at least 10 commits, and
+// either so many actions that replaying them costs a quarter of reading all files, or 100 commits.
+bool IsCheckpointDue(const Snapshot& read, int64_t version, int64_t new_actions);
+
+// The version that _last_checkpoint names; -1 where it is missing or unreadable, which is no error:
+// it is a hint.
+arrow::Result<int64_t> ReadLastCheckpoint(ObjectStore& store, const std::string& table_path);
+std::string FormatLastCheckpoint(const Snapshot& snapshot, const CheckpointBytes& checkpoint);
+
+}  // namespace icecore::lake

@@ -1,0 +1,270 @@
+#include <cctype>
+#include <charconv>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/lake/log_entry_internal.h"
+#include "icecore/lake/object_store.h"
+
+namespace icecore::lake {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+using nlohmann::json;
+
+std::string TextOr(const json& object, const char* key, const std::string& otherwise) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : otherwise;
+}
+
+int64_t NumberOr(const json& object, const char* key, int64_t otherwise) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number() ? found->get<int64_t>() : otherwise;
+}
+
+std::vector<std::string> TextsOf(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_array() ? found->get<std::vector<std::string>>()
+                                                    : std::vector<std::string>();
+}
+
+CommitInfo ParseCommitInfo(const json& body) {
+  CommitInfo info;
+  if (const auto ict = body.find("inCommitTimestamp"); ict != body.end() && ict->is_number()) {
+    info.in_commit_timestamp_ms = ict->get<int64_t>();
+  }
+  info.timestamp_ms = NumberOr(body, "timestamp", 0);
+  info.operation = TextOr(body, "operation", "");
+  info.engine = TextOr(body, "engineInfo", "");
+  info.commit_id = TextOr(body, "txnId", "");
+  if (const auto metrics = body.find("operationMetrics");
+      metrics != body.end() && metrics->is_object()) {
+    for (const auto& [name, value] : metrics->items()) {
+      const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+      int64_t number = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+      if (error == std::errc() && end == text.data() + text.size()) {
+        info.counts[name] = number;
+      }
+    }
+  }
+  if (const auto ours = body.find("icecore"); ours != body.end() && ours->is_object()) {
+    for (const auto& [name, value] : ours->items()) {
+      info.info[name] = value.dump();
+    }
+  }
+  return info;
+}
+
+Protocol ParseProtocol(const json& body) {
+  return Protocol{.min_reader = body.at("minReaderVersion").get<int32_t>(),
+                  .min_writer = body.at("minWriterVersion").get<int32_t>(),
+                  .reader_features = TextsOf(body, "readerFeatures"),
+                  .writer_features = TextsOf(body, "writerFeatures")};
+}
+
+arrow::Result<MetadataAction> ParseMetadata(const json& body) {
+  MetadataAction metadata{.id = body.at("id").get<std::string>(),
+                          .name = TextOr(body, "name", ""),
+                          .description = TextOr(body, "description", ""),
+                          .schema_json = body.at("schemaString").get<std::string>(),
+                          .partition_columns = TextsOf(body, "partitionColumns"),
+                          .configuration = {},
+                          .created_ms = NumberOr(body, "createdTime", 0)};
+  const json format = body.value("format", json::object());
+  if (const std::string provider = TextOr(format, "provider", "parquet"); provider != "parquet") {
+    return MakeError(ErrorCode::kUnsupported, "data files of format '" + provider + "'");
+  }
+  const json configuration = body.value("configuration", json::object());
+  for (const auto& [key, value] : configuration.items()) {
+    metadata.configuration[key] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  return metadata;
+}
+
+arrow::Result<DataFile> ParseAdd(const json& body) {
+  if (const auto vector = body.find("deletionVector"); vector != body.end() && !vector->is_null()) {
+    return MakeError(ErrorCode::kUnsupported, "feature deletionVectors");
+  }
+  DataFile file;
+  ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(body.at("path").get_ref<const std::string&>()));
+  file.size = body.at("size").get<int64_t>();
+  file.modified_us = NumberOr(body, "modificationTime", 0) * 1000;
+  const json partition_values = body.value("partitionValues", json::object());
+  for (const auto& [column, value] : partition_values.items()) {
+    file.partition_values[column] =
+        value.is_null() ? std::nullopt : std::optional(value.get<std::string>());
+  }
+  file.stats_json = TextOr(body, "stats", "");
+  file.num_records = NumRecordsOf(file.stats_json);
+  return file;
+}
+
+arrow::Result<RemovedFile> ParseRemove(const json& body) {
+  RemovedFile file;
+  ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(body.at("path").get_ref<const std::string&>()));
+  file.removed_us = NumberOr(body, "deletionTimestamp", 0) * 1000;
+  file.size = NumberOr(body, "size", 0);
+  return file;
+}
+
+arrow::Status ParseAction(const std::string& kind, const json& body, LogActions* actions) {
+  if (kind == "add") {
+    ARROW_ASSIGN_OR_RAISE(auto file, ParseAdd(body));
+    actions->adds.push_back(std::move(file));
+    actions->data_change |= body.value("dataChange", true);
+  } else if (kind == "remove") {
+    ARROW_ASSIGN_OR_RAISE(auto file, ParseRemove(body));
+    actions->removes.push_back(std::move(file));
+    actions->data_change |= body.value("dataChange", true);
+  } else if (kind == "commitInfo") {
+    actions->info = ParseCommitInfo(body);
+  } else if (kind == "protocol") {
+    actions->protocol = ParseProtocol(body);
+  } else if (kind == "metaData") {
+    ARROW_ASSIGN_OR_RAISE(actions->metadata, ParseMetadata(body));
+  } else if (kind == "txn") {
+    actions->transactions.emplace_back(body.at("appId").get<std::string>(),
+                                       body.at("version").get<int64_t>());
+  } else if (kind == "domainMetadata") {
+    actions->domains.push_back({.domain = body.at("domain").get<std::string>(),
+                                .configuration = TextOr(body, "configuration", ""),
+                                .removed = body.value("removed", false)});
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status ParseLine(std::string_view line, LogActions* actions) {
+  try {
+    const json action = json::parse(line);
+    if (!action.is_object() || action.empty()) {
+      return MakeError(ErrorCode::kCorrupt, "no action");
+    }
+    ++actions->count;
+    return ParseAction(action.begin().key(), action.begin().value(), actions);
+  } catch (const json::exception& error) {
+    return MakeError(ErrorCode::kCorrupt, error.what());
+  }
+}
+
+std::string VersionName(int64_t version) {
+  char name[32];
+  std::snprintf(name, sizeof name, "%020lld", static_cast<long long>(version));
+  return name;
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+std::string LogFolder(const std::string& table_path) { return table_path + "/_delta_log/"; }
+std::string LogPathBefore(const std::string& table_path, int64_t version) {
+  return LogFolder(table_path) + VersionName(version);
+}
+std::string CommitPath(const std::string& table_path, int64_t version) {
+  return LogPathBefore(table_path, version) + ".json";
+}
+std::string CheckpointPath(const std::string& table_path, int64_t version) {
+  return LogPathBefore(table_path, version) + ".checkpoint.parquet";
+}
+std::string LastCheckpointPath(const std::string& table_path) {
+  return LogFolder(table_path) + "_last_checkpoint";
+}
+
+arrow::Result<LogActions> ParseLogEntry(std::string_view bytes, const std::string& file) {
+  LogActions actions;
+  int64_t line_number = 0;
+  for (size_t begin = 0; begin < bytes.size();) {
+    const size_t end = std::min(bytes.find('\n', begin), bytes.size());
+    const std::string_view line = bytes.substr(begin, end - begin);
+    begin = end + 1;
+    ++line_number;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
+      continue;
+    }
+    const arrow::Status parsed = ParseLine(line, &actions);
+    if (!parsed.ok()) {
+      return base::WithContext(parsed, file + ":" + std::to_string(line_number));
+    }
+  }
+  if (actions.count == 0) {
+    return MakeError(ErrorCode::kCorrupt, file + ": no actions in this log entry");
+  }
+  if (actions.info.has_value()) {
+    const auto counted = actions.info->info.find("actions");
+    if (counted != actions.info->info.end() && counted->second != std::to_string(actions.count)) {
+      return MakeError(ErrorCode::kCorrupt, file + ": " + std::to_string(actions.count) +
+                                                " actions where " + counted->second +
+                                                " were written: cut off");
+    }
+  }
+  return actions;
+}
+
+std::optional<int64_t> NumRecordsOf(const std::string& stats_json) {
+  constexpr std::string_view kFront = "{\"numRecords\":";
+  if (stats_json.starts_with(kFront)) {
+    int64_t number = 0;
+    const char* const begin = stats_json.data() + kFront.size();
+    const auto [end, error] = std::from_chars(begin, stats_json.data() + stats_json.size(), number);
+    if (error == std::errc() && end < stats_json.data() + stats_json.size() &&
+        (*end == ',' || *end == '}')) {
+      return number;
+    }
+  }
+  const json stats = json::parse(stats_json, nullptr, false);
+  if (!stats.is_object() || !stats.contains("numRecords") ||
+      !stats.at("numRecords").is_number_integer()) {
+    return std::nullopt;
+  }
+  return stats.at("numRecords").get<int64_t>();
+}
+
+std::string EncodePath(std::string_view path) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = std::isalnum(byte) != 0 ||
+                       std::string_view("-_.~/=+,@!$&'()*;").find(c) != std::string_view::npos;
+    if (plain && byte < 0x80) {
+      encoded += c;
+    } else {
+      encoded += '%';
+      encoded += kHex[byte >> 4];
+      encoded += kHex[byte & 15];
+    }
+  }
+  return encoded;
+}
+
+arrow::Result<std::string> DecodePath(std::string_view encoded) {
+  std::string path;
+  for (size_t i = 0; i < encoded.size(); ++i) {
+    if (encoded[i] != '%') {
+      path += encoded[i];
+      continue;
+    }
+    const int high = i + 2 < encoded.size() ? HexDigit(encoded[i + 1]) : -1;
+    const int low = i + 2 < encoded.size() ? HexDigit(encoded[i + 2]) : -1;
+    if (high < 0 || low < 0) {
+      return MakeError(ErrorCode::kCorrupt, "path '" + std::string(encoded) + "'");
+    }
+    path += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  if (path.find("://") != std::string::npos || !CheckObjectPath(path).ok()) {
+    return MakeError(ErrorCode::kUnsupported, "data file '" + path + "' outside the table");
+  }
+  return path;
+}
+
+}  // namespace icecore::lake

@@ -1,0 +1,149 @@
+// Log entries as we write them; docs/formats/delta.md.
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/lake/log_entry_internal.h"
+
+namespace icecore::lake {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+// One line of the entry; text that is no UTF-8 is replaced, which only names and messages can be.
+void AppendLine(const char* kind, json body, std::string* out) {
+  json line = json::object();
+  line[kind] = std::move(body);
+  *out += line.dump(-1, ' ', false, json::error_handler_t::replace);
+  *out += '\n';
+}
+
+json TextMap(const std::map<std::string, std::string>& map) {
+  json object = json::object();
+  for (const auto& [key, value] : map) {
+    object[key] = value;
+  }
+  return object;
+}
+
+arrow::Result<json> CommitInfoJson(const LogActions& actions, const Commit& commit,
+                                   int64_t read_version) {
+  const CommitInfo& info = *actions.info;
+  json body = json::object();
+  if (info.in_commit_timestamp_ms.has_value()) {
+    body["inCommitTimestamp"] = *info.in_commit_timestamp_ms;
+  }
+  body["timestamp"] = info.timestamp_ms;
+  body["operation"] = info.operation;
+  body["operationParameters"] = TextMap(commit.parameters);
+  json metrics = json::object();
+  for (const auto& [name, count] : commit.counts) {
+    metrics[name] = std::to_string(count);
+  }
+  body["operationMetrics"] = std::move(metrics);
+  if (read_version >= 0) {
+    body["readVersion"] = read_version;
+  }
+  body["isBlindAppend"] = actions.removes.empty() && !commit.reads_all;
+  body["engineInfo"] = info.engine;
+  body["txnId"] = info.commit_id;
+  json ours = json::object();
+  ours["actions"] = actions.count;
+  for (const auto& [name, text] : commit.info) {
+    json value = json::parse(text, nullptr, false);
+    if (value.is_discarded()) {
+      return base::MakeError(base::ErrorCode::kInternal, "commit info '" + name + "' is no JSON");
+    }
+    ours[name] = std::move(value);
+  }
+  body["icecore"] = std::move(ours);
+  return body;
+}
+
+json ProtocolJson(const Protocol& protocol) {
+  json body = {{"minReaderVersion", protocol.min_reader},
+               {"minWriterVersion", protocol.min_writer}};
+  if (protocol.min_reader >= 3) {
+    body["readerFeatures"] = protocol.reader_features;
+  }
+  if (protocol.min_writer >= 7) {
+    body["writerFeatures"] = protocol.writer_features;
+  }
+  return body;
+}
+
+json MetadataJson(const MetadataAction& metadata) {
+  json body = {{"id", metadata.id}};
+  if (!metadata.name.empty()) {
+    body["name"] = metadata.name;
+  }
+  if (!metadata.description.empty()) {
+    body["description"] = metadata.description;
+  }
+  body["format"] = {{"provider", "parquet"}, {"options", json::object()}};
+  body["schemaString"] = metadata.schema_json;
+  body["partitionColumns"] = metadata.partition_columns;
+  body["configuration"] = TextMap(metadata.configuration);
+  body["createdTime"] = metadata.created_ms;
+  return body;
+}
+
+json AddJson(const DataFile& file, bool data_change) {
+  json values = json::object();
+  for (const auto& [column, value] : file.partition_values) {
+    values[column] = value.has_value() ? json(*value) : json(nullptr);
+  }
+  json body = {{"path", EncodePath(file.path)},
+               {"partitionValues", std::move(values)},
+               {"size", file.size},
+               {"modificationTime", file.modified_us / 1000},
+               {"dataChange", data_change}};
+  if (!file.stats_json.empty()) {
+    body["stats"] = file.stats_json;
+  }
+  return body;
+}
+
+json RemoveJson(const RemovedFile& file, bool data_change) {
+  return json{{"path", EncodePath(file.path)},
+              {"deletionTimestamp", file.removed_us / 1000},
+              {"dataChange", data_change},
+              {"size", file.size}};
+}
+
+}  // namespace
+
+arrow::Result<std::string> FormatLogEntry(const LogActions& actions, const Commit& commit,
+                                          int64_t read_version) {
+  std::string out;
+  ARROW_ASSIGN_OR_RAISE(json info, CommitInfoJson(actions, commit, read_version));
+  AppendLine("commitInfo", std::move(info), &out);
+  if (actions.protocol.has_value()) {
+    AppendLine("protocol", ProtocolJson(*actions.protocol), &out);
+  }
+  if (actions.metadata.has_value()) {
+    AppendLine("metaData", MetadataJson(*actions.metadata), &out);
+  }
+  for (const auto& [app_id, version] : actions.transactions) {
+    AppendLine(
+        "txn",
+        {{"appId", app_id}, {"version", version}, {"lastUpdated", actions.info->timestamp_ms}},
+        &out);
+  }
+  for (const DomainAction& domain : actions.domains) {
+    AppendLine("domainMetadata",
+               {{"domain", domain.domain},
+                {"configuration", domain.configuration},
+                {"removed", domain.removed}},
+               &out);
+  }
+  for (const RemovedFile& file : actions.removes) {
+    AppendLine("remove", RemoveJson(file, actions.data_change), &out);
+  }
+  for (const DataFile& file : actions.adds) {
+    AppendLine("add", AddJson(file, actions.data_change), &out);
+  }
+  return out;
+}
+
+}  // namespace icecore::lake

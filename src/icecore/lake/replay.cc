@@ -1,0 +1,124 @@
+#include <algorithm>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/lake/replay_internal.h"
+#include "icecore/lake/schema.h"
+
+namespace icecore::lake {
+namespace {
+
+// Places of files that went are marked so that the order of the others stays.
+bool IsGone(const DataFile& file) { return file.path.empty(); }
+bool IsBack(const RemovedFile& file) { return file.path.empty(); }
+
+}  // namespace
+
+int64_t TimestampOf(const CommitInfo& info) {
+  return info.in_commit_timestamp_ms.value_or(info.timestamp_ms) * 1000;
+}
+
+Replay::Replay(std::string table_path) { snapshot_.table_path = std::move(table_path); }
+
+Replay::Replay(const Snapshot& start) : snapshot_(start) {
+  live_.reserve(snapshot_.files.size());
+  for (size_t i = 0; i < snapshot_.files.size(); ++i) {
+    live_.emplace(snapshot_.files[i].path, i);
+  }
+  for (size_t i = 0; i < snapshot_.removed.size(); ++i) {
+    removed_.emplace(snapshot_.removed[i].path, i);
+  }
+}
+
+void Replay::ApplyCheckpoint(int64_t version, LogActions actions) {
+  Apply(std::move(actions));
+  snapshot_.version = version;
+  snapshot_.checkpoint_version = version;
+  snapshot_.actions_since_checkpoint = 0;
+}
+
+void Replay::ApplyCommit(int64_t version, LogActions actions) {
+  snapshot_.actions_since_checkpoint += actions.count;
+  snapshot_.timestamp_us = actions.info.has_value() ? TimestampOf(*actions.info) : 0;
+  Apply(std::move(actions));
+  snapshot_.version = version;
+}
+
+void Replay::SetCheckpoint(int64_t version) {
+  if (version > snapshot_.checkpoint_version) {
+    snapshot_.checkpoint_version = version;
+    // An estimate: at least one action per commit since then.
+    snapshot_.actions_since_checkpoint =
+        std::min(snapshot_.actions_since_checkpoint, snapshot_.version - version);
+  }
+}
+
+void Replay::Apply(LogActions actions) {
+  if (actions.protocol.has_value()) {
+    snapshot_.protocol = *std::move(actions.protocol);
+  }
+  if (actions.metadata.has_value()) {
+    MetadataAction& metadata = *actions.metadata;
+    snapshot_.table_id = std::move(metadata.id);
+    snapshot_.name = std::move(metadata.name);
+    snapshot_.description = std::move(metadata.description);
+    snapshot_.partition_columns = std::move(metadata.partition_columns);
+    snapshot_.configuration = std::move(metadata.configuration);
+    snapshot_.created_us = metadata.created_ms * 1000;
+    schema_json_ = std::move(metadata.schema_json);
+  }
+  for (auto& [app_id, version] : actions.transactions) {
+    snapshot_.transactions[app_id] = version;
+  }
+  for (DomainAction& domain : actions.domains) {
+    if (domain.removed) {
+      snapshot_.domains.erase(domain.domain);
+    } else {
+      snapshot_.domains[domain.domain] = std::move(domain.configuration);
+    }
+  }
+  for (RemovedFile& file : actions.removes) {
+    if (const auto place = live_.find(file.path); place != live_.end()) {
+      snapshot_.files[place->second].path.clear();
+      live_.erase(place);
+    }
+    if (removed_.emplace(file.path, snapshot_.removed.size()).second) {
+      snapshot_.removed.push_back(std::move(file));
+    }
+  }
+  for (DataFile& file : actions.adds) {
+    if (const auto place = removed_.find(file.path); place != removed_.end()) {
+      snapshot_.removed[place->second].path.clear();
+      removed_.erase(place);
+    }
+    const auto [place, is_new] = live_.emplace(file.path, snapshot_.files.size());
+    if (is_new) {
+      snapshot_.files.push_back(std::move(file));
+    } else {
+      snapshot_.files[place->second] = std::move(file);
+    }
+  }
+}
+
+arrow::Result<std::shared_ptr<const Snapshot>> Replay::Finish() {
+  if (snapshot_.table_id.empty() && schema_json_.empty()) {
+    return base::MakeError(base::ErrorCode::kCorrupt,
+                           "table " + snapshot_.table_path + ": the log has no metaData action");
+  }
+  const arrow::Status readable = CheckReadable(snapshot_.protocol, snapshot_.configuration);
+  if (!readable.ok()) {
+    return base::WithContext(readable, "table " + snapshot_.table_path);
+  }
+  if (!schema_json_.empty()) {
+    auto schema = SchemaFromDelta(schema_json_);
+    if (!schema.ok()) {
+      return base::WithContext(schema.status(), "table " + snapshot_.table_path);
+    }
+    snapshot_.schema = *std::move(schema);
+  }
+  std::erase_if(snapshot_.files, IsGone);
+  std::erase_if(snapshot_.removed, IsBack);
+  return std::make_shared<const Snapshot>(std::move(snapshot_));
+}
+
+}  // namespace icecore::lake
