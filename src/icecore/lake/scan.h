@@ -1,0 +1,51 @@
+#pragma once
+// Rows of a snapshot as Arrow batches.
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "icecore/lake/object_store.h"
+#include "icecore/lake/read_context.h"
+#include "icecore/lake/snapshot.h"
+
+namespace icecore::lake {
+
+// Rows with after < _seq <= up_to.
+struct SeqRange {
+  int64_t after = 0;
+  int64_t up_to = INT64_MAX;
+};
+
+struct ScanOptions {
+  std::optional<std::vector<std::string>> columns;  // in this order; nullopt = all of the schema
+  std::optional<SeqRange> seq;                      // files and row groups outside are not decoded
+  int64_t batch_rows = 1 << 16;                     // at most
+};
+
+// The batches have the declared types of snapshot.schema. Files come in the snapshot's order, rows
+// as they rest. Columns that an older file lacks are null. A column that the schema lacks is
+// kNotFound and proposes the nearest. Files are opened one after another while reading; a missing
+// or broken one is kCorrupt with its name, from the reader. `store` must outlive the reader; the
+// snapshot need not.
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store,
+                                                              const Snapshot& snapshot,
+                                                              const ScanOptions& options,
+                                                              const ReadAccess& access);
+
+// The snapshot's files that may hold rows of the range, in order.
+std::vector<DataFile> FilesInRange(const Snapshot& snapshot, const std::optional<SeqRange>& seq);
+
+// A snapshot's files as absolute paths of this machine, in order, for DuckDB; older files may lack
+// newer columns (union_by_name). nullopt where the files by themselves do not give the declared
+// rows: the store is not local, a declared type rests as another one, or there are partition
+// columns.
+std::optional<std::vector<std::string>> LocalFiles(const ObjectStore& store,
+                                                   const Snapshot& snapshot);
+
+}  // namespace icecore::lake
