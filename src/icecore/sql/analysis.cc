@@ -64,8 +64,11 @@ class Analyser {
     columns_lambda_ = Root(template_tree.document)["select_list"][0]["expr"];
 
     const ParsedSelect parsed = ParseSelect(*database_, request_.sql);
+    const size_t reserved = LowerName(request_.sql).find("_icecore_");
     if (!parsed.error.empty()) {
       Error(parsed.error_offset, "SQL: " + parsed.error);
+    } else if (reserved != std::string::npos) {
+      Error(reserved, "names that begin with _icecore_ are Icecore's own");
     } else {
       ARROW_RETURN_NOT_OK(BindPlain(parsed.document));
       ARROW_RETURN_NOT_OK(BindRowWise(parsed.document));
@@ -108,6 +111,7 @@ class Analyser {
   FunctionRules functions_;
   Json columns_lambda_;
   NodeInfo plain_;
+  std::set<std::pair<std::optional<size_t>, std::string>> broken_;
   Analysis analysis_;
 };
 
@@ -137,8 +141,7 @@ arrow::Status Analyser::BindPlain(Json document) {
 
 arrow::Status Analyser::BindOutput() {
   PreparedSelect statement;
-  const std::string error =
-      PreparedSelect::Prepare(database_->connection(), analysis_.plain_sql, &statement);
+  const std::string error = PreparedSelect::Prepare(*database_, analysis_.plain_sql, &statement);
   if (error.empty()) {
     auto schema = OutputSchema(statement.get());
     if (schema.ok()) {
@@ -149,8 +152,7 @@ arrow::Status Analyser::BindOutput() {
     return arrow::Status::OK();
   }
   // The user's own text gives the place; where it binds (its stars differ), only the message helps.
-  const std::string own_error =
-      PreparedSelect::Prepare(database_->connection(), request_.sql, &statement);
+  const std::string own_error = PreparedSelect::Prepare(*database_, request_.sql, &statement);
   const bool own = !own_error.empty();
   const SqlError parsed = ParseSqlError(own ? own_error : error, own ? request_.sql : "");
   if (parsed.code == ErrorCode::kInternal) return MakeError(ErrorCode::kInternal, parsed.message);
@@ -196,12 +198,10 @@ void Analyser::SetSources(const NodeInfo& top) {
 }
 
 void Analyser::NotRowWise(std::optional<size_t> offset, const std::string& why) {
-  if (std::find(analysis_.not_row_wise.begin(), analysis_.not_row_wise.end(), why) !=
-      analysis_.not_row_wise.end()) {
-    return;
-  }
-  analysis_.not_row_wise.push_back(why);
-  if (request_.row_wise_required) Error(offset, why);
+  auto& reasons = analysis_.not_row_wise;
+  if (std::find(reasons.begin(), reasons.end(), why) == reasons.end()) reasons.push_back(why);
+  // A WITH entry used twice breaks its rule once.
+  if (request_.row_wise_required && broken_.emplace(offset, why).second) Error(offset, why);
 }
 
 const TableSchema* Analyser::ChooseDriver(std::string* problem) const {
@@ -292,8 +292,7 @@ arrow::Status Analyser::BindRowWise(Json document) {
   analysis_.driver = driver->full_name;
   ARROW_ASSIGN_OR_RAISE(analysis_.row_wise_sql, TreeToSql(*database_, document));
   PreparedSelect statement;
-  const std::string error =
-      PreparedSelect::Prepare(database_->connection(), analysis_.row_wise_sql, &statement);
+  const std::string error = PreparedSelect::Prepare(*database_, analysis_.row_wise_sql, &statement);
   if (!error.empty()) {
     NotRowWise(std::nullopt, "the SQL is not row-wise (" + ParseSqlError(error, "").message +
                                  "); use `mode: replace`");

@@ -46,12 +46,12 @@ struct ColumnSource {
 };
 
 struct Analysis {
-  std::vector<std::string> tables;    // full names as read, in order of first mention
-  std::optional<std::string> driver;  // set when row_wise (and, if asked for, when `each` names it)
-  bool row_wise = false;              // every output row comes from one row of the driver
-  std::vector<std::string> not_row_wise;           // why not, a sentence each
-  bool uses_run_time = false;                      // calls run_time()
-  std::shared_ptr<arrow::Schema> output;           // the user's columns; null when there are errors
+  std::vector<std::string> tables;        // full names as read, in order of first mention
+  std::optional<std::string> driver;      // full name; set when row_wise
+  bool row_wise = false;                  // every output row comes from one row of the driver
+  std::vector<std::string> not_row_wise;  // why not, a sentence each
+  bool uses_run_time = false;             // calls run_time()
+  std::shared_ptr<arrow::Schema> output;  // the user's columns; null when there are errors
   std::vector<std::vector<ColumnSource>> sources;  // per output column, sorted, without repeats
   // The user's columns, stars without columns that begin with _.
   std::string plain_sql;

@@ -272,6 +272,7 @@ TEST(Analyse, RefusesWhatIsNotAQueryOfTables) {
       {"select to_days(id::int) as i from landing.flights", "INTERVAL"},
       {"select id from landing.flihgts", "did you mean 'landing.flights'"},
       {"select id from flights", "'landing.flights'"},
+      {"with _icecore_t as (select 1 x) select x from _icecore_t", "_icecore_"},
       {"select idd from landing.flights", "idd"},
       {"select id from landing.flights where upperr(carrier) = 'x'", "upperr"},
       {"select from landing.flights", "selection list"},

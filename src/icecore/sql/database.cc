@@ -1,5 +1,6 @@
 #include "icecore/base/error.h"
 #include "icecore/sql/database_internal.h"
+#include "icecore/sql/sql_types.h"
 
 namespace icecore::sql {
 namespace {
@@ -17,6 +18,17 @@ struct ScopedStatements {
   duckdb_extracted_statements statements = nullptr;
   ~ScopedStatements() { duckdb_destroy_extracted(&statements); }
 };
+
+// Binding alone has effects for some statements (EXPORT makes its folder) and PRAGMA turns into a
+// SELECT, so the kind is asked of the parser first. A text with a syntax error passes: the next
+// step says it with its place, and runs nothing.
+std::string WhyNotSelect(Database& database, const std::string& sql) {
+  const auto kind = database.Text("SELECT coalesce(json_extract_string(json_serialize_sql(" +
+                                  QuoteLiteral(sql) + "), '$.error_type'), '')");
+  if (!kind.ok()) return kind.status().message();
+  if (kind->empty() || *kind == "parser") return "";
+  return "Permission Error: only SELECT is allowed";
+}
 
 }  // namespace
 
@@ -104,9 +116,12 @@ PreparedSelect::~PreparedSelect() {
   if (statement_ != nullptr) duckdb_destroy_prepare(&statement_);
 }
 
-std::string PreparedSelect::Prepare(duckdb_connection connection, const std::string& sql,
+std::string PreparedSelect::Prepare(Database& database, const std::string& sql,
                                     PreparedSelect* out) {
   if (sql.find('\0') != std::string::npos) return "Parser Error: the text holds a zero byte";
+  std::string refusal = WhyNotSelect(database, sql);
+  if (!refusal.empty()) return refusal;
+  const duckdb_connection connection = database.connection();
   ScopedStatements extracted;
   const idx_t count = duckdb_extract_statements(connection, sql.c_str(), &extracted.statements);
   if (count == 0) {

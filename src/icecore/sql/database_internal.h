@@ -48,8 +48,7 @@ class PreparedSelect {
 
   // "" and *out filled, or DuckDB's message as it came ("Binder Error: ..."). A text of several
   // statements, or of one that is not a SELECT, is a "Permission Error: ...".
-  static std::string Prepare(duckdb_connection connection, const std::string& sql,
-                             PreparedSelect* out);
+  static std::string Prepare(Database& database, const std::string& sql, PreparedSelect* out);
   duckdb_prepared_statement get() const { return statement_; }
 
  private:

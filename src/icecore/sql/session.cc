@@ -65,8 +65,7 @@ class ResultReader final : public arrow::RecordBatchReader {
     session_->interrupted = false;
     const int64_t timeout_ms = session_->limits.timeout_ms;
     if (timeout_ms > 0) session_->deadline->Arm(timeout_ms);
-    const std::string error =
-        PreparedSelect::Prepare(session_->database->connection(), sql_, &statement_);
+    const std::string error = PreparedSelect::Prepare(*session_->database, sql_, &statement_);
     if (!error.empty()) return session_->QueryError(error, sql_, text_starts_at_);
     ARROW_ASSIGN_OR_RAISE(schema_, OutputSchema(statement_.get()));
     ARROW_ASSIGN_OR_RAISE(converter_, ChunkConverter::Make(session_->database->connection(),
@@ -171,7 +170,7 @@ arrow::Status CheckParquetInput(const TableInput& input) {
 arrow::Status Session::Impl::QueryError(const std::string& duckdb_message, const std::string& sql,
                                         const base::Location& text_starts_at) const {
   SqlError error = ParseSqlError(duckdb_message, sql);
-  if (duckdb_message.find("INTERRUPT") != std::string::npos) {
+  if (duckdb_message.starts_with("INTERRUPT")) {
     if (deadline->Expired()) {
       error.code = ErrorCode::kLimit;
       error.message =

@@ -95,7 +95,7 @@ NodeInfo TreeBinder::BindNode(Json& node, const CteScope* ctes, const Scope* out
   } else {
     Error(node, "this form of query (" + type + ") is not supported");
   }
-  for (auto& [name, entry] : entries) BindCte(entry, name, &inner);  // those that nobody used
+  for (auto& [name, entry] : entries) BindCte(entry, &inner);  // those that nobody used
   return info;
 }
 
@@ -234,17 +234,13 @@ NodeInfo TreeBinder::BindRecursive(Json& node, const CteScope* ctes, const Scope
   return info;
 }
 
-const NodeInfo& TreeBinder::BindCte(CteEntry& entry, const std::string& name,
-                                    const CteScope* ctes) {
+const NodeInfo& TreeBinder::BindCte(CteEntry& entry, const CteScope* ctes) {
   if (entry.bound || entry.binding) return entry.info;
   entry.binding = true;
   entry.info = BindNode((*entry.body)["query"]["node"], ctes, nullptr, Level::kNested);
   ApplyColumnAliases((*entry.body)["aliases"], &entry.info);
   entry.binding = false;
   entry.bound = true;
-  if (name.starts_with("_icecore_")) {
-    Error((*entry.body)["query"], "names that begin with _icecore_ are Icecore's own");
-  }
   return entry.info;
 }
 

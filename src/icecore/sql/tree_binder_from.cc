@@ -98,7 +98,7 @@ FromInfo TreeBinder::BindTable(Json& from, const CteScope* ctes, const Scope& la
     for (const CteScope* scope = ctes; scope != nullptr; scope = scope->parent) {
       const auto found = scope->entries->find(name);
       if (found == scope->entries->end() || found->second.binding) continue;
-      const NodeInfo& info = BindCte(found->second, name, scope);
+      const NodeInfo& info = BindCte(found->second, scope);
       if (info.dynamic) {
         auto& violations = lateral.node->violations;
         violations.insert(violations.end(), info.violations.begin(), info.violations.end());

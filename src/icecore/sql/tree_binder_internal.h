@@ -127,7 +127,7 @@ class TreeBinder {
   void BindSelectList(Json& node, Scope& scope);
   void FindSelectViolations(const Json& node, NodeInfo* info);
   void AppendHidden(Json& node, const FromInfo& from, Level level, NodeInfo* info);
-  const NodeInfo& BindCte(CteEntry& entry, const std::string& name, const CteScope* ctes);
+  const NodeInfo& BindCte(CteEntry& entry, const CteScope* ctes);
 
   // tree_binder_from.cc
   FromInfo BindFrom(Json& from, const CteScope* ctes, const Scope& lateral);
