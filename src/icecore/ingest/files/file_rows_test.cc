@@ -8,6 +8,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
 #include "icecore/ingest/files/project_fixture.h"
+#include "icecore/lake/faulty_object_store.h"
 
 namespace icecore::ingest {
 namespace {
@@ -158,6 +159,30 @@ TEST_F(FileRowsTest, AFileThatChangedSinceItWasPlannedWaits) {
   const ReadResult got = project_.Read(plan->files[0]);
   ASSERT_FALSE(got.status.ok());
   EXPECT_EQ(CodeOf(got.status), ErrorCode::kConflict);
+}
+
+// A store that fails at its N-th operation: an error, and the next attempt gives every row.
+TEST_F(FileRowsTest, EveryFailureOfTheStoreIsAnErrorAndCanBeRepeated) {
+  project_.Write("data/x.csv.gz", Gzip(ManyLines()));
+  project_.source().files.path = "data/x.csv.gz";
+  const auto plan = project_.Plan();
+  for (const auto when : {lake::FaultPlan::When::kBefore, lake::FaultPlan::When::kAfter}) {
+    bool failed = true;
+    for (int64_t fail_at = 1; failed; ++fail_at) {
+      ASSERT_LT(fail_at, 100);
+      project_.options().table_path =
+          "landing/" + std::to_string(static_cast<int>(when)) + "_" + std::to_string(fail_at);
+      lake::FaultyObjectStore faulty(&project_.store(), {.fail_at = fail_at, .when = when});
+      project_.options().store = &faulty;
+      const ReadResult broken = project_.Read(plan->files[0]);
+      failed = faulty.failed();
+      EXPECT_EQ(broken.status.ok(), !failed);
+      project_.options().store = &project_.store();
+      const ReadResult whole = project_.Read(plan->files[0]);
+      ASSERT_TRUE(whole.status.ok()) << whole.status;
+      ASSERT_EQ(whole.rows(), 5000);
+    }
+  }
 }
 
 TEST_F(FileRowsTest, StopEndsTheReading) {
