@@ -5,6 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <random>
+#include <sstream>
 
 namespace icecore::sql {
 namespace {
@@ -369,6 +373,48 @@ TEST(Analyse, OutputTypesAndTables) {
        arrow::field("name", arrow::utf8()), arrow::field("total", arrow::int64())});
   EXPECT_TRUE(analysis.output->Equals(*expected)) << analysis.output->ToString();
   EXPECT_THAT(analysis.tables, ElementsAre("landing.airports", "landing.flights"));
+}
+
+// Whatever the text is, the answer is an analysis with errors in it, never a failure of ours.
+TEST(Analyse, TornTextsAreUserErrors) {
+  const std::vector<std::string> texts = {
+      "with late(a, b) as (select id, carrier from landing.flights where delay > 15) select a.*, b "
+      "from late as a asof left join history.customers c on c.id = a.a and c._known_at <= now()",
+      "select * exclude (tags) replace (delay + 1 as delay), columns('i.*'), t.tag from "
+      "landing.flights f, unnest(f.tags) as t(tag) where exists (select 1 from landing.airports)",
+      "select case when id > 1 then [x * 2 for x in [1, 2]] end as c, point.lat, sum(delay) over "
+      "(partition by carrier order by departed) from landing.flights union all by name select 1",
+  };
+  const auto seed = static_cast<uint32_t>(::testing::UnitTest::GetInstance()->random_seed());
+  std::cout << "seed " << seed << "\n";
+  std::mt19937 random(seed);
+  const char* count = std::getenv("ICECORE_TORN_TEXTS");
+  for (int i = 0; i < (count ? std::atoi(count) : 40); ++i) {
+    std::vector<std::string> words;
+    std::istringstream stream(texts[random() % texts.size()]);
+    for (std::string word; stream >> word;) words.push_back(word);
+    for (int change = 0; change < 1 + i % 3; ++change) {
+      const size_t at = random() % words.size();
+      const size_t other = random() % words.size();
+      switch (random() % 3) {
+        case 0:
+          words.erase(words.begin() + static_cast<std::ptrdiff_t>(at));
+          break;
+        case 1:
+          std::swap(words[at], words[other]);
+          break;
+        default:
+          words[at] = words[other];
+      }
+    }
+    std::string sql;
+    for (const std::string& word : words) sql += word + " ";
+    AnalysisRequest request = Request(sql);
+    request.row_wise_required = random() % 2 == 0;
+    const auto analysis = Analyse(request);
+    ASSERT_TRUE(analysis.ok()) << analysis.status() << "\n" << sql;
+    EXPECT_NE(analysis->plain_sql.empty(), !analysis->diagnostics.has_errors()) << sql;
+  }
 }
 
 TEST(Analyse, EnvelopeCanBeClosed) {

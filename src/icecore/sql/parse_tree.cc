@@ -42,7 +42,7 @@ ParsedSelect ParseSelect(Database& database, const std::string& sql) {
   if (document.value("error", true)) {
     parsed.error = TextMember(document, "error_message");
     if (TextMember(document, "error_type") == "not implemented") {
-      parsed.error = "one SELECT statement is allowed, and nothing else";
+      parsed.error = "one SELECT statement is allowed, and nothing else (nor PIVOT)";
     }
     const std::string position = TextMember(document, "position");
     if (!position.empty()) parsed.error_offset = std::strtoull(position.c_str(), nullptr, 10);

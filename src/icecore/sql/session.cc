@@ -198,6 +198,10 @@ arrow::Result<std::unique_ptr<Session>> Session::Open(
   ARROW_RETURN_NOT_OK(
       database.Execute("SET memory_limit = '" + std::to_string(limits.memory_bytes) + "B'"));
   ARROW_RETURN_NOT_OK(database.Execute("SET temp_directory = " + QuoteLiteral(limits.temp_dir)));
+  // The loop plan for small probe sides goes wrong when their size is not known: quadratic time.
+  ARROW_RETURN_NOT_OK(database.Execute("SET asof_loop_join_threshold = 0"));
+  // A view is bound anew by every query, and binding reads each file's footer.
+  ARROW_RETURN_NOT_OK(database.Execute("SET parquet_metadata_cache = true"));
   std::string directories;
   for (const std::string& directory : allowed_directories) {
     directories += (directories.empty() ? "" : ", ") + QuoteLiteral(directory);
