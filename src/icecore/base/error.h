@@ -50,8 +50,8 @@ arrow::Status MakeError(ErrorCode code, std::string message);
 arrow::Status MakeErrorAt(ErrorCode code, const Location& location, std::string_view message);
 
 // The code that rides on the status; plain Arrow statuses are mapped (IOError -> kUnavailable,
-// Invalid -> kInvalidArgument, KeyError -> kNotFound, NotImplemented -> kUnsupported, else kInternal).
-// Must not be called with an OK status.
+// Invalid -> kInvalidArgument, KeyError -> kNotFound, NotImplemented -> kUnsupported, else
+// kInternal). Must not be called with an OK status.
 ErrorCode CodeOf(const arrow::Status& status);
 
 // The same error with "context: " in front of its message; an OK status stays OK.
@@ -76,7 +76,8 @@ class Diagnostics {
   int error_count() const { return error_count_; }
   void Append(const Diagnostics& other);
 
-  // OK without errors; else one kInvalidDefinition status whose message holds every error, a line each.
+  // OK without errors; else one kInvalidDefinition status whose message holds every error, a line
+  // each.
   arrow::Status ToStatus() const;
 
  private:

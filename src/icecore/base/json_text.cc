@@ -174,8 +174,8 @@ arrow::Status AppendJsonValue(const arrow::Array& array, int64_t index, std::str
     case arrow::Type::BOOL:
       *out += static_cast<const arrow::BooleanArray&>(array).Value(index) ? "true" : "false";
       return arrow::Status::OK();
-#define ICECORE_INT_CASE(ID, ARRAY)                                            \
-  case arrow::Type::ID:                                                        \
+#define ICECORE_INT_CASE(ID, ARRAY)                                           \
+  case arrow::Type::ID:                                                       \
     AppendJsonInt(static_cast<const arrow::ARRAY&>(array).Value(index), out); \
     return arrow::Status::OK();
       ICECORE_INT_CASE(INT8, Int8Array)
@@ -215,10 +215,9 @@ arrow::Status AppendJsonValue(const arrow::Array& array, int64_t index, std::str
       AppendJsonString(FormatDate(static_cast<const arrow::Date32Array&>(array).Value(index)), out);
       return arrow::Status::OK();
     case arrow::Type::TIME64:
-      AppendTimeOfDay(
-          ToMicros(static_cast<const arrow::Time64Array&>(array).Value(index),
-                   static_cast<const arrow::Time64Type&>(*array.type()).unit()),
-          out);
+      AppendTimeOfDay(ToMicros(static_cast<const arrow::Time64Array&>(array).Value(index),
+                               static_cast<const arrow::Time64Type&>(*array.type()).unit()),
+                      out);
       return arrow::Status::OK();
     case arrow::Type::TIMESTAMP:
       AppendTimestamp(static_cast<const arrow::TimestampArray&>(array), index, out);

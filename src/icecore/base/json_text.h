@@ -1,6 +1,6 @@
 #pragma once
-// Values as JSON text, written straight into a buffer. The forms are those of the command line and of
-// HTTP answers: int64 with all digits, floats shortest that read back to the same bits, "NaN",
+// Values as JSON text, written straight into a buffer. The forms are those of the command line and
+// of HTTP answers: int64 with all digits, floats shortest that read back to the same bits, "NaN",
 // "Infinity", "-Infinity", decimals as strings, timestamps RFC 3339 with microseconds and Z, dates
 // YYYY-MM-DD, binary base64.
 

@@ -152,8 +152,9 @@ arrow::Result<ParsedTime> ParseTime(std::string_view text) {
     ok = ok && ScanZone(&in, &out.has_zone, &offset_seconds) && in.done();
   }
   if (!ok) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "'" + std::string(text) + "' is no RFC 3339 time such as 2013-12-01T12:00:00Z");
+    return MakeError(
+        ErrorCode::kInvalidArgument,
+        "'" + std::string(text) + "' is no RFC 3339 time such as 2013-12-01T12:00:00Z");
   }
   out.micros = days * kMicrosPerDay + (seconds - offset_seconds) * kMicrosPerSecond + nanos / 1000;
   out.nanos_below = static_cast<int32_t>(nanos % 1000);
@@ -219,8 +220,9 @@ std::string FormatDuration(int64_t micros) {
     int64_t scale;
     const char* name;
   };
-  constexpr Unit kUnits[] = {{kMicrosPerDay, "d"},    {kMicrosPerHour, "h"}, {kMicrosPerMinute, "m"},
-                             {kMicrosPerSecond, "s"}, {1000, "ms"},          {1, "us"}};
+  constexpr Unit kUnits[] = {
+      {kMicrosPerDay, "d"},    {kMicrosPerHour, "h"}, {kMicrosPerMinute, "m"},
+      {kMicrosPerSecond, "s"}, {1000, "ms"},          {1, "us"}};
   if (micros == 0) {
     return "0s";
   }

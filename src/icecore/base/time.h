@@ -14,10 +14,11 @@ inline constexpr int64_t kMicrosPerMinute = 60 * kMicrosPerSecond;
 inline constexpr int64_t kMicrosPerHour = 60 * kMicrosPerMinute;
 inline constexpr int64_t kMicrosPerDay = 24 * kMicrosPerHour;
 
-// A parsed RFC 3339 text, e.g. 2013-12-01T12:00:00Z, 2013-12-01 12:00:00.25+01:00, 2013-12-01T12:00Z.
+// A parsed RFC 3339 text, e.g. 2013-12-01T12:00:00Z, 2013-12-01 12:00:00.25+01:00,
+// 2013-12-01T12:00Z.
 struct ParsedTime {
-  int64_t micros = 0;          // UTC when has_zone, else the wall time as if it were UTC
-  int32_t nanos_below = 0;     // 0..999: what lies below the microsecond
+  int64_t micros = 0;       // UTC when has_zone, else the wall time as if it were UTC
+  int32_t nanos_below = 0;  // 0..999: what lies below the microsecond
   bool has_zone = false;
 };
 // Date alone is midnight. More than nine fractional digits, or nonsense, is kInvalidArgument.

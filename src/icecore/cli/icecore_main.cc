@@ -1,1 +1,3 @@
-int main() { return 2; }
+#include "icecore/cli/command_line.h"
+
+int main(int argc, char** argv) { return icecore::cli::RunCommandLine(argc, argv); }

@@ -1,0 +1,187 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "icecore/base/error.h"
+#include "icecore/cli/context.h"
+#include "icecore/cli/text_table.h"
+#include "icecore/engine/example_project.h"
+#include "icecore/spec/parse.h"
+
+namespace icecore::cli {
+namespace {
+
+using nlohmann::json;
+
+const char* SeverityName(base::Diagnostics::Entry::Severity severity) {
+  using Severity = base::Diagnostics::Entry::Severity;
+  return severity == Severity::kError     ? "error"
+         : severity == Severity::kWarning ? "warning"
+                                          : "note";
+}
+
+json ToJson(const base::Diagnostics& diagnostics) {
+  json list = json::array();
+  for (const auto& entry : diagnostics.entries()) {
+    list.push_back({{"severity", SeverityName(entry.severity)},
+                    {"file", entry.location.file},
+                    {"line", entry.location.line},
+                    {"message", entry.message}});
+  }
+  return list;
+}
+
+void PrintFindings(const base::Diagnostics& diagnostics) {
+  for (const auto& entry : diagnostics.entries()) {
+    std::fprintf(stderr, "%s\n", entry.ToString().c_str());
+  }
+}
+
+const char* ChangeName(catalog::ChangeKind change) {
+  switch (change) {
+    case catalog::ChangeKind::kAdded:
+      return "add";
+    case catalog::ChangeKind::kChanged:
+      return "change";
+    case catalog::ChangeKind::kDocumentation:
+      return "document";
+    case catalog::ChangeKind::kRemoved:
+      return "remove";
+  }
+  return "";
+}
+
+json ToJson(const std::vector<catalog::DefinitionChange>& changes) {
+  json list = json::array();
+  for (const auto& change : changes) {
+    list.push_back({{"change", ChangeName(change.change)},
+                    {"name", change.name},
+                    {"kind", change.kind},
+                    {"location", change.location}});
+  }
+  return list;
+}
+
+void PrintChanges(const std::vector<catalog::DefinitionChange>& changes) {
+  for (const auto& change : changes) {
+    std::printf("%-9s %s  (%s)\n", ChangeName(change.change), change.name.c_str(),
+                change.location.c_str());
+  }
+}
+
+arrow::Status Validate(Context* context) {
+  ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
+  ARROW_ASSIGN_OR_RAISE(auto found, engine->Validate());
+  if (context->json) {
+    std::printf("%s\n", json{{"findings", ToJson(found)}}.dump(1).c_str());
+  } else {
+    PrintFindings(found);
+  }
+  if (found.has_errors()) {
+    context->exit_code = 2;
+  } else if (!context->json) {
+    const auto& project = engine->project();
+    std::printf("valid: %zu sources, %zu tables, %zu views, %zu services\n", project.sources.size(),
+                project.tables.size(), project.views.size(), project.services.size());
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status Plan(Context* context, bool exit_code) {
+  ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
+  ARROW_ASSIGN_OR_RAISE(auto plan, engine->Plan());
+  const bool changes = !plan.changes.empty();
+  if (context->json) {
+    json pending = json::array();
+    for (const auto& step : plan.pending) {
+      pending.push_back({{"thing", step.thing}, {"what", step.what}, {"rebuild", step.rebuild}});
+    }
+    std::printf("%s\n", json{{"changes", ToJson(plan.changes)},
+                             {"findings", ToJson(plan.diagnostics)},
+                             {"pending", pending}}
+                            .dump(1)
+                            .c_str());
+  } else {
+    PrintFindings(plan.diagnostics);
+    PrintChanges(plan.changes);
+    for (const auto& step : plan.pending) {
+      std::printf("%-9s %s: %s\n", step.rebuild ? "rebuild" : "run", step.thing.c_str(),
+                  step.what.c_str());
+    }
+    std::puts(changes ? "Next: icecore apply" : "No definition changes.");
+  }
+  if (plan.diagnostics.has_errors()) {
+    context->exit_code = 2;
+  } else if (exit_code && changes) {
+    context->exit_code = 3;
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status Apply(Context* context) {
+  ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
+  ARROW_ASSIGN_OR_RAISE(auto applied, engine->Apply());
+  if (context->json) {
+    std::printf("%s\n", json{{"version", applied.version},
+                             {"changes", ToJson(applied.changes)},
+                             {"findings", ToJson(applied.diagnostics)}}
+                            .dump(1)
+                            .c_str());
+    return arrow::Status::OK();
+  }
+  PrintFindings(applied.diagnostics);
+  PrintChanges(applied.changes);
+  std::printf("%s version %lld\n", applied.changes.empty() ? "unchanged:" : "applied:",
+              static_cast<long long>(applied.version));
+  return arrow::Status::OK();
+}
+
+arrow::Status Init(Context* context, const std::string& directory, const std::string& example) {
+  ARROW_ASSIGN_OR_RAISE(auto report, engine::InitProject(directory, example));
+  if (context->json) {
+    std::printf("%s\n", json{{"directory", directory}, {"files", report.files}}.dump(1).c_str());
+    return arrow::Status::OK();
+  }
+  std::printf("%s: %zu files\n", directory.c_str(), report.files.size());
+  for (const std::string& line : report.next) {
+    std::printf("%s\n", line.c_str());
+  }
+  return arrow::Status::OK();
+}
+
+// Runs the command and reports what it returns.
+template <typename Command>
+void Guard(Context* context, const Command& command) {
+  if (const arrow::Status status = command(); !status.ok()) {
+    context->Fail(status);
+  }
+}
+
+}  // namespace
+
+void AddProjectCommands(CLI::App* app, Context* context) {
+  auto* init = app->add_subcommand("init", "Make a new project");
+  auto directory = std::make_shared<std::string>();
+  auto example = std::make_shared<std::string>();
+  init->add_option("DIR", *directory, "A folder that does not exist yet, or is empty")->required();
+  init->add_option("--example", *example, "Start from an example: flights");
+  init->callback([=] { Guard(context, [&] { return Init(context, *directory, *example); }); });
+
+  auto* validate = app->add_subcommand(
+      "validate", "Check definitions and their SQL; nothing is written (for editors, CI)");
+  validate->callback([=] { Guard(context, [&] { return Validate(context); }); });
+
+  auto* plan = app->add_subcommand("plan", "Show what apply and run would change");
+  auto exit_code = std::make_shared<bool>(false);
+  plan->add_flag("--exit-code", *exit_code, "Exit with 3 when there are changes");
+  plan->callback([=] { Guard(context, [&] { return Plan(context, *exit_code); }); });
+
+  auto* apply = app->add_subcommand("apply", "Commit the definitions as one catalog version");
+  apply->callback([=] { Guard(context, [&] { return Apply(context); }); });
+
+  auto* schema = app->add_subcommand("schema", "Print the JSON Schema of the definition language");
+  schema->callback([] { std::printf("%s\n", spec::JsonSchema().c_str()); });
+}
+
+}  // namespace icecore::cli

@@ -1,0 +1,329 @@
+#include "icecore/engine/engine.h"
+
+#include <arrow/table.h>
+#include <arrow/type.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/base/id.h"
+#include "icecore/base/suggest.h"
+#include "icecore/engine/lake_sql.h"
+#include "icecore/engine/online_service.h"
+#include "icecore/engine/row_files.h"
+#include "icecore/pipeline/definitions.h"
+#include "icecore/pipeline/training.h"
+#include "icecore/spec/parse.h"
+
+namespace icecore::engine {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+arrow::Result<std::string> AbsoluteFolder(const std::string& directory) {
+  char resolved[PATH_MAX];
+  if (::realpath(directory.c_str(), resolved) == nullptr) {
+    return MakeError(ErrorCode::kNotFound, "there is no folder '" + directory + "'");
+  }
+  return std::string(resolved);
+}
+
+// Paths of icecore.yaml are relative to the project.
+std::string InProject(const spec::Project& project, const std::string& path) {
+  return path.rfind('/', 0) == 0 ? path : project.root + "/" + path;
+}
+
+arrow::Status MakeFolders(const std::string& path) {
+  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    const std::string folder = path.substr(0, slash);
+    struct stat info;
+    if (::stat(folder.c_str(), &info) != 0 && ::mkdir(folder.c_str(), 0755) != 0 &&
+        errno != EEXIST) {
+      return MakeError(ErrorCode::kDenied, "cannot make the folder " + folder);
+    }
+    if (slash == std::string::npos) {
+      return arrow::Status::OK();
+    }
+  }
+}
+
+class EngineImpl : public Engine {
+ public:
+  arrow::Status Init(const OpenOptions& options) {
+    ARROW_ASSIGN_OR_RAISE(const std::string root, AbsoluteFolder(options.directory));
+    base::Diagnostics diagnostics;
+    ARROW_ASSIGN_OR_RAISE(project_, spec::ParseProject(root, &diagnostics));
+    ARROW_RETURN_NOT_OK(diagnostics.ToStatus());
+    parse_diagnostics_ = std::move(diagnostics);
+    const std::optional<int64_t> now = options.now_us ? options.now_us : project_.now_us;
+    if (now) {
+      clock_ = std::make_unique<base::FixedClock>(*now);
+    } else {
+      clock_ = base::MakeSystemClock();
+    }
+    if (project_.lake.find("://") != std::string::npos) {
+      return base::MakeErrorAt(
+          ErrorCode::kUnsupported, project_.location,
+          "lake: " + project_.lake + ": only local folders are supported by this version");
+    }
+    const std::string lake_root = InProject(project_, project_.lake);
+    const std::string scratch = InProject(project_, ".icecore/tmp");
+    ARROW_RETURN_NOT_OK(MakeFolders(scratch));
+    ARROW_ASSIGN_OR_RAISE(store_, lake::ObjectStore::OpenLocal(lake_root));
+    ARROW_ASSIGN_OR_RAISE(catalog_, catalog::OpenSqlite(InProject(project_, project_.catalog),
+                                                        &base::SystemRandom()));
+    workspace_.project = &project_;
+    workspace_.store = store_.get();
+    workspace_.clock = clock_.get();
+    workspace_.random = &base::SystemRandom();
+    workspace_.catalog = catalog_.get();
+    workspace_.access.context.principal = "local";
+    workspace_.access.context.now_us = clock_->NowMicros();
+    workspace_.listener = options.listener;
+    workspace_.lake_root = lake_root;
+    workspace_.scratch_root = scratch;
+    return arrow::Status::OK();
+  }
+
+  const spec::Project& project() const override { return project_; }
+  const base::Clock& clock() const override { return *clock_; }
+  catalog::Catalog& catalog() override { return *catalog_; }
+
+  arrow::Result<pipeline::AnalysedProject> Analyse() override {
+    return pipeline::AnalyseProject(workspace_, true);
+  }
+
+  arrow::Result<base::Diagnostics> Validate() override {
+    ARROW_ASSIGN_OR_RAISE(auto analysed, Analyse());
+    base::Diagnostics all = parse_diagnostics_;
+    all.Append(analysed.diagnostics);
+    return all;
+  }
+
+  arrow::Result<PlanReport> Plan() override {
+    PlanReport report;
+    ARROW_ASSIGN_OR_RAISE(auto records, pipeline::DefinitionRecords(project_));
+    ARROW_ASSIGN_OR_RAISE(report.changes, catalog_->DiffDefinitions(records));
+    ARROW_ASSIGN_OR_RAISE(auto analysed, Analyse());
+    report.diagnostics = parse_diagnostics_;
+    report.diagnostics.Append(analysed.diagnostics);
+    if (!report.diagnostics.has_errors()) {
+      ARROW_ASSIGN_OR_RAISE(report.pending, pipeline::PendingSteps(workspace_, analysed));
+    }
+    return report;
+  }
+
+  arrow::Result<ApplyReport> Apply() override {
+    ARROW_ASSIGN_OR_RAISE(auto diagnostics, Validate());
+    ARROW_RETURN_NOT_OK(diagnostics.ToStatus());
+    ApplyReport report;
+    report.diagnostics = std::move(diagnostics);
+    ARROW_ASSIGN_OR_RAISE(auto records, pipeline::DefinitionRecords(project_));
+    ARROW_ASSIGN_OR_RAISE(report.changes, catalog_->DiffDefinitions(records));
+    ARROW_ASSIGN_OR_RAISE(
+        report.version, catalog_->ApplyDefinitions(records, base::MakeSystemClock()->NowMicros()));
+    return report;
+  }
+
+  arrow::Result<pipeline::RunOutcome> Run(pipeline::RunRequest request) override {
+    ARROW_ASSIGN_OR_RAISE(request.definition_version, RequireApplied());
+    const bool online = std::any_of(project_.views.begin(), project_.views.end(),
+                                    [](const auto& view) { return view.online; });
+    if (online && request.materialize) {
+      ARROW_RETURN_NOT_OK(OnlineStore().status());
+    }
+    return pipeline::RunProject(workspace_, request);
+  }
+
+  arrow::Result<std::vector<pipeline::PendingStep>> DryRun() override {
+    ARROW_RETURN_NOT_OK(RequireApplied().status());
+    ARROW_ASSIGN_OR_RAISE(auto analysed, Analyse());
+    ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
+    return pipeline::PendingSteps(workspace_, analysed);
+  }
+
+  arrow::Result<TrainingSetReport> BuildTrainingSet(const TrainingSetRequest& request) override {
+    const int64_t started = base::MonotonicNanos();
+    ARROW_ASSIGN_OR_RAISE(auto analysed, AnalysedAsApplied());
+    const auto service = analysed->services.find(ShortService(request.service));
+    if (service == analysed->services.end()) {
+      return NoService(*analysed, request.service);
+    }
+    ARROW_ASSIGN_OR_RAISE(auto spine, ReadRows(request.spine_path));
+    pipeline::LakeFeatureLog log(workspace_);
+    ARROW_ASSIGN_OR_RAISE(auto built,
+                          feature::BuildTrainingSet(*service->second, spine, request.cut, &log));
+    ARROW_RETURN_NOT_OK(WriteRows(*built.table, request.out_path));
+    TrainingSetReport report;
+    report.rows = built.table->num_rows();
+    report.columns = built.table->num_columns();
+    report.features = std::move(built.features);
+    for (const auto& [name, snapshot] : log.tables()) {
+      report.table_versions[name] = snapshot->version;
+    }
+    report.duration_us = (base::MonotonicNanos() - started) / 1000;
+    return report;
+  }
+
+  arrow::Result<std::shared_ptr<const OnlineService>> OpenService(
+      const std::string& service) override {
+    ARROW_RETURN_NOT_OK(OnlineStore().status());
+    ARROW_ASSIGN_OR_RAISE(auto analysed, AnalysedAsApplied());
+    return MakeOnlineService(workspace_, *analysed, ShortService(service));
+  }
+
+  arrow::Result<Vectors> Get(const std::string& service,
+                             const std::vector<std::pair<std::string, std::string>>& keys,
+                             const std::vector<std::pair<std::string, std::string>>& request,
+                             std::optional<int64_t> at_us) override {
+    ARROW_ASSIGN_OR_RAISE(auto online, OpenService(service));
+    const feature::BoundService& bound = online->service();
+    ARROW_ASSIGN_OR_RAISE(auto key_arrays, ParseColumns(bound.key_columns(), keys, "key"));
+    ARROW_ASSIGN_OR_RAISE(auto request_arrays,
+                          ParseColumns(bound.request_columns(), request, "request column"));
+    return online->Read(key_arrays, request_arrays, at_us.value_or(clock_->NowMicros()));
+  }
+
+  arrow::Result<std::shared_ptr<arrow::Table>> Sql(const std::string& query) override {
+    return RunLakeSql(workspace_, query);
+  }
+
+  arrow::Result<std::vector<std::pair<std::string, std::shared_ptr<const lake::Snapshot>>>> Tables()
+      override {
+    std::vector<std::pair<std::string, std::shared_ptr<const lake::Snapshot>>> tables;
+    ARROW_ASSIGN_OR_RAISE(const auto names, LakeTables(workspace_));
+    for (const std::string& name : names) {
+      ARROW_ASSIGN_OR_RAISE(auto snapshot, pipeline::LoadTable(workspace_, name));
+      tables.emplace_back(name, std::move(snapshot));
+    }
+    return tables;
+  }
+
+  arrow::Result<std::vector<lake::CommitSummary>> History(const std::string& table,
+                                                          int64_t limit) override {
+    ARROW_ASSIGN_OR_RAISE(const auto names, LakeTables(workspace_));
+    std::string full = table;
+    if (std::find(names.begin(), names.end(), full) == names.end()) {
+      std::vector<std::string> matches;
+      for (const std::string& name : names) {
+        if (name.substr(name.find('.') + 1) == table) {
+          matches.push_back(name);
+        }
+      }
+      if (matches.size() != 1) {
+        std::string list;
+        for (const std::string& match : matches) {
+          list += (list.empty() ? "; it may be " : ", ") + match;
+        }
+        return MakeError(ErrorCode::kNotFound,
+                         "the lake has no table '" + table + "'" +
+                             (matches.empty() ? base::DidYouMean(table, names) : list));
+      }
+      full = matches.front();
+    }
+    ARROW_ASSIGN_OR_RAISE(auto opened, pipeline::OpenTable(workspace_, full));
+    return opened->History(limit);
+  }
+
+  arrow::Result<online::Store*> OnlineStore() override {
+    if (!online_) {
+      ARROW_ASSIGN_OR_RAISE(online_, online::OpenStore(project_.online, project_.root));
+      workspace_.online = online_.get();
+    }
+    return online_.get();
+  }
+
+ private:
+  // The catalog's version, when the files say what was applied.
+  arrow::Result<int64_t> RequireApplied() {
+    ARROW_ASSIGN_OR_RAISE(auto records, pipeline::DefinitionRecords(project_));
+    ARROW_ASSIGN_OR_RAISE(const auto changes, catalog_->DiffDefinitions(records));
+    ARROW_ASSIGN_OR_RAISE(const auto latest, catalog_->LatestVersion());
+    if (!latest) {
+      return MakeError(ErrorCode::kInvalidDefinition,
+                       "no definitions were applied yet: run `icecore apply`");
+    }
+    for (const catalog::DefinitionChange& change : changes) {
+      if (change.change != catalog::ChangeKind::kDocumentation) {
+        return MakeError(ErrorCode::kInvalidDefinition,
+                         change.location + ": " + change.name +
+                             " differs from what was applied (version " +
+                             std::to_string(latest->version) +
+                             "): see `icecore plan`, then run `icecore apply`");
+      }
+    }
+    return latest->version;
+  }
+
+  arrow::Result<std::shared_ptr<pipeline::AnalysedProject>> AnalysedAsApplied() {
+    ARROW_RETURN_NOT_OK(RequireApplied().status());
+    ARROW_ASSIGN_OR_RAISE(auto analysed, Analyse());
+    ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
+    return std::make_shared<pipeline::AnalysedProject>(std::move(analysed));
+  }
+
+  static std::string ShortService(const std::string& name) {
+    return name.rfind("service.", 0) == 0 ? name.substr(8) : name;
+  }
+
+  static arrow::Status NoService(const pipeline::AnalysedProject& analysed,
+                                 const std::string& name) {
+    std::vector<std::string> names;
+    for (const auto& [service, bound] : analysed.services) {
+      names.push_back(service);
+    }
+    return MakeError(ErrorCode::kNotFound,
+                     "no feature service '" + name + "'" + base::DidYouMean(name, names));
+  }
+
+  static arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ParseColumns(
+      const std::vector<feature::RequestColumn>& columns,
+      const std::vector<std::pair<std::string, std::string>>& given, const std::string& what) {
+    std::vector<std::string> names;
+    for (const feature::RequestColumn& column : columns) {
+      names.push_back(column.name);
+    }
+    for (const auto& [name, value] : given) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) {
+        return MakeError(ErrorCode::kInvalidArgument, "the service has no " + what + " '" + name +
+                                                          "'" + base::DidYouMean(name, names));
+      }
+    }
+    std::vector<std::shared_ptr<arrow::Array>> arrays;
+    for (const feature::RequestColumn& column : columns) {
+      const auto found = std::find_if(given.begin(), given.end(),
+                                      [&](const auto& pair) { return pair.first == column.name; });
+      if (found == given.end()) {
+        return MakeError(ErrorCode::kInvalidArgument, "the service needs the " + what + " '" +
+                                                          column.name + "' (" +
+                                                          spec::TypeText(*column.type) + ")");
+      }
+      ARROW_ASSIGN_OR_RAISE(auto array, ParseColumn(column, found->second));
+      arrays.push_back(std::move(array));
+    }
+    return arrays;
+  }
+
+  spec::Project project_;
+  base::Diagnostics parse_diagnostics_;
+  std::unique_ptr<base::Clock> clock_;
+  std::unique_ptr<lake::ObjectStore> store_;
+  std::unique_ptr<catalog::Catalog> catalog_;
+  std::unique_ptr<online::Store> online_;
+  pipeline::Workspace workspace_;
+};
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<Engine>> Engine::Open(const OpenOptions& options) {
+  auto engine = std::make_unique<EngineImpl>();
+  ARROW_RETURN_NOT_OK(engine->Init(options));
+  return engine;
+}
+
+}  // namespace icecore::engine

@@ -1,0 +1,126 @@
+#pragma once
+// The composition root: opens a project, wires catalog, lake, SQL and stores, and offers what users
+// do with it. Shells (command line, HTTP, C) call this and nothing below.
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "icecore/base/clock.h"
+#include "icecore/catalog/catalog.h"
+#include "icecore/feature/training_set.h"
+#include "icecore/lake/table.h"
+#include "icecore/online/store.h"
+#include "icecore/pipeline/analysis.h"
+#include "icecore/pipeline/runner.h"
+#include "icecore/spec/model.h"
+
+namespace icecore::engine {
+
+struct OpenOptions {
+  std::string directory = ".";    // the project's folder
+  std::optional<int64_t> now_us;  // --now; else the project's `now:`, else the machine's clock
+  pipeline::EventListener listener;
+};
+
+struct PlanReport {
+  std::vector<catalog::DefinitionChange> changes;
+  base::Diagnostics diagnostics;  // errors, warnings, notes
+  std::vector<pipeline::PendingStep> pending;
+};
+
+struct ApplyReport {
+  int64_t version = 0;
+  std::vector<catalog::DefinitionChange> changes;
+  base::Diagnostics diagnostics;  // warnings and notes
+};
+
+struct TrainingSetRequest {
+  std::string service;
+  std::string spine_path;
+  std::string out_path;
+  feature::KnowledgeCut cut;
+};
+
+struct TrainingSetReport {
+  int64_t rows = 0;
+  int columns = 0;
+  std::vector<feature::FeatureReport> features;
+  std::map<std::string, int64_t> table_versions;  // what was read
+  int64_t duration_us = 0;
+};
+
+// Vectors for n entities: one column per feature of the service, one element per entity.
+struct Vectors {
+  std::string service;
+  int64_t t_us = 0;
+  std::vector<feature::OutputFeature> outputs;
+  std::vector<state::VectorSink::Column> columns;
+  std::vector<std::pair<std::string, online::ViewPosition>> positions;  // by view
+  std::vector<std::string> stale_views;  // t lies beyond what the store was loaded for
+};
+
+// A service made ready for online reads: bound views and the store's side of them. Immutable; holds
+// no transaction. Made anew when definitions or table generations change.
+class OnlineService {
+ public:
+  virtual ~OnlineService() = default;
+  virtual const feature::BoundService& service() const = 0;
+  // keys and request: arrays of the types of key_columns() and request_columns(), all of one
+  // length.
+  virtual arrow::Result<Vectors> Read(const std::vector<std::shared_ptr<arrow::Array>>& keys,
+                                      const std::vector<std::shared_ptr<arrow::Array>>& request,
+                                      int64_t t_us) const = 0;
+};
+
+// One thread at a time, OnlineService apart.
+class Engine {
+ public:
+  // Definitions with errors are kInvalidDefinition listing all of them.
+  static arrow::Result<std::unique_ptr<Engine>> Open(const OpenOptions& options);
+  virtual ~Engine() = default;
+
+  virtual const spec::Project& project() const = 0;
+  virtual const base::Clock& clock() const = 0;
+  virtual catalog::Catalog& catalog() = 0;
+
+  // Findings about the definitions and their SQL; nothing is written to the catalog.
+  virtual arrow::Result<base::Diagnostics> Validate() = 0;
+  virtual arrow::Result<PlanReport> Plan() = 0;
+  // Commits the definitions as one catalog version, unless something is wrong with them.
+  virtual arrow::Result<ApplyReport> Apply() = 0;
+  // kInvalidDefinition when the files differ from what was applied.
+  virtual arrow::Result<pipeline::RunOutcome> Run(pipeline::RunRequest request) = 0;
+  virtual arrow::Result<std::vector<pipeline::PendingStep>> DryRun() = 0;
+
+  virtual arrow::Result<TrainingSetReport> BuildTrainingSet(const TrainingSetRequest& request) = 0;
+
+  virtual arrow::Result<std::shared_ptr<const OnlineService>> OpenService(
+      const std::string& service) = 0;
+  // One vector from text, as the command line gives it. at_us: else the project's clock.
+  virtual arrow::Result<Vectors> Get(
+      const std::string& service, const std::vector<std::pair<std::string, std::string>>& keys,
+      const std::vector<std::pair<std::string, std::string>>& request,
+      std::optional<int64_t> at_us) = 0;
+
+  // One SELECT over every zone's tables; `zone.table@version` reads history.
+  virtual arrow::Result<std::shared_ptr<arrow::Table>> Sql(const std::string& query) = 0;
+
+  // Full names of all tables of the lake, with their newest snapshots.
+  virtual arrow::Result<std::vector<std::pair<std::string, std::shared_ptr<const lake::Snapshot>>>>
+  Tables() = 0;
+  virtual arrow::Result<std::vector<lake::CommitSummary>> History(const std::string& table,
+                                                                  int64_t limit) = 0;
+  virtual arrow::Result<online::Store*> OnlineStore() = 0;
+  virtual arrow::Result<pipeline::AnalysedProject> Analyse() = 0;
+};
+
+}  // namespace icecore::engine

@@ -1,0 +1,128 @@
+#include "icecore/engine/online_service.h"
+
+#include <arrow/array.h>
+#include <arrow/array/util.h>
+#include <arrow/builder.h>
+#include <arrow/scalar.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/base/suggest.h"
+#include "icecore/pipeline/training.h"
+#include "icecore/quality/text_conversion.h"
+#include "icecore/spec/parse.h"
+
+namespace icecore::engine {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+class OnlineServiceImpl : public OnlineService {
+ public:
+  OnlineServiceImpl(std::shared_ptr<const feature::BoundService> service,
+                    std::vector<online::StoredView> views, online::Store* store)
+      : service_(std::move(service)), views_(std::move(views)), store_(store) {}
+
+  const feature::BoundService& service() const override { return *service_; }
+
+  arrow::Result<Vectors> Read(const std::vector<std::shared_ptr<arrow::Array>>& keys,
+                              const std::vector<std::shared_ptr<arrow::Array>>& request,
+                              int64_t t_us) const override {
+    ARROW_ASSIGN_OR_RAISE(auto answers, store_->Read(MakeReads(keys), t_us));
+    Vectors out;
+    out.service = service_->name();
+    out.t_us = t_us;
+    out.outputs = service_->outputs();
+    std::vector<feature::UseValues> values;
+    for (size_t i = 0; i < answers.size(); ++i) {
+      values.push_back(std::move(answers[i].features));
+      const std::string& name = views_[i].name;
+      const bool seen = std::any_of(out.positions.begin(), out.positions.end(),
+                                    [&](const auto& known) { return known.first == name; });
+      if (!seen) {
+        out.positions.emplace_back(name, answers[i].position);
+        if (answers[i].stale) {
+          out.stale_views.push_back(name);
+        }
+      }
+    }
+    const int64_t rows = !keys.empty()      ? keys.front()->length()
+                         : !request.empty() ? request.front()->length()
+                                            : 1;
+    const auto instant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+    ARROW_ASSIGN_OR_RAISE(auto times,
+                          arrow::MakeArrayFromScalar(arrow::TimestampScalar(t_us, instant), rows));
+    ARROW_ASSIGN_OR_RAISE(out.columns, service_->Assemble(values, request, times));
+    return out;
+  }
+
+ private:
+  std::vector<online::ViewRead> MakeReads(
+      const std::vector<std::shared_ptr<arrow::Array>>& keys) const {
+    const auto& columns = service_->key_columns();
+    std::vector<online::ViewRead> reads;
+    for (size_t i = 0; i < service_->uses().size(); ++i) {
+      online::ViewRead read;
+      read.view = &views_[i];
+      for (const std::string& name : service_->uses()[i].key_columns) {
+        const auto at = std::find_if(columns.begin(), columns.end(),
+                                     [&](const auto& column) { return column.name == name; });
+        read.keys.push_back(keys[static_cast<size_t>(at - columns.begin())]);
+      }
+      reads.push_back(std::move(read));
+    }
+    return reads;
+  }
+
+  const std::shared_ptr<const feature::BoundService> service_;
+  const std::vector<online::StoredView> views_;  // one per use
+  online::Store* const store_;
+};
+
+}  // namespace
+
+arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
+    const pipeline::Workspace& workspace, const pipeline::AnalysedProject& project,
+    const std::string& name) {
+  const auto found = project.services.find(name);
+  if (found == project.services.end()) {
+    std::vector<std::string> names;
+    for (const auto& [service, bound] : project.services) {
+      names.push_back(service);
+    }
+    return MakeError(ErrorCode::kNotFound,
+                     "no feature service '" + name + "'" + base::DidYouMean(name, names));
+  }
+  std::vector<online::StoredView> views;
+  for (const feature::ViewUse& use : found->second->uses()) {
+    const spec::FeatureView* view = workspace.project->FindView(use.view->name());
+    if (!view->online) {
+      return base::MakeErrorAt(ErrorCode::kInvalidDefinition, view->location,
+                               "view " + view->name + " is not online; say `online: true`");
+    }
+    ARROW_ASSIGN_OR_RAISE(auto stored, pipeline::StoredViewOf(workspace, project, *view));
+    views.push_back(std::move(stored));
+  }
+  return std::make_shared<OnlineServiceImpl>(found->second, std::move(views), workspace.online);
+}
+
+arrow::Result<std::shared_ptr<arrow::Array>> ParseColumn(const feature::RequestColumn& column,
+                                                         const std::string& text) {
+  arrow::StringBuilder builder;
+  ARROW_RETURN_NOT_OK(builder.Append(text));
+  ARROW_ASSIGN_OR_RAISE(auto texts, builder.Finish());
+  quality::ColumnTarget target;
+  target.type = column.type;
+  ARROW_ASSIGN_OR_RAISE(auto converted, quality::ConvertText(*texts, target, {}, /*json=*/false));
+  if (!converted.bad.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "'" + column.name + "': '" + text + "' is no " + spec::TypeText(*column.type));
+  }
+  return converted.values;
+}
+
+}  // namespace icecore::engine

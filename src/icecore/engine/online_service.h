@@ -1,0 +1,23 @@
+#pragma once
+// The online side of a service: its views as the store keeps them, read and assembled.
+
+#include <memory>
+#include <string>
+
+#include "icecore/engine/engine.h"
+#include "icecore/pipeline/workspace.h"
+
+namespace icecore::engine {
+
+// Every view over a table that the service uses must be `online: true` (kInvalidDefinition names
+// the others). `workspace.online` must outlive the service; the analysis is shared by it.
+arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
+    const pipeline::Workspace& workspace, const pipeline::AnalysedProject& project,
+    const std::string& service);
+
+// Text of the command line as an array of one element of the column's type. kInvalidArgument names
+// the column and what it takes.
+arrow::Result<std::shared_ptr<arrow::Array>> ParseColumn(const feature::RequestColumn& column,
+                                                         const std::string& text);
+
+}  // namespace icecore::engine

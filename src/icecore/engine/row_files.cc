@@ -1,0 +1,134 @@
+#include "icecore/engine/row_files.h"
+
+#include <arrow/csv/api.h>
+#include <arrow/io/file.h>
+#include <arrow/io/memory.h>
+#include <arrow/ipc/reader.h>
+#include <arrow/ipc/writer.h>
+#include <arrow/table.h>
+#include <parquet/arrow/reader.h>
+#include <parquet/arrow/writer.h>
+#include <parquet/exception.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string_view>
+
+#include "icecore/base/error.h"
+
+namespace icecore::engine {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+arrow::Status BadExtension(const std::string& path) {
+  return MakeError(ErrorCode::kInvalidArgument,
+                   "'" + path + "': expected a file name that ends in .parquet, .csv or .arrow");
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> ReadParquet(
+    const std::shared_ptr<arrow::io::RandomAccessFile>& file) {
+  try {
+    parquet::ArrowReaderProperties properties;
+    properties.set_pre_buffer(true);
+    parquet::arrow::FileReaderBuilder builder;
+    ARROW_RETURN_NOT_OK(builder.Open(file));
+    ARROW_ASSIGN_OR_RAISE(auto reader, builder.properties(properties)->Build());
+    return reader->ReadTable();
+  } catch (const std::exception& e) {
+    return MakeError(ErrorCode::kBadInput, e.what());
+  }
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> ReadCsv(
+    const std::shared_ptr<arrow::io::RandomAccessFile>& file) {
+  auto convert = arrow::csv::ConvertOptions::Defaults();
+  convert.strings_can_be_null = true;
+  convert.quoted_strings_can_be_null = false;
+  convert.null_values = {""};
+  auto parse = arrow::csv::ParseOptions::Defaults();
+  parse.newlines_in_values = true;
+  ARROW_ASSIGN_OR_RAISE(auto reader, arrow::csv::TableReader::Make(
+                                         arrow::io::default_io_context(), file,
+                                         arrow::csv::ReadOptions::Defaults(), parse, convert));
+  return reader->Read();
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> ReadArrow(
+    const std::shared_ptr<arrow::io::RandomAccessFile>& file) {
+  if (auto reader = arrow::ipc::RecordBatchFileReader::Open(file); reader.ok()) {
+    return (*reader)->ToTable();
+  }
+  ARROW_RETURN_NOT_OK(file->Seek(0));
+  ARROW_ASSIGN_OR_RAISE(auto stream, arrow::ipc::RecordBatchStreamReader::Open(file));
+  return stream->ToTable();
+}
+
+arrow::Status WriteArrow(const arrow::Table& rows, arrow::io::OutputStream* out) {
+  ARROW_ASSIGN_OR_RAISE(auto writer, arrow::ipc::MakeFileWriter(out, rows.schema()));
+  ARROW_RETURN_NOT_OK(writer->WriteTable(rows));
+  return writer->Close();
+}
+
+arrow::Status WriteTo(const arrow::Table& rows, const std::string& path,
+                      const std::shared_ptr<arrow::io::OutputStream>& out) {
+  if (path.ends_with(".parquet")) {
+    const auto properties =
+        parquet::WriterProperties::Builder().compression(arrow::Compression::ZSTD)->build();
+    const auto arrow_properties = parquet::ArrowWriterProperties::Builder().store_schema()->build();
+    try {
+      return parquet::arrow::WriteTable(rows, arrow::default_memory_pool(), out, 1 << 20,
+                                        properties, arrow_properties);
+    } catch (const std::exception& e) {
+      return MakeError(ErrorCode::kUnavailable, e.what());
+    }
+  }
+  if (path.ends_with(".arrow")) {
+    return WriteArrow(rows, out.get());
+  }
+  auto options = arrow::csv::WriteOptions::Defaults();
+  options.quoting_style = arrow::csv::QuotingStyle::Needed;
+  return arrow::csv::WriteCSV(rows, options, out.get());
+}
+
+}  // namespace
+
+arrow::Result<std::shared_ptr<arrow::Table>> ReadRows(const std::string& path) {
+  if (!path.ends_with(".parquet") && !path.ends_with(".csv") && !path.ends_with(".arrow")) {
+    return BadExtension(path);
+  }
+  auto file = arrow::io::ReadableFile::Open(path);
+  if (!file.ok()) {
+    return MakeError(ErrorCode::kNotFound, path + ": " + file.status().message());
+  }
+  auto rows = path.ends_with(".parquet") ? ReadParquet(*file)
+              : path.ends_with(".csv")   ? ReadCsv(*file)
+                                         : ReadArrow(*file);
+  if (!rows.ok()) {
+    return MakeError(ErrorCode::kBadInput, path + ": " + rows.status().message());
+  }
+  return rows;
+}
+
+arrow::Status WriteRows(const arrow::Table& rows, const std::string& path) {
+  if (!path.ends_with(".parquet") && !path.ends_with(".csv") && !path.ends_with(".arrow")) {
+    return BadExtension(path);
+  }
+  const std::string beside = path + ".writing." + std::to_string(::getpid());
+  arrow::Status status = [&]() -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(auto out, arrow::io::FileOutputStream::Open(beside));
+    ARROW_RETURN_NOT_OK(WriteTo(rows, path, out));
+    return out->Close();
+  }();
+  if (status.ok() && std::rename(beside.c_str(), path.c_str()) != 0) {
+    status = MakeError(ErrorCode::kUnavailable, "cannot rename " + beside);
+  }
+  if (!status.ok()) {
+    std::remove(beside.c_str());
+    return base::WithContext(status, path);
+  }
+  return status;
+}
+
+}  // namespace icecore::engine

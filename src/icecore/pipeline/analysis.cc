@@ -1,0 +1,552 @@
+#include "icecore/pipeline/analysis.h"
+
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <cctype>
+#include <functional>
+#include <set>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/base/suggest.h"
+#include "icecore/lake/envelope.h"
+#include "icecore/lake/schema.h"
+#include "icecore/pipeline/landing.h"
+#include "icecore/quality/contract.h"
+#include "icecore/sql/sql_types.h"
+
+namespace icecore::pipeline {
+namespace {
+
+constexpr char kKnownAt[] = "_known_at";
+
+bool IsWordCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+
+// Length of the comment, string or quoted name at the front; 0 for none.
+size_t SkippedLength(std::string_view text) {
+  const auto through = [&](std::string_view end, size_t from) {
+    const size_t found = text.find(end, from);
+    return found == std::string_view::npos ? text.size() : found + end.size();
+  };
+  if (text.starts_with("--")) {
+    return through("\n", 2);
+  }
+  if (text.starts_with("/*")) {
+    return through("*/", 2);
+  }
+  if (text.front() == '\'') {
+    return through("'", 1);
+  }
+  return 0;
+}
+
+// Reads one name, bare or in double quotes, and removes it from the front.
+std::string TakeName(std::string_view* text) {
+  std::string name;
+  if (!text->empty() && text->front() == '"') {
+    const size_t end = text->find('"', 1);
+    name = text->substr(1, end == std::string_view::npos ? end : end - 1);
+    text->remove_prefix(end == std::string_view::npos ? text->size() : end + 1);
+    return name;
+  }
+  while (!text->empty() && IsWordCharacter(text->front())) {
+    name += static_cast<char>(std::tolower(static_cast<unsigned char>(text->front())));
+    text->remove_prefix(1);
+  }
+  return name;
+}
+
+std::optional<std::string> KnownAtColumn(const spec::Table& table) {
+  if (table.known_at && table.known_at->kind == spec::KnownAt::Kind::kColumn) {
+    return table.known_at->column;
+  }
+  return std::nullopt;
+}
+
+arrow::FieldVector EnvelopeFields() {
+  return {
+      arrow::field(std::string(lake::kSeq), arrow::int64(), false),
+      arrow::field(std::string(lake::kArrivedAt), arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")),
+      arrow::field(std::string(lake::kRun), arrow::utf8())};
+}
+
+// One pass over the project; holds what the steps of the analysis share.
+class Analyser {
+ public:
+  explicit Analyser(const Workspace& workspace)
+      : workspace_(workspace), project_(*workspace.project) {}
+
+  arrow::Result<AnalysedProject> Run(bool bind_features) {
+    for (const spec::Source& source : project_.sources) {
+      ARROW_RETURN_NOT_OK(AddSource(source));
+      out_.order.push_back(AcceptedTableName(source));
+    }
+    for (const spec::Table* table : TablesInOrder()) {
+      ARROW_RETURN_NOT_OK(AddTable(*table));
+      out_.order.push_back(table->FullName());
+    }
+    if (bind_features) {
+      ARROW_RETURN_NOT_OK(BindViews());
+      ARROW_RETURN_NOT_OK(BindServices());
+    }
+    return std::move(out_);
+  }
+
+ private:
+  arrow::Status AddSource(const spec::Source& source) {
+    AnalysedSource& analysed = out_.sources[AcceptedTableName(source)];
+    analysed.source = &source;
+    if (source.files.load == spec::FilesConnector::Load::kSnapshot) {
+      out_.diagnostics.Error(
+          source.files.location,
+          "source " + source.name + ": 'load: snapshot' is not supported by this version");
+      return arrow::Status::OK();
+    }
+    ARROW_ASSIGN_OR_RAISE(RawColumns raw, PeekSource(workspace_, source));
+    analysed.raw = raw.schema;
+    analysed.inferred = raw.inferred;
+    if (!analysed.raw) {
+      analysed.raw = RawFromContract(source);
+    }
+    if (!analysed.raw) {
+      out_.diagnostics.Note(
+          source.location,
+          "source " + source.name + ": no file yet and no contract, so its columns are not known");
+      return arrow::Status::OK();
+    }
+    quality::ContractSettings settings;
+    settings.source = source.name;
+    settings.version = spec::Fingerprint(source);
+    settings.text_source = IsTextSource(source);
+    if (source.files.format != spec::FilesConnector::Format::kJson) {
+      settings.null_values = source.files.null_values;
+    }
+    auto checker =
+        quality::ContractChecker::Make(source.contract, settings, analysed.raw, analysed.inferred);
+    if (!checker.ok()) {
+      return TakeDefinitionError(checker.status(), source.contract.location);
+    }
+    analysed.accepted = (*checker)->accepted_schema();
+    for (const std::string& missing : (*checker)->missing_columns()) {
+      std::vector<std::string> names = UserSchema(*analysed.raw)->field_names();
+      out_.diagnostics.Warning(source.contract.location,
+                               "source " + source.name + ": the files have no column '" + missing +
+                                   "'" + base::DidYouMean(missing, names));
+    }
+    return arrow::Status::OK();
+  }
+
+  // Before any file is there, the contract alone tells the columns.
+  static std::shared_ptr<arrow::Schema> RawFromContract(const spec::Source& source) {
+    if (source.contract.columns.empty()) {
+      return nullptr;
+    }
+    arrow::FieldVector fields;
+    for (const spec::ColumnContract& column : source.contract.columns) {
+      fields.push_back(arrow::field(
+          column.name, IsTextSource(source) || !column.type ? arrow::utf8() : column.type));
+    }
+    fields.push_back(arrow::field("_file", arrow::utf8()));
+    fields.push_back(arrow::field("_row", arrow::int64()));
+    const arrow::FieldVector envelope = EnvelopeFields();
+    fields.insert(fields.end(), envelope.begin(), envelope.end());
+    return arrow::schema(fields);
+  }
+
+  // A definition's fault becomes a diagnostic; anything else stays a fault of the analysis.
+  arrow::Status TakeDefinitionError(const arrow::Status& status, const base::Location& location) {
+    const base::ErrorCode code = base::CodeOf(status);
+    if (code != base::ErrorCode::kInvalidDefinition &&
+        code != base::ErrorCode::kContractViolation && code != base::ErrorCode::kUnsupported) {
+      return status;
+    }
+    // The message of a definition's error begins with its place already.
+    const std::string& message = status.message();
+    const std::string file = location.file + ":";
+    if (message.rfind(file, 0) == 0) {
+      base::Location at = location;
+      at.line = std::atoi(message.c_str() + file.size());
+      const size_t text = message.find(": ", file.size());
+      out_.diagnostics.Error(at, text == std::string::npos ? message : message.substr(text + 2));
+    } else {
+      out_.diagnostics.Error(location, message);
+    }
+    return arrow::Status::OK();
+  }
+
+  // Inputs first. A cycle is an error and its tables are left out.
+  std::vector<const spec::Table*> TablesInOrder() {
+    std::vector<const spec::Table*> order;
+    std::map<std::string, int> state;  // 1: being visited, 2: done
+    std::vector<std::string> path;
+    std::function<bool(const spec::Table&)> visit = [&](const spec::Table& table) {
+      int& mine = state[table.FullName()];
+      if (mine == 2) {
+        return true;
+      }
+      path.push_back(table.FullName());
+      if (mine == 1) {
+        ReportCycle(table, path);
+        return false;
+      }
+      mine = 1;
+      bool ok = true;
+      std::vector<std::string> inputs = MentionedTables(table.sql);
+      for (const spec::Check& check : table.checks) {
+        for (const auto& [column, target] : check.references) {
+          inputs.push_back(target.substr(0, target.rfind('.')));
+        }
+        if (!check.other_table.empty()) {
+          inputs.push_back(check.other_table);
+        }
+      }
+      for (const std::string& input : inputs) {
+        const spec::Table* other = project_.FindTable(input);
+        if (other != nullptr && ok) {
+          ok = visit(*other);
+        }
+      }
+      path.pop_back();
+      state[table.FullName()] = 2;
+      if (ok) {
+        order.push_back(&table);
+      }
+      return ok;
+    };
+    for (const spec::Table& table : project_.tables) {
+      path.clear();
+      visit(table);
+    }
+    return order;
+  }
+
+  void ReportCycle(const spec::Table& table, const std::vector<std::string>& path) {
+    std::string cycle;
+    const auto begin = std::find(path.begin(), path.end(), table.FullName());
+    for (auto it = begin; it != path.end(); ++it) {
+      cycle += (cycle.empty() ? "" : " reads ") + *it;
+    }
+    out_.diagnostics.Error(table.sql_location, "tables read one another in a circle: " + cycle);
+  }
+
+  arrow::Status AddTable(const spec::Table& table) {
+    AnalysedTable& analysed = out_.tables[table.FullName()];
+    analysed.table = &table;
+    if (!CheckMode(table)) {
+      return arrow::Status::OK();
+    }
+    sql::AnalysisRequest request;
+    request.sql = table.sql;
+    request.location = table.sql_location;
+    request.each = table.each;
+    request.row_wise_required = table.mode != spec::Table::Mode::kReplace;
+    request.allow_current = {table.allow_current.begin(), table.allow_current.end()};
+    if (!AddInputs(table, &request)) {
+      return arrow::Status::OK();  // an input's columns are not known, so neither are these
+    }
+    ARROW_ASSIGN_OR_RAISE(analysed.analysis, sql::Analyse(request));
+    out_.diagnostics.Append(analysed.analysis.diagnostics);
+    if (analysed.analysis.diagnostics.has_errors()) {
+      return arrow::Status::OK();
+    }
+    CheckColumns(table, *analysed.analysis.output);
+    arrow::FieldVector fields = analysed.analysis.output->fields();
+    const arrow::FieldVector envelope = EnvelopeFields();
+    fields.insert(fields.end(), envelope.begin(), envelope.end());
+    auto canonical = lake::CanonicalSchema(*arrow::schema(fields));
+    if (!canonical.ok()) {
+      return TakeDefinitionError(canonical.status(), table.sql_location);
+    }
+    analysed.schema = *canonical;
+    return arrow::Status::OK();
+  }
+
+  bool CheckMode(const spec::Table& table) {
+    const bool versions = table.mode == spec::Table::Mode::kReplace && !table.key.empty();
+    if (table.mode == spec::Table::Mode::kMerge || versions) {
+      out_.diagnostics.Error(table.location, table.FullName() + ": 'mode: " +
+                                                 (versions ? "replace' with 'key" : "merge") +
+                                                 "' is not supported by this version");
+      return false;
+    }
+    for (const std::string& mentioned : MentionedTables(table.sql)) {
+      if (mentioned.rfind("history.", 0) == 0) {
+        out_.diagnostics.Error(table.sql_location, table.FullName() + ": '" + mentioned +
+                                                       "' is not supported by this version");
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // Every table SQL may name; false where one that is mentioned has no known columns.
+  bool AddInputs(const spec::Table& table, sql::AnalysisRequest* request) {
+    const std::vector<std::string> mentioned = MentionedTables(table.sql);
+    const auto is_mentioned = [&](const std::string& name) {
+      return std::find(mentioned.begin(), mentioned.end(), name) != mentioned.end();
+    };
+    for (const auto& [name, source] : out_.sources) {
+      if (!source.accepted) {
+        if (is_mentioned(name) || is_mentioned(name + kRawSuffix)) {
+          return false;
+        }
+        continue;
+      }
+      request->tables.push_back({name,
+                                 SqlColumnsOf(project_, name, source.accepted).schema,
+                                 source.source->is_static,
+                                 {}});
+      request->tables.push_back({name + kRawSuffix, source.raw, source.source->is_static, {}});
+    }
+    for (const auto& [name, other] : out_.tables) {
+      if (other.table == &table) {
+        continue;
+      }
+      if (!other.schema) {
+        if (is_mentioned(name)) {
+          return false;
+        }
+        continue;
+      }
+      request->tables.push_back({name, SqlColumnsOf(project_, name, other.schema).schema,
+                                 other.table->is_static, KnownAtColumn(*other.table)});
+    }
+    return true;
+  }
+
+  void CheckColumns(const spec::Table& table, const arrow::Schema& output) {
+    const auto check = [&](const std::string& column, const char* what,
+                           const base::Location& location) {
+      if (output.GetFieldIndex(column) < 0) {
+        out_.diagnostics.Error(location, table.FullName() + ": " + what + " names column '" +
+                                             column + "', which the SQL does not give" +
+                                             base::DidYouMean(column, output.field_names()));
+      }
+    };
+    for (const std::string& column : table.key) {
+      check(column, "key", table.location);
+    }
+    for (const std::string& column : table.order_by) {
+      check(column, "order_by", table.location);
+    }
+    if (table.event_time && !table.event_time->always) {
+      check(table.event_time->column, "event_time", table.event_time->location);
+      CheckInstant(table.event_time->column, output, table.event_time->location);
+    }
+    if (table.known_at && table.known_at->kind == spec::KnownAt::Kind::kColumn) {
+      check(table.known_at->column, "known_at", table.known_at->location);
+      CheckInstant(table.known_at->column, output, table.known_at->location);
+    }
+  }
+
+  void CheckInstant(const std::string& column, const arrow::Schema& output,
+                    const base::Location& location) {
+    const auto field = output.GetFieldByName(column);
+    if (!field || field->type()->id() != arrow::Type::TIMESTAMP) {
+      return;
+    }
+    if (static_cast<const arrow::TimestampType&>(*field->type()).timezone().empty()) {
+      out_.diagnostics.Error(location, "column '" + column +
+                                           "' is a TIMESTAMP without zone, so it names no instant: "
+                                           "say `at time zone 'UTC'` (or the zone it is meant in) "
+                                           "in the SQL");
+    }
+  }
+
+  arrow::Status BindViews() {
+    for (const spec::FeatureView& view : project_.views) {
+      if (view.on_request()) {
+        continue;
+      }
+      const std::shared_ptr<arrow::Schema> schema = out_.SchemaOf(view.from);
+      const spec::Entity* entity = project_.FindEntity(view.entity);
+      if (!schema || entity == nullptr) {
+        continue;  // reported where it is wrong
+      }
+      const ViewTimes times = TimesOf(project_, view);
+      if (!times.event_time) {
+        out_.diagnostics.Error(view.location, "view " + view.name +
+                                                  ": event_time is missing, and " + view.from +
+                                                  " declares none either");
+        continue;
+      }
+      if (!CheckWholeTable(view, times)) {
+        continue;
+      }
+      ARROW_ASSIGN_OR_RAISE(
+          auto bound, feature::BoundView::Bind(view, *entity, *times.event_time, times.known_at,
+                                               *schema, &out_.diagnostics));
+      if (bound) {
+        NoteBias(view, times);
+        out_.views[view.name] = std::move(bound);
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  // A table computed whole has no honest arrival times.
+  bool CheckWholeTable(const spec::FeatureView& view, const ViewTimes& times) {
+    const spec::Table* table = project_.FindTable(view.from);
+    if (table == nullptr || table->mode != spec::Table::Mode::kReplace || !table->key.empty() ||
+        times.known_at.kind == spec::KnownAt::Kind::kColumn || times.event_time->always) {
+      return true;
+    }
+    out_.diagnostics.Error(view.location,
+                           "view " + view.name + ": " + view.from +
+                               " is computed whole, without a key, so nothing tells when a row "
+                               "became known: known_at must name a column");
+    return false;
+  }
+
+  void NoteBias(const spec::FeatureView& view, const ViewTimes& times) {
+    const bool windows = std::any_of(view.features.begin(), view.features.end(), [](const auto& f) {
+      return f.kind == spec::Feature::Kind::kAggregate;
+    });
+    if (windows && !times.event_time->always &&
+        times.known_at.kind == spec::KnownAt::Kind::kColumn &&
+        times.known_at.column != times.event_time->column) {
+      out_.diagnostics.Note(view.location,
+                            "view " + view.name + ": windows over '" + times.event_time->column +
+                                "' lack the rows whose '" + times.known_at.column +
+                                "' is still ahead, which biases them; let event_time be the moment "
+                                "the fact came to be");
+    }
+  }
+
+  arrow::Status BindServices() {
+    const auto find = [this](const std::string& name) {
+      const auto found = out_.views.find(name);
+      return found == out_.views.end() ? nullptr : found->second;
+    };
+    for (const spec::FeatureService& service : project_.services) {
+      if (!AllViewsBound(service)) {
+        continue;
+      }
+      ARROW_ASSIGN_OR_RAISE(
+          auto bound, feature::BoundService::Bind(project_, service, find, &out_.diagnostics));
+      if (bound) {
+        out_.services[service.name] = std::move(bound);
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  bool AllViewsBound(const spec::FeatureService& service) const {
+    const auto is_bound = [&](const std::string& name) {
+      const spec::FeatureView* view = project_.FindView(name);
+      return view != nullptr && (view->on_request() || out_.views.count(name) > 0);
+    };
+    for (const spec::ServiceEntry& entry : service.entries) {
+      const spec::FeatureView* view = project_.FindView(entry.view);
+      if (!is_bound(entry.view)) {
+        return false;
+      }
+      for (const spec::ViewInput& input : view->inputs) {
+        if (!is_bound(input.view)) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  const Workspace& workspace_;
+  const spec::Project& project_;
+  AnalysedProject out_;
+};
+
+}  // namespace
+
+std::shared_ptr<arrow::Schema> AnalysedProject::SchemaOf(const std::string& full_name) const {
+  if (const auto source = sources.find(full_name); source != sources.end()) {
+    return source->second.accepted;
+  }
+  if (const auto table = tables.find(full_name); table != tables.end()) {
+    return table->second.schema;
+  }
+  return nullptr;
+}
+
+arrow::Result<AnalysedProject> AnalyseProject(const Workspace& workspace, bool bind_features) {
+  return Analyser(workspace).Run(bind_features);
+}
+
+ViewTimes TimesOf(const spec::Project& project, const spec::FeatureView& view) {
+  ViewTimes times;
+  const spec::Table* table = project.FindTable(view.from);
+  times.event_time = view.event_time;
+  if (!times.event_time && table != nullptr) {
+    times.event_time = table->event_time;
+  }
+  if (view.known_at) {
+    times.known_at = *view.known_at;
+  } else if (table != nullptr && table->known_at) {
+    times.known_at = *table->known_at;
+  } else {
+    times.known_at.kind = spec::KnownAt::Kind::kEventTime;  // batch sources: known at once
+    times.known_at.location = view.location;
+    times.known_at_is_default = true;
+  }
+  return times;
+}
+
+SqlColumns SqlColumnsOf(const spec::Project& project, const std::string& full_name,
+                        const std::shared_ptr<arrow::Schema>& schema) {
+  std::string expression = sql::QuoteIdentifier(lake::kArrivedAt);
+  const spec::Table* table = project.FindTable(full_name);
+  const auto instant = [&](const std::string& column) {
+    return sql::QuoteIdentifier(column) + "::timestamptz";
+  };
+  if (table != nullptr && table->known_at) {
+    const std::string event = table->event_time && !table->event_time->always
+                                  ? instant(table->event_time->column)
+                                  : expression;
+    switch (table->known_at->kind) {
+      case spec::KnownAt::Kind::kColumn:
+        expression = instant(table->known_at->column);
+        break;
+      case spec::KnownAt::Kind::kEventTime:
+        expression = event;
+        break;
+      case spec::KnownAt::Kind::kDelay:
+        expression =
+            "(" + event + " + to_microseconds(" + std::to_string(table->known_at->delay_us) + "))";
+        break;
+      case spec::KnownAt::Kind::kArrival:
+      case spec::KnownAt::Kind::kSnapshot:
+        break;
+    }
+  }
+  arrow::FieldVector fields = schema->fields();
+  fields.push_back(arrow::field(kKnownAt, arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")));
+  return {arrow::schema(fields), expression};
+}
+
+std::vector<std::string> MentionedTables(const std::string& sql) {
+  std::vector<std::string> names;
+  std::string_view rest = sql;
+  while (!rest.empty()) {
+    if (const size_t skipped = SkippedLength(rest); skipped > 0) {
+      rest.remove_prefix(skipped);
+      continue;
+    }
+    if (!IsWordCharacter(rest.front()) && rest.front() != '"') {
+      rest.remove_prefix(1);
+      continue;
+    }
+    const std::string zone = TakeName(&rest);
+    static const std::set<std::string> kZones = {"landing", "processing", "curated", "history",
+                                                 "quarantine"};
+    if (kZones.count(zone) > 0 && rest.starts_with(".")) {
+      rest.remove_prefix(1);
+      const std::string full = zone + "." + TakeName(&rest);
+      if (std::find(names.begin(), names.end(), full) == names.end()) {
+        names.push_back(full);
+      }
+    }
+  }
+  return names;
+}
+
+}  // namespace icecore::pipeline

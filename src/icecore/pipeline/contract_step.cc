@@ -1,0 +1,112 @@
+#include "icecore/pipeline/contract_step.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include <map>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/step_range.h"
+#include "icecore/quality/contract.h"
+
+namespace icecore::pipeline {
+namespace {
+
+constexpr int kMaxAttempts = 20;
+
+void AddTo(std::map<std::string, int64_t>* total, const quality::RuleCounts& part) {
+  for (const auto& [rule, count] : part) {
+    (*total)[rule] += count;
+  }
+}
+
+arrow::Result<std::unique_ptr<quality::ContractChecker>> MakeChecker(
+    const AnalysedSource& analysed, const std::shared_ptr<arrow::Schema>& raw) {
+  const spec::Source& source = *analysed.source;
+  quality::ContractSettings settings;
+  settings.source = source.name;
+  settings.version = spec::Fingerprint(source);
+  settings.text_source = IsTextSource(source);
+  if (source.files.format != spec::FilesConnector::Format::kJson) {
+    settings.null_values = source.files.null_values;
+  }
+  return quality::ContractChecker::Make(source.contract, settings, raw, analysed.inferred);
+}
+
+arrow::Status CheckOnce(const Workspace& workspace, const AnalysedSource& analysed,
+                        const StepRange& range, const std::string& run_id, StepReport* report) {
+  const spec::Source& source = *analysed.source;
+  const std::string raw_name = RawTableName(source);
+  const PinnedInput& raw = range.InputOf(raw_name);
+  ARROW_ASSIGN_OR_RAISE(auto checker, MakeChecker(analysed, raw.snapshot->schema));
+  StepCommit::Target target;
+  target.table = AcceptedTableName(source);
+  target.quarantine = QuarantineName(source.name);
+  target.origin = target.table;
+  target.run_id = run_id;
+  target.before = range.before;
+  target.quarantine_before = range.quarantine_before;
+  target.next = range.next;
+  target.new_generation = range.new_generation;
+  target.quarantine_done = range.quarantine_done;
+  target.schema = checker->accepted_schema();
+  target.operation = "CONTRACT";
+  target.description = source.doc.description;
+  ARROW_ASSIGN_OR_RAISE(auto commit, StepCommit::Open(workspace, std::move(target)));
+  lake::ScanOptions options;
+  options.seq = lake::SeqRange{range.next.seq_after, range.next.seq_up_to};
+  ARROW_ASSIGN_OR_RAISE(auto reader,
+                        lake::Scan(*workspace.store, *raw.snapshot, options, workspace.access));
+  StepCounts counts;
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
+    if (!batch) {
+      break;
+    }
+    ARROW_ASSIGN_OR_RAISE(auto checked, checker->Check(*batch));
+    ARROW_RETURN_NOT_OK(commit->Write(checked.accepted));
+    ARROW_RETURN_NOT_OK(commit->Reject(checked.quarantined));
+    counts.read += batch->num_rows();
+    counts.written += checked.accepted->num_rows();
+    counts.quarantined += checked.quarantined.rows ? checked.quarantined.rows->num_rows() : 0;
+    AddTo(&counts.quarantined_by_rule, checked.quarantined_by_rule);
+    AddTo(&counts.broken_by_rule, checked.broken_by_rule);
+    AddTo(&counts.warned_by_rule, checked.warned_by_rule);
+    workspace.Tell(
+        {Event::Kind::kProgress, AcceptedTableName(source), "contract", "", counts.read, 0, 0});
+  }
+  report->reads.push_back({raw_name, raw.snapshot->version, raw.generation,
+                           range.next.seq_after + 1, range.next.seq_up_to + 1});
+  return commit->Finish(counts, report);
+}
+
+}  // namespace
+
+arrow::Status CheckContract(const Workspace& workspace, const AnalysedSource& analysed, bool full,
+                            const std::string& run_id, StepReport* report) {
+  StepRequest request;
+  request.table = AcceptedTableName(*analysed.source);
+  request.quarantine = QuarantineName(analysed.source->name);
+  request.definition = spec::Fingerprint(*analysed.source);
+  request.driver = RawTableName(*analysed.source);
+  request.inputs = {request.driver};
+  request.full = full;
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    ARROW_ASSIGN_OR_RAISE(auto range, NextRange(workspace, request));
+    if (!range || !range->InputOf(request.driver).snapshot->exists()) {
+      return arrow::Status::OK();
+    }
+    const arrow::Status status = CheckOnce(workspace, analysed, *range, run_id, report);
+    if (status.ok()) {
+      request.full = false;  // and once more: a half-done range may have had rows behind it
+    } else if (base::CodeOf(status) != base::ErrorCode::kConflict) {
+      return base::WithContext(status, request.table);
+    }
+  }
+  return base::MakeError(base::ErrorCode::kConflict,
+                         request.table + ": others kept changing it; try again");
+}
+
+}  // namespace icecore::pipeline

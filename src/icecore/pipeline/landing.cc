@@ -1,0 +1,417 @@
+#include "icecore/pipeline/landing.h"
+
+#include <arrow/array.h>
+#include <arrow/array/util.h>
+#include <arrow/builder.h>
+#include <arrow/compute/cast.h>
+#include <arrow/record_batch.h>
+#include <arrow/scalar.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "icecore/base/clock.h"
+#include "icecore/base/error.h"
+#include "icecore/ingest/files/file_rows.h"
+#include "icecore/ingest/files/manifest.h"
+#include "icecore/ingest/files/plan.h"
+#include "icecore/lake/envelope.h"
+#include "icecore/lake/schema.h"
+#include "icecore/quality/inference.h"
+
+namespace icecore::pipeline {
+namespace {
+
+constexpr int64_t kCommitBytes = int64_t{256} << 20;  // stored bytes of the files of one commit
+constexpr char kArrivedTransaction[] = "icecore.arrived_at";
+constexpr int kMaxAttempts = 20;
+
+using base::ErrorCode;
+using base::MakeError;
+
+std::shared_ptr<arrow::Field> ArrivedField() {
+  return arrow::field(std::string(lake::kArrivedAt),
+                      arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), false);
+}
+
+// `before` with the columns it lacks, envelope last. Types that differ must cast without loss.
+arrow::Result<std::shared_ptr<arrow::Schema>> MergeColumns(const spec::Source& source,
+                                                           const arrow::Schema* before,
+                                                           const arrow::Schema& file) {
+  arrow::FieldVector user;
+  if (before != nullptr) {
+    for (const auto& field : before->fields()) {
+      if (!lake::IsEnvelope(field->name())) {
+        user.push_back(field);
+      }
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(auto canonical, lake::CanonicalSchema(file));
+  for (const auto& field : canonical->fields()) {
+    if (lake::IsEnvelope(field->name())) {
+      continue;
+    }
+    const auto same = std::find_if(user.begin(), user.end(), [&](const auto& known) {
+      return known->name() == field->name();
+    });
+    if (same == user.end()) {
+      user.push_back(field->WithNullable(true)->RemoveMetadata());
+    } else if (!(*same)->type()->Equals(field->type()) &&
+               !arrow::compute::CanCast(*field->type(), *(*same)->type())) {
+      return MakeError(ErrorCode::kBadInput,
+                       "source " + source.name + ": column '" + field->name() + "' is " +
+                           field->type()->ToString() + " in this file and " +
+                           (*same)->type()->ToString() + " in those that landed before");
+    }
+  }
+  user.push_back(arrow::field(std::string(ingest::kFileColumn), arrow::utf8(), false));
+  user.push_back(arrow::field(std::string(ingest::kRowColumn), arrow::int64(), false));
+  user.push_back(arrow::field(std::string(ingest::kProblemColumn), arrow::utf8()));
+  user.push_back(arrow::field(std::string(ingest::kRawColumn), arrow::binary()));
+  user.push_back(arrow::field(std::string(lake::kSeq), arrow::int64(), false));
+  user.push_back(ArrivedField());
+  user.push_back(arrow::field(std::string(lake::kRun), arrow::utf8()));
+  return arrow::schema(user);
+}
+
+// The batch's columns as `schema` has them, with _seq from first_seq on.
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> WithEnvelope(
+    const arrow::RecordBatch& rows, const std::shared_ptr<arrow::Schema>& schema, int64_t first_seq,
+    int64_t arrived_us, const std::string& run_id) {
+  const int64_t n = rows.num_rows();
+  arrow::ArrayVector columns;
+  for (const auto& field : schema->fields()) {
+    std::shared_ptr<arrow::Array> column;
+    if (field->name() == lake::kSeq) {
+      arrow::Int64Builder seq;
+      ARROW_RETURN_NOT_OK(seq.Reserve(n));
+      for (int64_t i = 0; i < n; ++i) {
+        seq.UnsafeAppend(first_seq + i);
+      }
+      ARROW_ASSIGN_OR_RAISE(column, seq.Finish());
+    } else if (field->name() == lake::kArrivedAt) {
+      ARROW_ASSIGN_OR_RAISE(
+          column, arrow::MakeArrayFromScalar(arrow::TimestampScalar(arrived_us, field->type()), n));
+    } else if (field->name() == lake::kRun) {
+      ARROW_ASSIGN_OR_RAISE(column, arrow::MakeArrayFromScalar(arrow::StringScalar(run_id), n));
+    } else if (column = rows.GetColumnByName(field->name()); !column) {
+      ARROW_ASSIGN_OR_RAISE(column, arrow::MakeArrayOfNull(field->type(), n));
+    } else if (!column->type()->Equals(field->type())) {
+      auto cast = arrow::compute::Cast(*column, field->type(), arrow::compute::CastOptions::Safe());
+      if (!cast.ok()) {
+        return MakeError(ErrorCode::kBadInput,
+                         "column '" + field->name() + "': " + cast.status().message());
+      }
+      column = *cast;
+    }
+    columns.push_back(std::move(column));
+  }
+  return arrow::RecordBatch::Make(schema, n, std::move(columns));
+}
+
+// The files of one commit.
+class LandingCommit {
+ public:
+  LandingCommit(const Workspace& workspace, const spec::Source& source, std::string run_id,
+                std::shared_ptr<const lake::Snapshot> before, ingest::Manifest manifest)
+      : workspace_(workspace),
+        source_(source),
+        run_id_(std::move(run_id)),
+        before_(std::move(before)),
+        manifest_(std::move(manifest)),
+        next_seq_(before_->last_seq() + 1) {
+    arrived_us_ = std::max(workspace.clock->NowMicros(),
+                           before_->Transaction(kArrivedTransaction).value_or(INT64_MIN));
+    schema_ = before_->schema;
+    manifest_.BeginBatch();
+  }
+
+  // All rows of the file; after an error nothing of this commit may be used but what
+  // CommitComplete() takes: the files added before.
+  arrow::Status AddFile(const ingest::PlannedFile& file, std::stop_token stop) {
+    ingest::FileReadOptions context;
+    context.store = workspace_.store;
+    context.table_path = TablePath(RawTableName(source_));
+    context.progress = [this](const ingest::FileProgress& progress) {
+      workspace_.Tell({Event::Kind::kProgress, AcceptedTableName(source_), "ingest",
+                       std::string(progress.path), rows_ + progress.rows, progress.bytes, 0});
+    };
+    if (before_->exists() && !source_.files.header) {
+      for (const auto& field : UserSchema(*before_->schema)->fields()) {
+        context.column_names.push_back(field->name());
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(auto rows, ingest::OpenFile(source_, file, context, stop));
+    const int64_t first_seq = next_seq_;
+    ARROW_RETURN_NOT_OK(UseSchema(*rows->schema()));
+    while (true) {
+      ARROW_ASSIGN_OR_RAISE(auto batch, rows->Next());
+      if (!batch) {
+        break;
+      }
+      ARROW_RETURN_NOT_OK(UseSchema(*batch->schema()));
+      ARROW_ASSIGN_OR_RAISE(auto enveloped,
+                            WithEnvelope(*batch, schema_, next_seq_, arrived_us_, run_id_));
+      ARROW_RETURN_NOT_OK(writer_->Write(enveloped));
+      next_seq_ += batch->num_rows();
+      rows_ += batch->num_rows();
+    }
+    // A file of Parquet ends with the source file, so that a bad file behind it leaves it whole.
+    ARROW_RETURN_NOT_OK(FinishWriter());
+    ingest::KnownFile facts = rows->facts();
+    facts.first_seq = facts.rows > 0 ? first_seq : 0;
+    bytes_ += facts.size;
+    manifest_.Add(std::move(facts));
+    problem_rows_ += rows->problem_rows();
+    complete_ = Complete{adds_, schema_, manifest_, next_seq_ - 1, ++files_};
+    return arrow::Status::OK();
+  }
+
+  int64_t bytes() const { return bytes_; }
+  int64_t files() const { return complete_ ? complete_->files : 0; }
+
+  // Commits the files that were added whole. Returns the rows landed.
+  arrow::Result<int64_t> CommitComplete(lake::Table* table, StepReport* report) {
+    if (!complete_) {
+      return 0;
+    }
+    ARROW_ASSIGN_OR_RAISE(
+        auto ref, ingest::WriteManifest(*workspace_.store, table->path(), complete_->manifest));
+    lake::Commit commit;
+    commit.adds = complete_->adds;
+    std::map<std::string, std::string> config;
+    bool changed = false;
+    ARROW_ASSIGN_OR_RAISE(auto schema,
+                          WithColumnIds(*before_, *complete_->schema, &changed, &config));
+    if (changed) {
+      if (!before_->exists()) {
+        config["delta.appendOnly"] = "true";
+      }
+      commit.metadata =
+          lake::TableMetadata{schema, config, RawTableName(source_), source_.doc.description};
+    }
+    commit.domains[std::string(lake::kPositionDomain)] = ref.Serialize();
+    commit.transactions[std::string(lake::kSeqTransaction)] = complete_->last_seq;
+    commit.transactions[kArrivedTransaction] = arrived_us_;
+    commit.operation = "LAND";
+    commit.info["run"] = "\"" + run_id_ + "\"";
+    const int64_t landed = complete_->last_seq - before_->last_seq();
+    commit.counts = {{"read", landed}, {"written", landed}, {"files", complete_->files}};
+    ARROW_ASSIGN_OR_RAISE(int64_t version, table->CommitTo(*before_, commit));
+    report->writes.push_back(
+        {RawTableName(source_), version, 1, before_->last_seq() + 1, complete_->last_seq + 1});
+    return landed;
+  }
+
+ private:
+  struct Complete {
+    std::vector<lake::DataFile> adds;
+    std::shared_ptr<arrow::Schema> schema;
+    ingest::Manifest manifest;
+    int64_t last_seq = 0;
+    int64_t files = 0;
+  };
+
+  // Makes the writer fit rows of these columns.
+  arrow::Status UseSchema(const arrow::Schema& file) {
+    if (writer_ && seen_ && seen_->Equals(file)) {
+      return arrow::Status::OK();
+    }
+    ARROW_ASSIGN_OR_RAISE(auto merged, MergeColumns(source_, schema_.get(), file));
+    std::map<std::string, std::string> config;
+    bool changed = false;
+    ARROW_ASSIGN_OR_RAISE(auto with_ids, WithColumnIds(*before_, *merged, &changed, &config));
+    if (writer_ && schema_->Equals(*with_ids)) {
+      return arrow::Status::OK();
+    }
+    ARROW_RETURN_NOT_OK(FinishWriter());
+    schema_ = std::move(with_ids);
+    seen_ = arrow::schema(file.fields());
+    ARROW_ASSIGN_OR_RAISE(
+        writer_,
+        lake::DataWriter::Open(*workspace_.store, TablePath(RawTableName(source_)), schema_,
+                               *workspace_.clock, *workspace_.random, lake::WriterOptions{}));
+    return arrow::Status::OK();
+  }
+
+  arrow::Status FinishWriter() {
+    if (writer_) {
+      ARROW_ASSIGN_OR_RAISE(auto files, writer_->Finish());
+      adds_.insert(adds_.end(), files.begin(), files.end());
+      writer_.reset();
+      seen_.reset();
+    }
+    return arrow::Status::OK();
+  }
+
+  const Workspace& workspace_;
+  const spec::Source& source_;
+  const std::string run_id_;
+  const std::shared_ptr<const lake::Snapshot> before_;
+  ingest::Manifest manifest_;
+  int64_t next_seq_;
+  int64_t arrived_us_ = 0;
+  int64_t rows_ = 0;
+  int64_t bytes_ = 0;
+  int64_t files_ = 0;
+  int64_t problem_rows_ = 0;
+  std::shared_ptr<arrow::Schema> schema_;  // of the table once this commit is done; null at first
+  std::shared_ptr<arrow::Schema> seen_;    // of the file the writer was opened for
+  std::unique_ptr<lake::DataWriter> writer_;
+  std::vector<lake::DataFile> adds_;
+  std::optional<Complete> complete_;
+};
+
+arrow::Result<ingest::Manifest> ManifestOf(const Workspace& workspace,
+                                           const lake::Snapshot& snapshot) {
+  const auto domain = snapshot.Domain(lake::kPositionDomain);
+  if (!domain) {
+    return ingest::Manifest();
+  }
+  ARROW_ASSIGN_OR_RAISE(auto ref, ingest::ManifestRef::Parse(*domain));
+  return ingest::ReadManifest(*workspace.store, snapshot.table_path, ref);
+}
+
+// One pass: plans, lands, commits. *more: there were files beyond this commit's size.
+arrow::Status LandOnce(const Workspace& workspace, const spec::Source& source,
+                       const std::string& run_id, std::stop_token stop, StepReport* report,
+                       bool* more) {
+  *more = false;
+  ARROW_ASSIGN_OR_RAISE(auto table, OpenTable(workspace, RawTableName(source)));
+  ARROW_ASSIGN_OR_RAISE(auto before, table->LoadOrEmpty());
+  ARROW_ASSIGN_OR_RAISE(auto known, ManifestOf(workspace, *before));
+  const auto machine_clock = base::MakeSystemClock();
+  ARROW_ASSIGN_OR_RAISE(auto plan,
+                        ingest::PlanFiles(source, workspace.project->root, known, *machine_clock));
+  for (const std::string& path : plan.waiting) {
+    report->warnings.push_back(path + " is still changing and waits for the next run");
+  }
+  if (plan.files.empty()) {
+    return arrow::Status::OK();
+  }
+  LandingCommit commit(workspace, source, run_id, before, std::move(plan.manifest));
+  arrow::Status failure;
+  for (const ingest::PlannedFile& file : plan.files) {
+    if (commit.files() > 0 && commit.bytes() >= kCommitBytes) {
+      *more = true;
+      break;
+    }
+    failure = commit.AddFile(file, stop);
+    if (!failure.ok()) {
+      failure = base::WithContext(failure, "source " + source.name);
+      break;
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(int64_t landed, commit.CommitComplete(table.get(), report));
+  report->counts.read += landed;
+  report->counts.written += landed;
+  report->did_work = report->did_work || commit.files() > 0;
+  return failure;
+}
+
+}  // namespace
+
+std::string AcceptedTableName(const spec::Source& source) { return "landing." + source.name; }
+std::string RawTableName(const spec::Source& source) {
+  return AcceptedTableName(source) + kRawSuffix;
+}
+std::string QuarantineName(const std::string& short_name) { return "quarantine." + short_name; }
+
+bool IsTextSource(const spec::Source& source) {
+  using Format = spec::FilesConnector::Format;
+  const Format format = source.files.format;
+  return format == Format::kCsv || format == Format::kTsv || format == Format::kJson;
+}
+
+arrow::Status LandSource(const Workspace& workspace, const spec::Source& source,
+                         const std::string& run_id, std::stop_token stop, StepReport* report) {
+  bool more = true;
+  for (int conflicts = 0; more;) {
+    const arrow::Status status = LandOnce(workspace, source, run_id, stop, report, &more);
+    if (!status.ok() && base::CodeOf(status) == ErrorCode::kConflict &&
+        ++conflicts < kMaxAttempts) {
+      more = true;  // somebody else landed first: look again at what is known now
+      continue;
+    }
+    ARROW_RETURN_NOT_OK(status);
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Source& source) {
+  RawColumns out;
+  ARROW_ASSIGN_OR_RAISE(auto raw, LoadTable(workspace, RawTableName(source)));
+  std::shared_ptr<arrow::RecordBatchReader> landed;
+  if (raw->exists()) {
+    out.schema = raw->schema;
+  }
+  ARROW_ASSIGN_OR_RAISE(auto accepted, LoadTable(workspace, AcceptedTableName(source)));
+  if (accepted->exists()) {
+    out.inferred = UserSchema(*accepted->schema);  // fixed by the first file
+    return out;
+  }
+  const auto needs_inference = [&](const arrow::Schema& columns) {
+    if (!IsTextSource(source)) {
+      return false;
+    }
+    const auto& declared = source.contract.columns;
+    return std::any_of(columns.fields().begin(), columns.fields().end(), [&](const auto& field) {
+      return !lake::IsEnvelope(field->name()) &&
+             std::none_of(declared.begin(), declared.end(), [&](const auto& column) {
+               return column.name == field->name() && column.type != nullptr;
+             });
+    });
+  };
+  auto inference = quality::TypeInference::Make(
+      source.files.format == spec::FilesConnector::Format::kJson ? std::vector<std::string>{}
+                                                                 : source.files.null_values);
+  if (raw->exists()) {
+    ARROW_ASSIGN_OR_RAISE(auto manifest, ManifestOf(workspace, *raw));
+    if (needs_inference(*raw->schema) && !manifest.files().empty()) {
+      lake::ScanOptions options;
+      const auto& first = manifest.files().front();
+      options.seq = lake::SeqRange{first.first_seq - 1, first.first_seq - 1 + first.rows};
+      ARROW_ASSIGN_OR_RAISE(auto reader,
+                            lake::Scan(*workspace.store, *raw, options, workspace.access));
+      while (true) {
+        ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
+        if (!batch) {
+          break;
+        }
+        ARROW_RETURN_NOT_OK(inference->Add(*batch));
+      }
+      out.inferred = inference->Finish();
+    }
+    return out;
+  }
+  const auto machine_clock = base::MakeSystemClock();
+  auto plan =
+      ingest::PlanFiles(source, workspace.project->root, ingest::Manifest(), *machine_clock);
+  if (!plan.ok() || plan->files.empty()) {
+    return out;
+  }
+  ingest::FileReadOptions context;
+  context.store = workspace.store;
+  context.table_path = TablePath(RawTableName(source));
+  auto rows = ingest::OpenFile(source, plan->files.front(), context, std::stop_token());
+  if (!rows.ok()) {
+    return out;  // `run` reports what is wrong with the file
+  }
+  ARROW_ASSIGN_OR_RAISE(out.schema, MergeColumns(source, nullptr, *(*rows)->schema()));
+  if (needs_inference(*out.schema)) {
+    while (true) {
+      auto batch = (*rows)->Next();
+      if (!batch.ok() || !*batch) {
+        break;
+      }
+      ARROW_ASSIGN_OR_RAISE(auto full, WithEnvelope(**batch, out.schema, 1, 0, ""));
+      ARROW_RETURN_NOT_OK(inference->Add(*full));
+    }
+    out.inferred = inference->Finish();
+  }
+  return out;
+}
+
+}  // namespace icecore::pipeline

@@ -1,0 +1,38 @@
+#pragma once
+// From files to landing.X_raw: originals kept byte for byte, rows as received, position and rows in
+// one commit (laws 1 and 2).
+
+#include <arrow/result.h>
+
+#include <stop_token>
+#include <string>
+
+#include "icecore/pipeline/step_commit.h"
+#include "icecore/pipeline/workspace.h"
+
+namespace icecore::pipeline {
+
+inline constexpr char kRawSuffix[] = "_raw";
+
+std::string RawTableName(const spec::Source& source);       // "landing.flights_raw"
+std::string AcceptedTableName(const spec::Source& source);  // "landing.flights"
+std::string QuarantineName(const std::string& short_name);  // "quarantine.flights"
+
+// Lands every file that is new. Files before a bad one are committed, the bad one and those behind
+// it are not, and the error names it. Other processes may run the same at the same time: each file
+// lands once.
+arrow::Status LandSource(const Workspace& workspace, const spec::Source& source,
+                         const std::string& run_id, std::stop_token stop, StepReport* report);
+
+// Columns of the rows as they will rest, from the raw table or, before anything landed, from the
+// first file the glob names (nothing is committed). nullptr where there is neither.
+struct RawColumns {
+  std::shared_ptr<arrow::Schema> schema;  // envelope included
+  std::shared_ptr<arrow::Schema>
+      inferred;  // user columns of a text source, from all of the first file
+};
+arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Source& source);
+
+bool IsTextSource(const spec::Source& source);
+
+}  // namespace icecore::pipeline

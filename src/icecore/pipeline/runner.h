@@ -1,0 +1,62 @@
+#pragma once
+// Runs the project: sources, tables, online views, inputs first, only what is new. A step that
+// fails stops those that need it and no others.
+
+#include <arrow/result.h>
+
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "icecore/pipeline/analysis.h"
+#include "icecore/pipeline/step_commit.h"
+
+namespace icecore::pipeline {
+
+struct RunRequest {
+  std::string command;             // for the catalog, e.g. "run"
+  std::vector<std::string> names;  // empty: everything. Full or short, +NAME, NAME+, tag:T
+  bool full = false;               // new generations of what is selected
+  bool land = true;                // sources: take new files
+  bool compute = true;             // contracts and tables
+  bool materialize = true;         // online views
+  int64_t definition_version = 0;  // for the catalog
+  std::stop_token stop;
+};
+
+struct StepOutcome {
+  enum class Status { kDone, kNothing, kFailed, kSkipped };
+  Status status = Status::kNothing;
+  StepReport report;
+  std::string error;
+};
+
+struct RunOutcome {
+  std::string run_id;
+  std::vector<StepOutcome> steps;  // in the order they ran
+  int64_t duration_us = 0;
+  bool failed() const;
+  bool balanced() const;  // law 3, over every step
+};
+
+// Errors of definitions are kInvalidDefinition and nothing of compute and materialize is run then;
+// failures of steps are in the outcome.
+arrow::Result<RunOutcome> RunProject(const Workspace& workspace, const RunRequest& request);
+
+// What `names` select, as full names of sources ("source.x"), tables and views.
+arrow::Result<std::set<std::string>> SelectNames(const spec::Project& project,
+                                                 const std::vector<std::string>& names);
+
+// What a run would do now, a line each, without doing it.
+struct PendingStep {
+  std::string thing;
+  std::string
+      what;  // "2 new files", "rebuild: its definition changed", "120 new rows of landing.x"
+  bool rebuild = false;
+};
+arrow::Result<std::vector<PendingStep>> PendingSteps(const Workspace& workspace,
+                                                     const AnalysedProject& project);
+
+}  // namespace icecore::pipeline

@@ -1,0 +1,116 @@
+#include "icecore/pipeline/step_range.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "icecore/base/error.h"
+
+namespace icecore::pipeline {
+namespace {
+
+arrow::Result<PinnedInput> Pin(const Workspace& workspace, const std::string& name,
+                               std::optional<int64_t> version) {
+  ARROW_ASSIGN_OR_RAISE(auto table, OpenTable(workspace, name));
+  PinnedInput input;
+  input.name = name;
+  if (version) {
+    ARROW_ASSIGN_OR_RAISE(input.snapshot, table->Load(*version));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(input.snapshot, table->LoadOrEmpty());
+  }
+  ARROW_ASSIGN_OR_RAISE(input.generation, GenerationOf(*input.snapshot));
+  return input;
+}
+
+// Why the table is not what its definition would make of its inputs; "" when it is.
+std::string StaleBecause(const StepRequest& request, const StepState& state,
+                         const std::vector<PinnedInput>& inputs) {
+  if (request.full) {
+    return "--full";
+  }
+  if (state.definition != request.definition) {
+    return "its definition changed";
+  }
+  for (const PinnedInput& input : inputs) {
+    const auto known = state.inputs.find(input.name);
+    if (known == state.inputs.end() || !input.snapshot->exists()) {
+      continue;  // a table that came later changes nothing that is there
+    }
+    if (known->second.generation != input.generation ||
+        known->second.table_id != input.snapshot->table_id) {
+      return input.name + " was rebuilt";
+    }
+    if (input.name == request.driver && request.driver_is_whole &&
+        known->second.version != input.snapshot->version) {
+      return input.name + " was computed anew";
+    }
+  }
+  return "";
+}
+
+bool IsAhead(const StepState& a, const StepState& b) {
+  return a.generation > b.generation || (a.generation == b.generation && a.seq_up_to > b.seq_up_to);
+}
+
+}  // namespace
+
+const PinnedInput& StepRange::InputOf(const std::string& name) const {
+  return *std::find_if(inputs.begin(), inputs.end(),
+                       [&](const PinnedInput& input) { return input.name == name; });
+}
+
+arrow::Result<int64_t> GenerationOf(const lake::Snapshot& snapshot) {
+  ARROW_ASSIGN_OR_RAISE(StepState state, StepStateOf(snapshot));
+  return std::max<int64_t>(state.generation, 1);
+}
+
+arrow::Result<std::optional<StepRange>> NextRange(const Workspace& workspace,
+                                                  const StepRequest& request) {
+  StepRange range;
+  ARROW_ASSIGN_OR_RAISE(range.before, LoadTable(workspace, request.table));
+  ARROW_ASSIGN_OR_RAISE(range.quarantine_before, LoadTable(workspace, request.quarantine));
+  ARROW_ASSIGN_OR_RAISE(const StepState state, StepStateOf(*range.before));
+  ARROW_ASSIGN_OR_RAISE(const auto rejected,
+                        QuarantineStateOf(*range.quarantine_before, request.table));
+  const bool half_done = rejected && IsAhead(*rejected, state);
+  if (half_done && rejected->definition == request.definition && !request.full) {
+    for (const std::string& name : request.inputs) {
+      const auto pinned = rejected->inputs.find(name);
+      const bool existed = pinned != rejected->inputs.end() && pinned->second.version >= 0;
+      ARROW_ASSIGN_OR_RAISE(
+          auto input, Pin(workspace, name,
+                          existed ? std::optional<int64_t>(pinned->second.version) : std::nullopt));
+      range.inputs.push_back(std::move(input));
+    }
+    range.next = *rejected;
+    range.quarantine_done = true;
+    range.new_generation = range.before->exists() && rejected->generation > state.generation;
+    return std::optional<StepRange>(std::move(range));
+  }
+  for (const std::string& name : request.inputs) {
+    ARROW_ASSIGN_OR_RAISE(auto input, Pin(workspace, name, std::nullopt));
+    range.inputs.push_back(std::move(input));
+  }
+  const lake::Snapshot& driver = *range.InputOf(request.driver).snapshot;
+  const bool exists = range.before->exists();
+  range.reason = exists ? StaleBecause(request, state, range.inputs) : "";
+  range.new_generation = half_done || !range.reason.empty();
+  const bool from_start = range.new_generation || !exists;
+  range.next.definition = request.definition;
+  range.next.driver = request.driver;
+  range.next.generation = from_start
+                              ? std::max(state.generation, rejected ? rejected->generation : 0) + 1
+                              : state.generation;
+  range.next.seq_after = from_start ? 0 : state.seq_up_to;
+  range.next.seq_up_to = driver.last_seq();
+  if (!from_start && range.next.seq_up_to <= range.next.seq_after) {
+    return std::optional<StepRange>();
+  }
+  for (const PinnedInput& input : range.inputs) {
+    range.next.inputs[input.name] = {input.snapshot->table_id, input.snapshot->version,
+                                     input.generation};
+  }
+  return std::optional<StepRange>(std::move(range));
+}
+
+}  // namespace icecore::pipeline

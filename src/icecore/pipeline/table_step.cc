@@ -1,0 +1,482 @@
+#include "icecore/pipeline/table_step.h"
+
+#include <arrow/array.h>
+#include <arrow/array/util.h>
+#include <arrow/builder.h>
+#include <arrow/record_batch.h>
+#include <arrow/scalar.h>
+#include <arrow/table.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/lake/envelope.h"
+#include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/row_batches.h"
+#include "icecore/pipeline/step_range.h"
+#include "icecore/quality/checks.h"
+#include "icecore/sql/session.h"
+
+namespace icecore::pipeline {
+namespace {
+
+constexpr int kMaxAttempts = 20;
+constexpr int64_t kSliceRows = 1 << 17;
+
+using base::ErrorCode;
+using base::MakeError;
+using Mode = spec::Table::Mode;
+using RowsRule = spec::Table::Rows;
+
+// "landing.airports.faa" -> "landing.airports", "faa".
+std::pair<std::string, std::string> SplitColumn(const std::string& target) {
+  const size_t dot = target.rfind('.');
+  return {target.substr(0, dot), target.substr(dot + 1)};
+}
+
+void AddTo(std::map<std::string, int64_t>* total, const quality::RuleCounts& part) {
+  for (const auto& [rule, count] : part) {
+    (*total)[rule] += count;
+  }
+}
+
+// One step of one table: from pinned inputs to a commit.
+class TableStep {
+ public:
+  TableStep(const Workspace& workspace, const AnalysedProject& project,
+            const AnalysedTable& analysed, StepRange range, std::string run_id, StepReport* report)
+      : workspace_(workspace),
+        project_(project),
+        analysed_(analysed),
+        table_(*analysed.table),
+        range_(std::move(range)),
+        run_id_(std::move(run_id)),
+        report_(report) {}
+
+  arrow::Status Run() {
+    ARROW_RETURN_NOT_OK(OpenSession());
+    const bool whole = table_.mode == Mode::kReplace;
+    std::shared_ptr<arrow::RecordBatch> rows;
+    if (whole) {
+      ARROW_ASSIGN_OR_RAISE(rows, QueryWhole());
+    } else {
+      ARROW_ASSIGN_OR_RAISE(rows, QueryRowWise());
+    }
+    ARROW_RETURN_NOT_OK(OpenCommit());
+    if (!whole) {
+      ARROW_RETURN_NOT_OK(CountDriverRows(*rows));
+    }
+    ARROW_RETURN_NOT_OK(PrepareChecks(rows->schema()));
+    for (int64_t begin = 0; begin < rows->num_rows(); begin += kSliceRows) {
+      ARROW_RETURN_NOT_OK(TakeSlice(rows->Slice(begin, kSliceRows)));
+    }
+    ARROW_RETURN_NOT_OK(FinishChecks());
+    for (const PinnedInput& input : range_.inputs) {
+      const bool driver = input.name == range_.next.driver;
+      report_->reads.push_back({input.name, input.snapshot->version, input.generation,
+                                driver ? range_.next.seq_after + 1 : 0,
+                                driver ? range_.next.seq_up_to + 1 : 0});
+    }
+    return commit_->Finish(counts_, report_);
+  }
+
+ private:
+  arrow::Status OpenSession() {
+    sql::Limits limits;
+    limits.temp_dir = workspace_.scratch_root;
+    ARROW_ASSIGN_OR_RAISE(session_, sql::Session::Open(limits, {workspace_.lake_root}));
+    ARROW_RETURN_NOT_OK(session_->SetRunTime(workspace_.clock->NowMicros()));
+    for (const std::string& name : analysed_.analysis.tables) {
+      const PinnedInput& input = range_.InputOf(name);
+      const bool driver = name == range_.next.driver;
+      ARROW_RETURN_NOT_OK(RegisterTable(
+          workspace_, project_, input, name,
+          driver ? std::optional<lake::SeqRange>({range_.next.seq_after, range_.next.seq_up_to})
+                 : std::nullopt,
+          session_.get()));
+    }
+    return session_->Lock();
+  }
+
+  arrow::Result<std::shared_ptr<arrow::Table>> QueryAll(const std::string& sql) {
+    ARROW_ASSIGN_OR_RAISE(auto reader, session_->QueryAt(sql, table_.sql_location));
+    return reader->ToTable();
+  }
+
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryRowWise() {
+    auto queried = QueryAll(analysed_.analysis.row_wise_sql);
+    if (!queried.ok()) {
+      return AtSql(queried.status());
+    }
+    ARROW_ASSIGN_OR_RAISE(auto sorted, SortedBySeq(*queried));
+    return WithRun(*sorted);
+  }
+
+  // Rows computed whole get numbers and an arrival of their own.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryWhole() {
+    auto queried = QueryAll(analysed_.analysis.plain_sql);
+    if (!queried.ok()) {
+      return AtSql(queried.status());
+    }
+    ARROW_ASSIGN_OR_RAISE(auto rows, (*queried)->CombineChunksToBatch());
+    const int64_t n = rows->num_rows();
+    range_.next.seq_after = range_.before->last_seq();
+    range_.next.seq_up_to = range_.next.seq_after + n;
+    arrow::Int64Builder seq;
+    for (int64_t i = 1; i <= n; ++i) {
+      ARROW_RETURN_NOT_OK(seq.Append(range_.next.seq_after + i));
+    }
+    ARROW_ASSIGN_OR_RAISE(auto seqs, seq.Finish());
+    const auto instant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+    ARROW_ASSIGN_OR_RAISE(auto arrived,
+                          arrow::MakeArrayFromScalar(
+                              arrow::TimestampScalar(workspace_.clock->NowMicros(), instant), n));
+    ARROW_ASSIGN_OR_RAISE(rows,
+                          rows->AddColumn(rows->num_columns(), std::string(lake::kSeq), seqs));
+    ARROW_ASSIGN_OR_RAISE(
+        rows, rows->AddColumn(rows->num_columns(), std::string(lake::kArrivedAt), arrived));
+    counts_.read = n;
+    return WithRun(*rows);
+  }
+
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> WithRun(const arrow::RecordBatch& rows) {
+    ARROW_ASSIGN_OR_RAISE(auto conformed, Conform(rows, analysed_.schema));
+    ARROW_ASSIGN_OR_RAISE(
+        auto run, arrow::MakeArrayFromScalar(arrow::StringScalar(run_id_), rows.num_rows()));
+    const int index = conformed->schema()->GetFieldIndex(std::string(lake::kRun));
+    return conformed->SetColumn(index, conformed->schema()->field(index), run);
+  }
+
+  arrow::Status AtSql(const arrow::Status& status) const {
+    if (status.message().rfind(table_.sql_location.file, 0) == 0) {
+      return status;
+    }
+    return base::WithContext(status, table_.sql_location.ToString());
+  }
+
+  arrow::Status OpenCommit() {
+    StepCommit::Target target;
+    target.table = table_.FullName();
+    target.quarantine = QuarantineName(table_.name);
+    target.origin = target.table;
+    target.run_id = run_id_;
+    target.before = range_.before;
+    target.quarantine_before = range_.quarantine_before;
+    target.next = range_.next;
+    target.new_generation = range_.new_generation;
+    target.quarantine_done = range_.quarantine_done;
+    target.schema = analysed_.schema;
+    target.operation = table_.mode == Mode::kReplace ? "REPLACE" : "APPEND";
+    target.description = table_.doc.description;
+    ARROW_ASSIGN_OR_RAISE(commit_, StepCommit::Open(workspace_, std::move(target)));
+    return arrow::Status::OK();
+  }
+
+  // Law 3: every driver row of the range is accounted for, also those SQL gave nothing for.
+  arrow::Status CountDriverRows(const arrow::RecordBatch& rows) {
+    ARROW_ASSIGN_OR_RAISE(const auto out, Int64Column(rows, std::string(lake::kSeq)));
+    const PinnedInput& driver = range_.InputOf(range_.next.driver);
+    if (!driver.snapshot->exists()) {
+      return arrow::Status::OK();
+    }
+    lake::ScanOptions options;
+    options.seq = lake::SeqRange{range_.next.seq_after, range_.next.seq_up_to};
+    if (table_.rows != RowsRule::kOnePerInput) {
+      options.columns = {std::string(lake::kSeq)};
+    }
+    ARROW_ASSIGN_OR_RAISE(
+        auto reader, lake::Scan(*workspace_.store, *driver.snapshot, options, workspace_.access));
+    size_t next_out = 0;
+    while (true) {
+      ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
+      if (!batch) {
+        break;
+      }
+      counts_.read += batch->num_rows();
+      std::vector<int64_t> lost;
+      ARROW_RETURN_NOT_OK(MatchSeqs(*batch, out, &next_out, &lost));
+      if (lost.empty()) {
+        continue;
+      }
+      if (table_.rows != RowsRule::kOnePerInput) {
+        counts_.filtered += static_cast<int64_t>(lost.size());
+        continue;
+      }
+      ARROW_RETURN_NOT_OK(RejectLost(batch, lost));
+    }
+    if (next_out != out.size()) {
+      return MakeError(ErrorCode::kInternal,
+                       table_.FullName() + ": the SQL gave rows of no driver row");
+    }
+    return arrow::Status::OK();
+  }
+
+  // Both sides ascend by _seq. Collects the driver rows without a row out, counts those beyond one.
+  arrow::Status MatchSeqs(const arrow::RecordBatch& driver, const std::vector<int64_t>& out,
+                          size_t* next_out, std::vector<int64_t>* lost) {
+    ARROW_ASSIGN_OR_RAISE(const auto in, Int64Column(driver, std::string(lake::kSeq)));
+    for (size_t i = 0; i < in.size();) {
+      size_t in_end = i;  // a driver of `rows: many` has several rows of one _seq
+      while (in_end < in.size() && in[in_end] == in[i]) {
+        ++in_end;
+      }
+      const auto in_rows = static_cast<int64_t>(in_end - i);
+      int64_t out_rows = 0;
+      while (*next_out < out.size() && out[*next_out] == in[i]) {
+        ++*next_out;
+        ++out_rows;
+      }
+      if (out_rows > in_rows && table_.rows != RowsRule::kMany) {
+        return base::MakeErrorAt(
+            ErrorCode::kContractViolation, table_.sql_location,
+            table_.FullName() + ": row _seq " + std::to_string(in[i]) + " of " +
+                range_.next.driver + " gave " + std::to_string(out_rows) +
+                " rows; a side table holds its key twice, or say `rows: many`");
+      }
+      for (int64_t k = out_rows; k < in_rows; ++k) {
+        lost->push_back(static_cast<int64_t>(i) + k);
+      }
+      counts_.expanded += std::max<int64_t>(0, out_rows - in_rows);
+      i = in_end;
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status RejectLost(const std::shared_ptr<arrow::RecordBatch>& batch,
+                           const std::vector<int64_t>& lost) {
+    quality::RejectedRows rejected;
+    ARROW_ASSIGN_OR_RAISE(rejected.rows, TakeRows(batch, lost));
+    quality::Reason reason;
+    reason.rule = "dropped by SQL";
+    reason.version = range_.next.definition;
+    reason.expected = "one row out for each row of " + range_.next.driver;
+    rejected.reasons.assign(lost.size(), {reason});
+    const auto count = static_cast<int64_t>(lost.size());
+    counts_.quarantined += count;
+    counts_.quarantined_by_rule[reason.rule] += count;
+    counts_.broken_by_rule[reason.rule] += count;
+    return commit_->Reject(rejected);
+  }
+
+  arrow::Status PrepareChecks(const std::shared_ptr<arrow::Schema>& schema) {
+    const bool keeps_rows = !range_.new_generation && table_.mode == Mode::kAppend;
+    if (!table_.key.empty() && table_.mode == Mode::kAppend) {
+      keys_ = std::make_unique<KeySet>(table_.key);
+      if (keeps_rows) {
+        ARROW_RETURN_NOT_OK(keys_->AddAll(workspace_, *range_.before));
+      }
+    }
+    quality::CheckInputs inputs;
+    inputs.version = range_.next.definition;
+    for (const spec::Check& check : table_.checks) {
+      if (check.kind == spec::Check::Kind::kUnique && keeps_rows && range_.before->exists()) {
+        auto known = std::make_unique<KeySet>(check.columns);
+        ARROW_RETURN_NOT_OK(known->AddAll(workspace_, *range_.before));
+        inputs.keys[check.name] = known.get();
+        lookups_.push_back(std::move(known));
+      }
+      for (const auto& [column, target] : check.references) {
+        const auto [name, other] = SplitColumn(target);
+        auto values = ReadColumn(workspace_, *range_.InputOf(name).snapshot, other);
+        if (!values.ok()) {
+          return base::MakeErrorAt(base::CodeOf(values.status()), check.location,
+                                   values.status().message());
+        }
+        inputs.references[target] = *values;
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(checker_, quality::TableChecker::Make(table_, schema, std::move(inputs)));
+    return arrow::Status::OK();
+  }
+
+  // Declared drops, then duplicates of the key, then the checks; each row leaves by one way.
+  arrow::Status TakeSlice(std::shared_ptr<arrow::RecordBatch> rows) {
+    ARROW_ASSIGN_OR_RAISE(const auto drops, checker_->EvaluateDrops(*rows));
+    std::vector<int64_t> kept;
+    for (size_t i = 0; i < drops.size(); ++i) {
+      if (drops[i] < 0) {
+        kept.push_back(static_cast<int64_t>(i));
+      } else {
+        ++counts_.dropped_by_name[table_.drop[static_cast<size_t>(drops[i])].name];
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(rows, TakeRows(rows, kept));
+    if (keys_) {
+      ARROW_ASSIGN_OR_RAISE(const auto there, keys_->AddRows(*rows));
+      kept.clear();
+      for (size_t i = 0; i < there.size(); ++i) {
+        if (!there[i]) {
+          kept.push_back(static_cast<int64_t>(i));
+        }
+      }
+      counts_.duplicates += rows->num_rows() - static_cast<int64_t>(kept.size());
+      ARROW_ASSIGN_OR_RAISE(rows, TakeRows(rows, kept));
+    }
+    ARROW_ASSIGN_OR_RAISE(auto checked, checker_->CheckRows(*rows));
+    counts_.written += checked.accepted->num_rows();
+    counts_.quarantined += checked.quarantined.rows ? checked.quarantined.rows->num_rows() : 0;
+    AddTo(&counts_.quarantined_by_rule, checked.quarantined_by_rule);
+    AddTo(&counts_.broken_by_rule, checked.broken_by_rule);
+    AddTo(&counts_.warned_by_rule, checked.warned_by_rule);
+    NoteNewest(*checked.accepted);
+    ARROW_RETURN_NOT_OK(commit_->Write(checked.accepted));
+    ARROW_RETURN_NOT_OK(commit_->Reject(checked.quarantined));
+    workspace_.Tell(
+        {Event::Kind::kProgress, table_.FullName(), "table", "", counts_.written, 0, 0});
+    return arrow::Status::OK();
+  }
+
+  void NoteNewest(const arrow::RecordBatch& rows) {
+    const bool timed = table_.event_time && !table_.event_time->always;
+    const auto column =
+        rows.GetColumnByName(timed ? table_.event_time->column : std::string(lake::kArrivedAt));
+    if (!column || column->type_id() != arrow::Type::TIMESTAMP) {
+      return;
+    }
+    const auto& times = static_cast<const arrow::TimestampArray&>(*column);
+    for (int64_t i = 0; i < times.length(); ++i) {
+      if (times.IsValid(i)) {
+        newest_us_ = std::max(newest_us_.value_or(INT64_MIN), times.Value(i));
+      }
+    }
+  }
+
+  arrow::Status FinishChecks() {
+    quality::TableNumbers numbers;
+    const bool keeps_rows = !range_.new_generation && table_.mode == Mode::kAppend;
+    numbers.rows = counts_.written + (keeps_rows ? range_.before->row_count().value_or(0) : 0);
+    numbers.newest_us = newest_us_;
+    numbers.now_us = workspace_.clock->NowMicros();
+    for (const spec::Check& check : table_.checks) {
+      if (!check.other_table.empty()) {
+        numbers.other_rows[check.other_table] =
+            range_.InputOf(check.other_table).snapshot->row_count().value_or(0);
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(auto warned, checker_->Finish(numbers));
+    AddTo(&counts_.warned_by_rule, warned);
+    return arrow::Status::OK();
+  }
+
+  const Workspace& workspace_;
+  const AnalysedProject& project_;
+  const AnalysedTable& analysed_;
+  const spec::Table& table_;
+  StepRange range_;
+  const std::string run_id_;
+  StepReport* const report_;
+  StepCounts counts_;
+  std::unique_ptr<sql::Session> session_;
+  std::unique_ptr<StepCommit> commit_;
+  std::unique_ptr<KeySet> keys_;
+  std::vector<std::unique_ptr<KeySet>> lookups_;
+  std::unique_ptr<quality::TableChecker> checker_;
+  std::optional<int64_t> newest_us_;
+};
+
+// A table computed whole is done again whenever anything it read has another version.
+arrow::Result<std::optional<StepRange>> WholeRange(const Workspace& workspace,
+                                                   const StepRequest& request) {
+  StepRange range;
+  ARROW_ASSIGN_OR_RAISE(range.before, LoadTable(workspace, request.table));
+  ARROW_ASSIGN_OR_RAISE(range.quarantine_before, LoadTable(workspace, request.quarantine));
+  ARROW_ASSIGN_OR_RAISE(const StepState state, StepStateOf(*range.before));
+  range.next.definition = request.definition;
+  for (const std::string& name : request.inputs) {
+    ARROW_ASSIGN_OR_RAISE(auto snapshot, LoadTable(workspace, name));
+    ARROW_ASSIGN_OR_RAISE(int64_t generation, GenerationOf(*snapshot));
+    range.next.inputs[name] = {snapshot->table_id, snapshot->version, generation};
+    range.inputs.push_back({name, std::move(snapshot), generation});
+  }
+  if (range.before->exists() && !request.full && state.definition == request.definition &&
+      state.inputs == range.next.inputs) {
+    return std::optional<StepRange>();
+  }
+  const bool rebuilt = request.full || state.definition != request.definition;
+  range.next.generation = state.generation + (rebuilt || state.generation == 0 ? 1 : 0);
+  range.new_generation = true;
+  return std::optional<StepRange>(std::move(range));
+}
+
+}  // namespace
+
+arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& project,
+                            const PinnedInput& input, const std::string& sql_name,
+                            const std::optional<lake::SeqRange>& range, sql::Session* session) {
+  const size_t dot = sql_name.find('.');
+  sql::TableInput registered;
+  registered.schema = sql_name.substr(0, dot);
+  registered.name = sql_name.substr(dot + 1);
+  std::shared_ptr<arrow::Schema> schema =
+      input.snapshot->exists() ? input.snapshot->schema : project.SchemaOf(input.name);
+  if (!schema) {
+    return MakeError(ErrorCode::kNotFound, input.name + " has no rows and no known columns yet");
+  }
+  registered.columns = schema;
+  const bool raw = input.name.ends_with(kRawSuffix) && registered.schema == "landing";
+  if (!raw && registered.schema != "quarantine") {
+    const SqlColumns columns = SqlColumnsOf(*workspace.project, input.name, schema);
+    registered.extra_columns = {{"_known_at", columns.known_at_expression}};
+  }
+  ARROW_ASSIGN_OR_RAISE(registered.parquet_files, FilePaths(workspace, *input.snapshot, range));
+  if (range) {
+    registered.seq_after = range->after;
+    registered.seq_up_to = range->up_to;
+  }
+  return session->RegisterParquet(registered);
+}
+
+std::vector<std::string> InputsOf(const AnalysedTable& table) {
+  std::vector<std::string> inputs = table.analysis.tables;
+  const auto add = [&inputs](const std::string& name) {
+    if (std::find(inputs.begin(), inputs.end(), name) == inputs.end()) {
+      inputs.push_back(name);
+    }
+  };
+  for (const spec::Check& check : table.table->checks) {
+    for (const auto& [column, target] : check.references) {
+      add(SplitColumn(target).first);
+    }
+    if (!check.other_table.empty()) {
+      add(check.other_table);
+    }
+  }
+  return inputs;
+}
+
+arrow::Status ComputeTable(const Workspace& workspace, const AnalysedProject& project,
+                           const AnalysedTable& table, bool full, const std::string& run_id,
+                           StepReport* report) {
+  StepRequest request;
+  request.table = table.table->FullName();
+  request.quarantine = QuarantineName(table.table->name);
+  request.definition = spec::Fingerprint(*table.table);
+  request.inputs = InputsOf(table);
+  request.full = full;
+  const bool whole = table.table->mode == Mode::kReplace;
+  if (!whole) {
+    request.driver = *table.analysis.driver;
+    const spec::Table* driver = workspace.project->FindTable(request.driver);
+    request.driver_is_whole = driver != nullptr && driver->mode == Mode::kReplace;
+  }
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    ARROW_ASSIGN_OR_RAISE(auto range,
+                          whole ? WholeRange(workspace, request) : NextRange(workspace, request));
+    if (!range) {
+      return arrow::Status::OK();
+    }
+    TableStep step(workspace, project, table, std::move(*range), run_id, report);
+    const arrow::Status status = step.Run();
+    if (status.ok()) {
+      request.full = false;  // and once more: a half-done range may have had rows behind it
+    } else if (base::CodeOf(status) != ErrorCode::kConflict) {
+      return status;
+    }
+  }
+  return MakeError(ErrorCode::kConflict, request.table + ": others kept changing it; try again");
+}
+
+}  // namespace icecore::pipeline

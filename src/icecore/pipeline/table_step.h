@@ -1,0 +1,31 @@
+#pragma once
+// SQL over the lake into a table of processing or curated: row-wise over what is new (append), or
+// computed whole (replace).
+
+#include <string>
+#include <vector>
+
+#include "icecore/pipeline/analysis.h"
+#include "icecore/pipeline/step_commit.h"
+#include "icecore/pipeline/step_range.h"
+#include "icecore/sql/session.h"
+
+namespace icecore::pipeline {
+
+// Every table whose rows the step looks at: those of the SQL and those its checks refer to.
+std::vector<std::string> InputsOf(const AnalysedTable& table);
+
+// Makes a table's rows (those of the range, or all) the session's relation `sql_name`
+// ("zone.name"),
+// `_known_at` included.
+arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& project,
+                            const PinnedInput& input, const std::string& sql_name,
+                            const std::optional<lake::SeqRange>& range, sql::Session* session);
+
+// Brings the table up to what its inputs hold. Errors of the SQL at run time are kBadInput at its
+// place; failed checks kContractViolation; nothing of the failed range is committed.
+arrow::Status ComputeTable(const Workspace& workspace, const AnalysedProject& project,
+                           const AnalysedTable& table, bool full, const std::string& run_id,
+                           StepReport* report);
+
+}  // namespace icecore::pipeline

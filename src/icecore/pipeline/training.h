@@ -1,0 +1,46 @@
+#pragma once
+// Training sets and online materialisation over the lake.
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "icecore/feature/training_set.h"
+#include "icecore/pipeline/analysis.h"
+#include "icecore/pipeline/step_commit.h"
+
+namespace icecore::pipeline {
+
+// The newest rows of the views' tables, each table at one version for all views.
+class LakeFeatureLog : public feature::FeatureLog {
+ public:
+  LakeFeatureLog(const Workspace& workspace) : workspace_(workspace) {}
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(
+      const feature::BoundView& view) override;
+  // Tables read so far, at the versions they were read.
+  const std::map<std::string, std::shared_ptr<const lake::Snapshot>>& tables() const {
+    return tables_;
+  }
+
+ private:
+  const Workspace& workspace_;
+  std::map<std::string, std::shared_ptr<const lake::Snapshot>> tables_;
+};
+
+// As the online store keeps the view: engine, key types, and a fingerprint of everything that
+// decides its values (the definition and its table's generation).
+arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
+                                               const AnalysedProject& project,
+                                               const spec::FeatureView& view);
+
+// Rows that become active within this time are loaded ahead of it; later ones wait in the log.
+inline constexpr int64_t kOnlineHorizonUs = int64_t{3600} * 1'000'000;
+
+// Brings the store's view up to the lake at the project's clock. `full` loads a new generation.
+arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject& project,
+                              const spec::FeatureView& view, bool full, StepReport* report);
+
+}  // namespace icecore::pipeline

@@ -1,0 +1,59 @@
+#include "icecore/pipeline/workspace.h"
+
+#include <arrow/type.h>
+
+#include <algorithm>
+
+#include "icecore/base/error.h"
+#include "icecore/lake/envelope.h"
+
+namespace icecore::pipeline {
+
+std::string TablePath(const std::string& full_name) {
+  std::string path = full_name;
+  std::replace(path.begin(), path.end(), '.', '/');
+  return path;
+}
+
+arrow::Result<std::unique_ptr<lake::Table>> OpenTable(const Workspace& workspace,
+                                                      const std::string& full_name) {
+  return lake::Table::Open(*workspace.store, TablePath(full_name), *workspace.clock,
+                           *workspace.random);
+}
+
+arrow::Result<std::shared_ptr<const lake::Snapshot>> LoadTable(const Workspace& workspace,
+                                                               const std::string& full_name) {
+  ARROW_ASSIGN_OR_RAISE(auto table, OpenTable(workspace, full_name));
+  auto loaded = table->LoadOrEmpty();
+  if (!loaded.ok()) {
+    return base::WithContext(loaded.status(), full_name);
+  }
+  return loaded;
+}
+
+arrow::Result<std::vector<std::string>> FilePaths(const Workspace& workspace,
+                                                  const lake::Snapshot& snapshot,
+                                                  const std::optional<lake::SeqRange>& range) {
+  std::vector<std::string> paths;
+  for (const lake::DataFile& file : lake::FilesInRange(snapshot, range)) {
+    const auto path = workspace.store->LocalPath(snapshot.table_path + "/" + file.path);
+    if (!path) {
+      return base::MakeError(base::ErrorCode::kUnsupported,
+                             "SQL over a lake that is not on this machine");
+    }
+    paths.push_back(*path);
+  }
+  return paths;
+}
+
+std::shared_ptr<arrow::Schema> UserSchema(const arrow::Schema& schema) {
+  arrow::FieldVector fields;
+  for (const auto& field : schema.fields()) {
+    if (!lake::IsEnvelope(field->name())) {
+      fields.push_back(field);
+    }
+  }
+  return arrow::schema(fields);
+}
+
+}  // namespace icecore::pipeline

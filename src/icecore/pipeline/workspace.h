@@ -1,0 +1,76 @@
+#pragma once
+// What every step works with: the project's definitions, its lake, its clock, its stores. Wired by
+// engine; the steps own none of it.
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "icecore/base/clock.h"
+#include "icecore/base/id.h"
+#include "icecore/catalog/catalog.h"
+#include "icecore/lake/object_store.h"
+#include "icecore/lake/read_context.h"
+#include "icecore/lake/scan.h"
+#include "icecore/lake/snapshot.h"
+#include "icecore/lake/table.h"
+#include "icecore/online/store.h"
+#include "icecore/spec/model.h"
+
+namespace icecore::pipeline {
+
+// What a step tells while it works; the event bus of runs.
+struct Event {
+  enum class Kind { kStepStarted, kProgress, kStepFinished, kWarning };
+  Kind kind = Kind::kProgress;
+  std::string thing;    // full name
+  std::string step;     // "ingest", "contract", "table", "online"
+  std::string message;  // of a warning or a failure
+  int64_t rows = 0;
+  int64_t bytes = 0;
+  int64_t duration_us = 0;
+};
+using EventListener = std::function<void(const Event&)>;
+
+// All pointers are borrowed and outlive the steps. Thread: one.
+struct Workspace {
+  const spec::Project* project = nullptr;
+  lake::ObjectStore* store = nullptr;
+  const base::Clock* clock = nullptr;
+  base::Random* random = nullptr;
+  catalog::Catalog* catalog = nullptr;
+  online::Store* online = nullptr;  // null where a command needs none
+  lake::ReadAccess access;
+  EventListener listener;
+  std::string lake_root;     // absolute local folder, for the SQL engine
+  std::string scratch_root;  // absolute local folder, for spills
+
+  void Tell(const Event& event) const {
+    if (listener) {
+      listener(event);
+    }
+  }
+};
+
+// "landing.flights_raw" -> "landing/flights_raw".
+std::string TablePath(const std::string& full_name);
+
+arrow::Result<std::unique_ptr<lake::Table>> OpenTable(const Workspace& workspace,
+                                                      const std::string& full_name);
+// The newest version; version -1 where the table does not exist yet.
+arrow::Result<std::shared_ptr<const lake::Snapshot>> LoadTable(const Workspace& workspace,
+                                                               const std::string& full_name);
+// Local paths of the snapshot's files, for the SQL engine.
+arrow::Result<std::vector<std::string>> FilePaths(const Workspace& workspace,
+                                                  const lake::Snapshot& snapshot,
+                                                  const std::optional<lake::SeqRange>& range);
+
+// Fields whose names do not begin with `_`.
+std::shared_ptr<arrow::Schema> UserSchema(const arrow::Schema& schema);
+
+}  // namespace icecore::pipeline
