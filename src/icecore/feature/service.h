@@ -56,9 +56,9 @@ class BoundService {
   virtual const std::vector<OutputFeature>& outputs() const = 0;
 
   // From the answers of all uses() (same order), the request columns (as request_columns(); empty
-  // when there are none) and event_timestamp (timestamp[us, UTC], null where the spine's is null) to
-  // the service's features in declared order, defaults applied, request-time expressions computed.
-  // Rows whose event_timestamp is null get null everywhere.
+  // when there are none) and event_timestamp (timestamp[us, UTC], null where the spine's is null)
+  // to the service's features in declared order, defaults applied, request-time expressions
+  // computed. Rows whose event_timestamp is null get null everywhere.
   virtual arrow::Result<std::vector<state::VectorSink::Column>> Assemble(
       const std::vector<UseValues>& uses, const std::vector<std::shared_ptr<arrow::Array>>& request,
       const std::shared_ptr<arrow::Array>& event_timestamp) const = 0;

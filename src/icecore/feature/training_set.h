@@ -1,6 +1,6 @@
 #pragma once
-// Point-in-time training sets: every spine row back, once, in its place, with the service's features
-// as they were known. The sweep is the stream's own state machine (state/view_state.h).
+// Point-in-time training sets: every spine row back, once, in its place, with the service's
+// features as they were known. The sweep is the stream's own state machine (state/view_state.h).
 
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
@@ -22,8 +22,8 @@ struct KnowledgeCut {
 };
 
 // The view's log: all rows of its table that may matter, as batches holding BoundView::columns().
-// Called once per view. A clustered log gives rows sorted by (key, e, a, s); this interface does not
-// ask for it.
+// Called once per view. A clustered log gives rows sorted by (key, e, a, s); this interface does
+// not ask for it.
 class FeatureLog {
  public:
   virtual ~FeatureLog() = default;
@@ -33,7 +33,7 @@ class FeatureLog {
 struct FeatureReport {
   std::string name;
   int64_t rows = 0;
-  int64_t nulls = 0;     // before defaults
+  int64_t nulls = 0;  // before defaults
   int64_t expired = 0;
 };
 
@@ -42,10 +42,11 @@ struct TrainingSet {
   std::vector<FeatureReport> features;
 };
 
-// `spine` holds the service's key columns, `event_timestamp` (timestamp, date or RFC 3339 text; naive
-// is UTC; nanoseconds round down) and any other columns, which pass through unchanged. Missing key or
-// request columns, keys of a type that cannot be one, a feature named as a spine column: kInvalidArgument
-// naming column, expected type and the nearest column. Rows come back in the spine's order.
+// `spine` holds the service's key columns, `event_timestamp` (timestamp, date or RFC 3339 text;
+// naive is UTC; nanoseconds round down) and any other columns, which pass through unchanged.
+// Missing key or request columns, keys of a type that cannot be one, a feature named as a spine
+// column: kInvalidArgument naming column, expected type and the nearest column. Rows come back in
+// the spine's order.
 arrow::Result<TrainingSet> BuildTrainingSet(const BoundService& service,
                                             const std::shared_ptr<arrow::Table>& spine,
                                             const KnowledgeCut& cut, FeatureLog* log);

@@ -17,16 +17,13 @@ namespace icecore::feature {
 // Immutable, thread safe.
 class BoundView {
  public:
-  // `table` holds the table's columns, the envelope (_seq, _arrived_at) included. Everything wrong is
-  // reported to diagnostics with file and line: unknown columns (nearest name), key and value types,
-  // aggregates on the wrong type, TIMESTAMP without zone as event_time or known_at, expressions,
-  // defaults of another type. event_time and known_at are the resolved ones.
-  static arrow::Result<std::shared_ptr<const BoundView>> Bind(const spec::FeatureView& view,
-                                                              const spec::Entity& entity,
-                                                              const spec::EventTime& event_time,
-                                                              const spec::KnownAt& known_at,
-                                                              const arrow::Schema& table,
-                                                              base::Diagnostics* diagnostics);
+  // `table` holds the table's columns, the envelope (_seq, _arrived_at) included. Everything wrong
+  // is reported to diagnostics with file and line: unknown columns (nearest name), key and value
+  // types, aggregates on the wrong type, TIMESTAMP without zone as event_time or known_at,
+  // expressions, defaults of another type. event_time and known_at are the resolved ones.
+  static arrow::Result<std::shared_ptr<const BoundView>> Bind(
+      const spec::FeatureView& view, const spec::Entity& entity, const spec::EventTime& event_time,
+      const spec::KnownAt& known_at, const arrow::Schema& table, base::Diagnostics* diagnostics);
   virtual ~BoundView() = default;
 
   virtual const std::string& name() const = 0;
@@ -38,8 +35,9 @@ class BoundView {
   virtual const std::vector<std::shared_ptr<arrow::DataType>>& feature_types() const = 0;
   virtual std::shared_ptr<const state::ViewEngine> engine() const = 0;
 
-  // Rows of the table -> rows of the log: keys cast to the entity's types, e and a in UTC microseconds
-  // rounded up, a := max(a, e), where-masks evaluated. Rows with a null key part are left out.
+  // Rows of the table -> rows of the log: keys cast to the entity's types, e and a in UTC
+  // microseconds rounded up, a := max(a, e), where-masks evaluated. Rows with a null key part are
+  // left out.
   virtual arrow::Result<state::PreparedRows> Prepare(const arrow::RecordBatch& rows) const = 0;
 
   // `default:` in the place of nulls, feature by feature (indices as feature_names()).
