@@ -1,11 +1,12 @@
 #pragma once
 // One sandboxed DuckDB in memory, fed and read through Arrow.
 //
-// Use: Open, SetRunTime, Register* (our own statements), Lock, then Query with the user's SQL.
-// After Lock nothing can be registered, set, attached, installed or written, and files other than
-// the registered ones cannot be named. A session and the readers it hands out belong to one thread
-// at a time; Interrupt alone may come from any thread. One query at a time: a reader must be read
-// to its end or destroyed before the next Query.
+// Use: Open, SetRunTime, Register* (our own statements), Lock, then Query with a text of Analyse.
+// After Lock nothing can be registered or set. At any time Query runs one SELECT and nothing else,
+// and no file outside the allowed directories, no network and no extension can be reached. A
+// session and the readers it hands out belong to one thread at a time; Interrupt alone may come
+// from any thread. One query at a time: a reader must be read to its end, closed or destroyed
+// before the next Query.
 //
 // Types of results (DuckDB -> Arrow): TIMESTAMPTZ -> timestamp[us, UTC]; TIMESTAMP ->
 // timestamp[us]; TIMESTAMP_NS/_MS/_S -> timestamp of that unit; HUGEINT (a sum of integers) ->
@@ -55,8 +56,9 @@ struct TableInput {
 
 class Session {
  public:
-  // Files under `allowed_directories` (absolute) are all that RegisterParquet can read; none of
-  // them can be named in SQL once locked (analysis refuses table functions; see README).
+  // Files under `allowed_directories` (absolute) are all that can be read, for the whole life of
+  // the session. A table function in SQL could name them too: user SQL goes through Analyse, which
+  // refuses those.
   static arrow::Result<std::unique_ptr<Session>> Open(
       const Limits& limits, const std::vector<std::string>& allowed_directories);
   ~Session();
@@ -69,7 +71,8 @@ class Session {
   arrow::Status SetRunTime(int64_t unix_us);
   // Creates (or replaces) the view schema.name; the schema too.
   arrow::Status RegisterParquet(const TableInput& input);
-  // Rows in memory, shared, readable any number of times and by several threads of one query.
+  // Creates (or replaces) a table of these rows; they are copied, so they count against
+  // memory_bytes and can be read any number of times in one query.
   arrow::Status RegisterArrow(const std::string& schema, const std::string& name,
                               std::shared_ptr<arrow::Table> rows);
   // SQL of ours (never a user's) over what is registered, as the view schema.name.
