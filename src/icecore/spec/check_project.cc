@@ -116,11 +116,11 @@ void CheckTable(const Project& project, const Table& table, const Names& readabl
                 base::Diagnostics* diagnostics) {
   const std::string what = "table '" + table.name + "'";
   if (table.each && !IsReadable(project, readable, *table.each)) {
-    diagnostics->Error(table.location, what + ": 'each': no table '" + *table.each + "'" +
-                                           Suggestion(*table.each, readable));
+    diagnostics->Error(table.each_location, what + ": 'each': no table '" + *table.each + "'" +
+                                                Suggestion(*table.each, readable));
   }
   if (table.each && *table.each == table.FullName()) {
-    diagnostics->Error(table.location, what + ": 'each' is the table itself");
+    diagnostics->Error(table.each_location, what + ": 'each' is the table itself");
   }
   for (const Check& check : table.checks) {
     CheckReferences(project, table, check, readable, diagnostics);
@@ -150,7 +150,8 @@ void CheckTableView(const Project& project, const FeatureView& view, const Names
     const std::string why = Contains(readable, view.from)
                                 ? ": a view reads a processing or curated table, not '"
                                 : ": 'from': no table '";
-    diagnostics->Error(view.location, what + why + view.from + "'" + Suggestion(view.from, tables));
+    diagnostics->Error(view.from_location,
+                       what + why + view.from + "'" + Suggestion(view.from, tables));
   }
   Names entities;
   for (const Entity& entity : project.entities) {
@@ -158,8 +159,8 @@ void CheckTableView(const Project& project, const FeatureView& view, const Names
   }
   const Entity* entity = project.FindEntity(view.entity);
   if (!entity) {
-    diagnostics->Error(view.location, what + ": no entity '" + view.entity + "'" +
-                                          base::DidYouMean(view.entity, entities));
+    diagnostics->Error(view.entity_location, what + ": no entity '" + view.entity + "'" +
+                                                 base::DidYouMean(view.entity, entities));
     return;
   }
   Names keys;

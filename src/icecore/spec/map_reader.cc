@@ -213,8 +213,11 @@ std::vector<std::pair<std::string, std::string>> MapReader::TakePairs(std::strin
   }
   for (const YamlEntry& entry : value->entries) {
     const std::string what = what_ + ": '" + std::string(key) + "." + entry.key + "'";
-    if (auto text = ReadText(entry.value, what, diagnostics_)) {
-      pairs.emplace_back(entry.key, std::move(*text));
+    const auto text = ReadText(entry.value, what, diagnostics_);
+    if (text && (text->empty() || entry.key.empty())) {
+      diagnostics_->Error(entry.location, what + ": a name must not be empty");
+    } else if (text) {
+      pairs.emplace_back(entry.key, *text);
     }
   }
   return pairs;

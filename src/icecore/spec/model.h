@@ -186,8 +186,9 @@ struct Table {
   std::string name;
   Zone zone = Zone::kProcessing;
   std::optional<std::string> each;  // full name of the driver, e.g. "landing.flights"
-  std::string sql;                  // variables already replaced
-  Location sql_location;            // of the first line of the SQL text
+  Location each_location;
+  std::string sql;        // variables already replaced
+  Location sql_location;  // of the first line of the SQL text
   Mode mode = Mode::kAppend;
   std::vector<std::string> key;
   std::vector<std::string> order_by;
@@ -281,6 +282,8 @@ struct FeatureView {
   std::string entity;
   std::map<std::string, std::string> keys;  // entity key -> the table's column; only those renamed
   std::string from;                         // full name of the table
+  Location entity_location;
+  Location from_location;
   std::optional<EventTime> event_time;  // nullopt: the table's own; still none is an error at plan
   std::optional<KnownAt> known_at;      // nullopt: the table's own, else the default
   std::optional<int64_t> ttl_us;

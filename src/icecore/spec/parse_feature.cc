@@ -263,6 +263,9 @@ void ReadTableFeature(const YamlValue& item, const std::string& view_what,
                       std::vector<Feature>* features) {
   if (item.kind == YamlValue::Kind::kScalar) {
     CheckFeatureName(item.text, item.location, view_what, diagnostics);
+    if (item.text.empty()) {
+      diagnostics->Error(item.location, view_what + ": the name of a feature must not be empty");
+    }
     FeatureItem plain;
     plain.of = item.text;
     plain.location = item.location;

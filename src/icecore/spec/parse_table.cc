@@ -243,6 +243,7 @@ void ReadMode(MapReader* reader, Table* table) {
   table->key = reader->TakeTexts("key");
   table->order_by = reader->TakeTexts("order_by");
   table->each = reader->TakeText("each");
+  table->each_location = reader->LocationOf("each");
   const bool is_replace = table->mode == Table::Mode::kReplace;
   table->rows = is_replace ? Table::Rows::kMany : Table::Rows::kOnePerInput;
   if (const auto choice = reader->TakeChoice("rows", {"one_per_input", "at_most_one", "many"})) {

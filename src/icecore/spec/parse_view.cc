@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "icecore/spec/parse_feature_internal.h"
@@ -76,14 +78,11 @@ void ReadInputs(MapReader* reader, base::Diagnostics* diagnostics, FeatureView* 
 
 void CheckFeatureNames(const std::string& what, const FeatureView& view,
                        base::Diagnostics* diagnostics) {
-  for (size_t i = 0; i < view.features.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (view.features[i].name == view.features[j].name) {
-        diagnostics->Error(view.features[i].location, what + ": two features are called '" +
-                                                          view.features[i].name +
-                                                          "'; give one another name");
-        break;
-      }
+  std::set<std::string_view> names;
+  for (const Feature& feature : view.features) {
+    if (!names.insert(feature.name).second) {
+      diagnostics->Error(feature.location, what + ": two features are called '" + feature.name +
+                                               "'; give one another name");
     }
   }
 }
@@ -220,6 +219,8 @@ void ParseFeatureView(const YamlDocument& document, ParseContext* context) {
                    "computed when asked");
     }
     view.from = reader.TakeText("from").value_or("");
+    view.from_location = reader.LocationOf("from");
+    view.entity_location = reader.LocationOf("entity");
     entities = reader.TakeTexts("entity");
     if (entities.empty()) {
       reader.Error(reader.location(), "'entity' is missing");

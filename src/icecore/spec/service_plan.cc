@@ -4,6 +4,7 @@
 #include <arrow/type_traits.h>
 
 #include <algorithm>
+#include <map>
 
 #include "icecore/base/suggest.h"
 #include "icecore/spec/parse.h"
@@ -40,7 +41,12 @@ arrow::Result<std::vector<const Feature*>> FeaturesOf(const ServiceEntry& entry,
                                                       const FeatureView& view) {
   std::vector<const Feature*> features;
   const std::vector<std::string> names = FeatureNames(view);
-  for (const std::string& name : entry.only.empty() ? names : entry.only) {
+  for (const Feature& feature : view.features) {
+    if (entry.only.empty()) {
+      features.push_back(&feature);
+    }
+  }
+  for (const std::string& name : entry.only) {
     const Feature* feature = view.FindFeature(name);
     if (!feature) {
       return Fail("feature_view '" + view.name + "' has no feature '" + name + "'" +
@@ -190,8 +196,10 @@ std::vector<RequiredColumn> Columns(const Project& project, const FeatureService
   return columns;
 }
 
-// Appends the entry's features; one whose name is taken is left out and reported.
+// Appends the entry's features, up to one whose name is taken; `taken` holds the index of every
+// name.
 arrow::Status FlattenEntry(const Project& project, const FeatureService& service, size_t index,
+                           std::map<std::string, size_t>* taken,
                            std::vector<ServiceFeature>* flat) {
   const ServiceEntry& entry = service.entries[index];
   ARROW_ASSIGN_OR_RAISE(const FeatureView* view, ViewOf(project, entry));
@@ -199,10 +207,10 @@ arrow::Status FlattenEntry(const Project& project, const FeatureService& service
   ARROW_ASSIGN_OR_RAISE(const std::vector<const Feature*> features, FeaturesOf(entry, *view));
   for (const Feature* feature : features) {
     ServiceFeature next{FinalName(entry, *feature), view, feature, index};
-    for (const ServiceFeature& other : *flat) {
-      if (other.name == next.name) {
-        return Clash(next, "'" + other.view->name + "." + other.feature->name + "'");
-      }
+    const auto [other, is_new] = taken->emplace(next.name, flat->size());
+    if (!is_new) {
+      const ServiceFeature& first = (*flat)[other->second];
+      return Clash(next, "'" + first.view->name + "." + first.feature->name + "'");
     }
     flat->push_back(std::move(next));
   }
@@ -239,8 +247,9 @@ std::vector<ServiceFeature> CheckService(const Project& project, const FeatureSe
                                          base::Diagnostics* diagnostics) {
   base::Diagnostics found;
   std::vector<ServiceFeature> flat;
+  std::map<std::string, size_t> taken;
   for (size_t i = 0; i < service.entries.size(); ++i) {
-    Report(service, service.entries[i], FlattenEntry(project, service, i, &flat), &found);
+    Report(service, service.entries[i], FlattenEntry(project, service, i, &taken, &flat), &found);
   }
   if (!found.has_errors()) {
     const std::vector<RequiredColumn> columns = Columns(project, service, &found);

@@ -20,6 +20,7 @@ using base::Location;
 
 constexpr size_t kMaxBytes = size_t{16} << 20;
 constexpr size_t kMaxDepth = 64;
+constexpr size_t kMaxKeys = 10'000;  // of one map: keys are looked up one by one
 
 std::vector<std::string_view> SplitLines(std::string_view text) {
   std::vector<std::string_view> lines;
@@ -126,6 +127,9 @@ class TreeBuilder : public YAML::EventHandler {
     if (const YamlEntry* first = open_.back().value.Find(key)) {
       diagnostics_->Error(At(mark), "the key '" + key + "' is given twice; first in line " +
                                         std::to_string(first->location.line));
+    }
+    if (open_.back().value.entries.size() >= kMaxKeys) {
+      throw YAML::ParserException(mark, "more than " + std::to_string(kMaxKeys) + " keys");
     }
     open_.back().key = YamlEntry{key, At(mark), {}};
   }
