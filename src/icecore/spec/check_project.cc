@@ -20,6 +20,7 @@ bool Contains(const Names& names, const std::string& name) {
 // What SQL can read, by full name.
 Names ReadableNames(const Project& project) {
   Names names;
+  names.reserve(project.sources.size() + project.tables.size());
   for (const Source& source : project.sources) {
     names.push_back("landing." + source.name);
   }
@@ -144,6 +145,7 @@ void CheckTableView(const Project& project, const FeatureView& view, const Names
   const std::string what = "feature_view '" + view.name + "'";
   if (!project.FindTable(view.from)) {
     Names tables;
+    tables.reserve(project.tables.size());
     for (const Table& table : project.tables) {
       tables.push_back(table.FullName());
     }
@@ -153,20 +155,14 @@ void CheckTableView(const Project& project, const FeatureView& view, const Names
     diagnostics->Error(view.from_location,
                        what + why + view.from + "'" + Suggestion(view.from, tables));
   }
-  Names entities;
-  for (const Entity& entity : project.entities) {
-    entities.push_back(entity.name);
-  }
+  const std::vector<std::string> entities = NamesOf(project.entities);
   const Entity* entity = project.FindEntity(view.entity);
   if (!entity) {
     diagnostics->Error(view.entity_location, what + ": no entity '" + view.entity + "'" +
                                                  base::DidYouMean(view.entity, entities));
     return;
   }
-  Names keys;
-  for (const KeyColumn& key : entity->keys) {
-    keys.push_back(key.name);
-  }
+  const std::vector<std::string> keys = NamesOf(entity->keys);
   for (const auto& [key, column] : view.keys) {
     if (!Contains(keys, key)) {
       diagnostics->Error(view.location, what + ": 'keys': entity '" + entity->name +
@@ -177,10 +173,7 @@ void CheckTableView(const Project& project, const FeatureView& view, const Names
 }
 
 void CheckInputs(const Project& project, const FeatureView& view, base::Diagnostics* diagnostics) {
-  Names views;
-  for (const FeatureView& other : project.views) {
-    views.push_back(other.name);
-  }
+  const std::vector<std::string> views = NamesOf(project.views);
   for (const ViewInput& input : view.inputs) {
     const std::string what = "feature_view '" + view.name + "': input '" + input.name + "'";
     const FeatureView* source = project.FindView(input.view);
@@ -192,10 +185,7 @@ void CheckInputs(const Project& project, const FeatureView& view, base::Diagnost
                                              "' is itself computed when asked; an input is a "
                                              "feature of a view over a table");
     } else if (!source->FindFeature(input.feature)) {
-      Names features;
-      for (const Feature& feature : source->features) {
-        features.push_back(feature.name);
-      }
+      const std::vector<std::string> features = NamesOf(source->features);
       diagnostics->Error(input.location, what + ": feature_view '" + input.view +
                                              "' has no feature '" + input.feature + "'" +
                                              base::DidYouMean(input.feature, features));

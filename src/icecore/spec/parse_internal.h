@@ -45,6 +45,17 @@ void ParseEntity(const YamlDocument& document, ParseContext* context);
 void ParseFeatureView(const YamlDocument& document, ParseContext* context);
 void ParseFeatureService(const YamlDocument& document, ParseContext* context);
 
+// The names of sources, views, features, columns …, for suggestions.
+template <typename Thing>
+std::vector<std::string> NamesOf(const std::vector<Thing>& things) {
+  std::vector<std::string> names;
+  names.reserve(things.size());
+  for (const Thing& thing : things) {
+    names.push_back(thing.name);
+  }
+  return names;
+}
+
 // A letter, then letters, digits and underscores; else an error.
 void CheckName(const std::string& name, const base::Location& location, const std::string& what,
                base::Diagnostics* diagnostics);

@@ -18,29 +18,18 @@ arrow::Status Fail(const std::string& message) {
   return base::MakeError(base::ErrorCode::kInvalidDefinition, message);
 }
 
-std::vector<std::string> FeatureNames(const FeatureView& view) {
-  std::vector<std::string> names;
-  for (const Feature& feature : view.features) {
-    names.push_back(feature.name);
-  }
-  return names;
-}
-
 arrow::Result<const FeatureView*> ViewOf(const Project& project, const ServiceEntry& entry) {
   if (const FeatureView* view = project.FindView(entry.view)) {
     return view;
   }
-  std::vector<std::string> names;
-  for (const FeatureView& view : project.views) {
-    names.push_back(view.name);
-  }
+  const std::vector<std::string> names = NamesOf(project.views);
   return Fail("no feature_view '" + entry.view + "'" + base::DidYouMean(entry.view, names));
 }
 
 arrow::Result<std::vector<const Feature*>> FeaturesOf(const ServiceEntry& entry,
                                                       const FeatureView& view) {
   std::vector<const Feature*> features;
-  const std::vector<std::string> names = FeatureNames(view);
+  const std::vector<std::string> names = NamesOf(view.features);
   for (const Feature& feature : view.features) {
     if (entry.only.empty()) {
       features.push_back(&feature);
@@ -82,10 +71,7 @@ arrow::Status CheckKeys(const Project& project, const ServiceEntry& entry,
   if (!entity) {
     return Fail("no entity '" + view.entity + "'");
   }
-  std::vector<std::string> names;
-  for (const KeyColumn& key : entity->keys) {
-    names.push_back(key.name);
-  }
+  const std::vector<std::string> names = NamesOf(entity->keys);
   for (const auto& [key, column] : entry.keys) {
     if (std::find(names.begin(), names.end(), key) == names.end()) {
       return Fail("'keys': entity '" + entity->name + "' has no key '" + key + "'" +
@@ -236,6 +222,7 @@ arrow::Status CheckAgainstSpine(const ServiceFeature& feature,
 
 std::vector<std::string> SpineKeysOf(const Entity& entity, const ServiceEntry& entry) {
   std::vector<std::string> names;
+  names.reserve(entity.keys.size());
   for (const KeyColumn& key : entity.keys) {
     const auto renamed = entry.keys.find(key.name);
     names.push_back(renamed != entry.keys.end() ? renamed->second : key.name);

@@ -36,6 +36,7 @@ const Variable* FindVariable(std::string_view name, const base::Location& locati
     return &found->second;
   }
   std::vector<std::string> names;
+  names.reserve(variables.size());
   for (const auto& [known, variable] : variables) {
     names.push_back(known);
   }
