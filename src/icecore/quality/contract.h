@@ -29,6 +29,7 @@ struct ContractSettings {
   std::string source;   // its name, for messages
   std::string version;  // fingerprint of the source, for reasons
   bool text_source = true;
+  bool json = false;  // of a text source: binary values are base64
   // Text that means null, for every column of a text source. A JSON source has its own null: give
   // none.
   std::vector<std::string> null_values;
