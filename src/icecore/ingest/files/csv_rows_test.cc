@@ -129,7 +129,7 @@ TEST_F(CsvRowsTest, Headers) {
   EXPECT_EQ(CodeOf(project_.ReadOne("data/1.csv", "\n\n").status), ErrorCode::kBadInput);
   EXPECT_EQ(CodeOf(project_.ReadOne("data/2.csv", "a,b,a\n1,2,3\n").status), ErrorCode::kBadInput);
   EXPECT_EQ(CodeOf(project_.ReadOne("data/3.csv", "id,ID\n1,2\n").status), ErrorCode::kBadInput);
-  EXPECT_EQ(CodeOf(project_.ReadOne("data/4.csv", "a,_seq\n1,2\n").status), ErrorCode::kBadInput);
+  EXPECT_EQ(CodeOf(project_.ReadOne("data/4.csv", "a,_id\n1,2\n").status), ErrorCode::kBadInput);
   const ReadResult only = project_.ReadOne("data/5.csv", "a,b\n");
   ASSERT_TRUE(only.status.ok()) << only.status;
   EXPECT_EQ(only.rows(), 0);

@@ -1,6 +1,7 @@
 #include "icecore/ingest/files/file_rows.h"
 
 #include <arrow/buffer.h>
+#include <arrow/io/file.h>
 #include <arrow/io/interfaces.h>
 #include <arrow/io/memory.h>
 #include <arrow/record_batch.h>
@@ -58,13 +59,16 @@ arrow::Status CopyOriginal(const PlannedFile& file, const std::string& digest,
                                                                       : status;
 }
 
+std::string StoredPath(const FileReadOptions& options, const std::string& digest) {
+  const std::string path = OriginalPath(digest);
+  return options.table_path.empty() ? path : options.table_path + "/" + path;
+}
+
 // Keeps the file byte for byte and returns its digest.
 arrow::Result<std::string> KeepOriginal(const PlannedFile& file, const FileReadOptions& options,
                                         const Sealer& sealer) {
   ARROW_ASSIGN_OR_RAISE(const std::string digest, DigestFile(file.absolute_path, file.looks));
-  const std::string path = options.table_path.empty()
-                               ? OriginalPath(digest)
-                               : options.table_path + "/" + OriginalPath(digest);
+  const std::string path = StoredPath(options, digest);
   ARROW_ASSIGN_OR_RAISE(const bool exists, options.store->Exists(path));
   if (!exists) {
     ARROW_RETURN_NOT_OK(CopyOriginal(file, digest, path, *options.store, sealer));
@@ -111,13 +115,7 @@ class Rows : public FileRows {
     if (file_.looks.size == 0 && (!may_be_empty || PackingOf(file_.path) != Packing::kPlain)) {
       return BadInput(file_.path, 0, "an empty file (0 bytes)");
     }
-    const Sealer& sealer = options_.sealer != nullptr ? *options_.sealer : IdentitySealer();
-    ARROW_ASSIGN_OR_RAISE(digest_, KeepOriginal(file_, options_, sealer));
-    const std::string path = options_.table_path.empty()
-                                 ? OriginalPath(digest_)
-                                 : options_.table_path + "/" + OriginalPath(digest_);
-    ARROW_ASSIGN_OR_RAISE(auto stored, options_.store->OpenInput(path));
-    ARROW_ASSIGN_OR_RAISE(stored_, sealer.Unseal(std::move(stored)));
+    ARROW_RETURN_NOT_OK(options_.store != nullptr ? Keep() : OpenInPlace());
     packing_ = PackingOf(file_.path);
     if (packing_ != Packing::kZip) {
       return OpenSingle();
@@ -162,6 +160,22 @@ class Rows : public FileRows {
   int64_t problem_rows() const override { return problems_before_ + rows_->problem_rows(); }
 
  private:
+  arrow::Status Keep() {
+    const Sealer& sealer = options_.sealer != nullptr ? *options_.sealer : IdentitySealer();
+    ARROW_ASSIGN_OR_RAISE(digest_, KeepOriginal(file_, options_, sealer));
+    ARROW_ASSIGN_OR_RAISE(auto kept, options_.store->OpenInput(StoredPath(options_, digest_)));
+    return sealer.Unseal(std::move(kept)).Value(&stored_);
+  }
+
+  arrow::Status OpenInPlace() {
+    ARROW_ASSIGN_OR_RAISE(const FileLooks looks, LookAt(file_.absolute_path));
+    if (!(looks == file_.looks)) {
+      return MakeError(ErrorCode::kConflict, file_.path + ": the file changed since it was listed");
+    }
+    ARROW_ASSIGN_OR_RAISE(stored_, arrow::io::ReadableFile::Open(file_.absolute_path));
+    return arrow::Status::OK();
+  }
+
   arrow::Result<std::shared_ptr<arrow::io::InputStream>> OpenStream(int64_t offset) {
     stream_ = arrow::io::RandomAccessFile::GetStream(stored_, offset, file_.looks.size - offset)
                   .ValueOr(nullptr);

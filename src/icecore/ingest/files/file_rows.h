@@ -50,6 +50,8 @@ using ProgressCallback = std::function<void(const FileProgress&)>;
 
 // Where originals go and what watches the reading. Pointers are borrowed and outlive the readers.
 struct FileReadOptions {
+  // nullptr: nothing is kept and the file itself is read, to look at it before anything lands;
+  // facts have no digest then.
   lake::ObjectStore* store = nullptr;
   std::string table_path;          // of the landing table, relative to the store's root
   const Sealer* sealer = nullptr;  // nullptr: IdentitySealer()

@@ -43,6 +43,16 @@ TEST_F(FileRowsTest, KeepsTheOriginalByteForByte) {
   EXPECT_EQ(*kept, bytes);
 }
 
+TEST_F(FileRowsTest, WithoutAStoreTheFileIsOnlyLookedAt) {
+  project_.options().store = nullptr;
+  const ReadResult got = project_.ReadOne("data/x.csv.gz", Gzip("a,b\n1,2\n"));
+  ASSERT_TRUE(got.status.ok()) << got.status;
+  ASSERT_EQ(got.rows(), 1);
+  EXPECT_EQ(got.Row(0), "1|2");
+  EXPECT_EQ(got.facts.digest, "");
+  EXPECT_EQ(project_.store().List("", "")->size(), 0u);
+}
+
 TEST_F(FileRowsTest, PackedFilesHaveTheSameRows) {
   const std::string text = ManyLines();
   const ReadResult plain = project_.ReadOne("data/x.csv", text);

@@ -70,7 +70,7 @@ TEST_F(JsonRowsTest, AnEmptyFileHasNoRows) {
 }
 
 TEST_F(JsonRowsTest, ReservedKeysAreRefused) {
-  const ReadResult got = Read("{\"a\": 1}\n{\"_seq\": 1}\n");
+  const ReadResult got = Read("{\"a\": 1}\n{\"_id\": 1}\n");
   ASSERT_FALSE(got.status.ok());
   EXPECT_EQ(CodeOf(got.status), ErrorCode::kBadInput);
   EXPECT_NE(got.status.message().find("data/x.json:2:"), std::string::npos) << got.status;

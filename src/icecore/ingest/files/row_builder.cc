@@ -15,17 +15,6 @@
 namespace icecore::ingest {
 namespace {
 
-bool IsReserved(std::string_view lower_name) {
-  for (const std::string_view name :
-       {lake::kSeq, lake::kArrivedAt, lake::kOp, lake::kPosition, lake::kRun, kFileColumn,
-        kRowColumn, kProblemColumn, kRawColumn}) {
-    if (lower_name == name) {
-      return true;
-    }
-  }
-  return false;
-}
-
 arrow::Result<std::shared_ptr<arrow::Array>> RepeatText(const std::string& text, int64_t count) {
   return arrow::MakeArrayFromScalar(arrow::StringScalar(text), count);
 }
@@ -47,9 +36,9 @@ std::string CheckColumnNames(const std::vector<std::string>& names) {
   std::unordered_map<std::string, size_t> seen;
   for (size_t i = 0; i < names.size(); ++i) {
     const std::string lower = LowerName(names[i]);
-    if (IsReserved(lower)) {
+    if (lake::IsEnvelope(names[i])) {
       return "column '" + names[i] + "' (number " + std::to_string(i + 1) +
-             ") has a name that is reserved for Icecore's own columns";
+             ") begins with '_', as only Icecore's own columns may; rename it in the source";
     }
     const auto [other, is_new] = seen.emplace(lower, i);
     if (!is_new) {

@@ -14,8 +14,8 @@
 
 namespace icecore::ingest {
 
-// "" when the names can be the user's columns of one file, else why not: an empty list is fine; the
-// same name twice (case does not tell names apart in the lake and in SQL), a name of the envelope,
+// "" when the names can be the user's columns of one file, else why not: the same name twice (case
+// does not tell names apart in the lake and in SQL), a name that begins as those of the envelope,
 // too many.
 std::string CheckColumnNames(const std::vector<std::string>& names);
 
