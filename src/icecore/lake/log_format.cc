@@ -48,7 +48,6 @@ arrow::Result<json> CommitInfoJson(const LogActions& actions, const Commit& comm
   body["engineInfo"] = info.engine;
   body["txnId"] = info.commit_id;
   json ours = json::object();
-  ours["actions"] = actions.count;
   for (const auto& [name, text] : commit.info) {
     json value = json::parse(text, nullptr, false);
     if (value.is_discarded()) {
@@ -56,6 +55,7 @@ arrow::Result<json> CommitInfoJson(const LogActions& actions, const Commit& comm
     }
     ours[name] = std::move(value);
   }
+  ours["actions"] = actions.count;
   body["icecore"] = std::move(ours);
   return body;
 }
