@@ -4,6 +4,7 @@
 #include <arrow/compute/cast.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/type_traits.h>
 #include <arrow/util/key_value_metadata.h>
 
 #include <charconv>
@@ -60,6 +61,49 @@ arrow::Result<FieldPtr> AssignFieldIds(const FieldPtr& field, int64_t* last_id) 
                           return AssignFieldIds(child, last_id);
                         }));
   return with_id->WithType(std::move(type));
+}
+
+// Whether every value of `from` is one of `to`, so that the column stays the same one.
+bool IsSameOrWider(const arrow::DataType& from, const arrow::DataType& to) {
+  using arrow::Type;
+  if (from.Equals(to)) {
+    return true;
+  }
+  if (arrow::is_signed_integer(from.id()) && arrow::is_signed_integer(to.id())) {
+    return from.bit_width() < to.bit_width();
+  }
+  return (from.id() == Type::FLOAT && to.id() == Type::DOUBLE) ||
+         (from.id() == Type::DATE32 && to.id() == Type::TIMESTAMP);
+}
+
+FieldPtr ChildOf(const arrow::DataType& type, const Field& like, std::string_view role) {
+  if (type.id() == arrow::Type::STRUCT) {
+    return static_cast<const arrow::StructType&>(type).GetFieldByName(like.name());
+  }
+  if (type.id() == arrow::Type::MAP) {
+    const auto& map = static_cast<const arrow::MapType&>(type);
+    return role == "key" ? map.key_field() : map.item_field();
+  }
+  return type.field(0);
+}
+
+// `after` with the ids of `before` wherever it is the same column.
+arrow::Result<FieldPtr> KeepIds(const FieldPtr& before, const FieldPtr& after) {
+  const auto& old_type = *before->type();
+  const bool is_nested = after->type()->num_fields() > 0;
+  const bool stays =
+      is_nested ? old_type.id() == after->type()->id() : IsSameOrWider(old_type, *after->type());
+  if (!stays || IdOf(*after) > 0 || IdOf(*before) == 0) {
+    return after;
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      auto type,
+      MapChildren(after->type(),
+                  [&](const FieldPtr& child, std::string_view role) -> arrow::Result<FieldPtr> {
+                    const FieldPtr old = ChildOf(old_type, *child, role);
+                    return old == nullptr ? child : KeepIds(old, child);
+                  }));
+  return WithId(after->WithType(std::move(type)), IdOf(*before));
 }
 
 arrow::Result<FieldPtr> StorageField(const FieldPtr& field) {
@@ -162,10 +206,7 @@ arrow::Result<std::shared_ptr<arrow::Schema>> EvolveIds(const arrow::Schema& bef
   ARROW_ASSIGN_OR_RAISE(
       const auto kept, MapFields(*canonical, [&](const FieldPtr& field) -> arrow::Result<FieldPtr> {
         const auto old = before.GetFieldByName(field->name());
-        if (old == nullptr || IdOf(*field) > 0 || !old->type()->Equals(*field->type())) {
-          return field;
-        }
-        return WithId(field->WithType(old->type()), IdOf(*old));
+        return old == nullptr ? field : KeepIds(old, field);
       }));
   return AssignIds(*kept, last_id);
 }

@@ -36,8 +36,9 @@ arrow::Result<std::shared_ptr<arrow::Schema>> StorageSchema(const arrow::Schema&
 // *last_id to the greatest in use.
 arrow::Result<std::shared_ptr<arrow::Schema>> AssignIds(const arrow::Schema& schema,
                                                         int64_t* last_id);
-// As AssignIds, but a top-level field that `before` has with the same name and declared type keeps
-// its ids.
+// As AssignIds, but what `before` has by the same name keeps its ids: fields whose type is the same
+// or became wider (int32 -> int64, float32 -> float64, date -> timestamp), members of structs
+// likewise.
 arrow::Result<std::shared_ptr<arrow::Schema>> EvolveIds(const arrow::Schema& before,
                                                         const arrow::Schema& after,
                                                         int64_t* last_id);

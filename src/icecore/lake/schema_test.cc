@@ -127,19 +127,29 @@ TEST(SchemaTest, ValuesSurviveStorage) {
 
 TEST(SchemaTest, EvolutionKeepsIdsOfWhatStays) {
   int64_t last_id = 0;
-  const auto before = Must(
-      AssignIds(*arrow::schema({field("a", arrow::int64()), field("b", arrow::utf8())}), &last_id));
-  const auto after =
-      Must(EvolveIds(*before,
-                     *arrow::schema({field("b", arrow::utf8()), field("c", arrow::int8()),
-                                     field("a", arrow::utf8())}),
+  const auto before =
+      Must(AssignIds(*arrow::schema({field("a", arrow::int64()), field("b", arrow::utf8()),
+                                     field("wider", arrow::int16()),
+                                     field("s", arrow::struct_({field("x", arrow::int64())}))}),
                      &last_id));
-  const auto id = [&](int i) {
-    return Must(after->field(i)->metadata()->Get(std::string(kFieldId)));
+  const auto after = Must(EvolveIds(
+      *before,
+      *arrow::schema(
+          {field("b", arrow::utf8()), field("c", arrow::int8()), field("a", arrow::utf8()),
+           field("wider", arrow::int32()),
+           field("s", arrow::struct_({field("y", arrow::int64()), field("x", arrow::int64())}))}),
+      &last_id));
+  const auto id = [](const std::shared_ptr<arrow::Field>& of) {
+    return Must(of->metadata()->Get(std::string(kFieldId)));
   };
-  EXPECT_EQ(id(0), "2");
-  EXPECT_EQ(id(1), "3");
-  EXPECT_EQ(id(2), "4");  // another type is another column
+  EXPECT_EQ(id(after->field(0)), "2");
+  EXPECT_EQ(id(after->field(1)), "6");
+  EXPECT_EQ(id(after->field(2)), "7");  // another type is another column
+  EXPECT_EQ(id(after->field(3)), "3");
+  EXPECT_EQ(id(after->field(4)), "4");
+  EXPECT_EQ(id(after->field(4)->type()->field(0)), "8");
+  EXPECT_EQ(id(after->field(4)->type()->field(1)), "5");
+  EXPECT_EQ(last_id, 8);
 }
 
 }  // namespace

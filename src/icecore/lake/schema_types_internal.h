@@ -17,8 +17,8 @@ arrow::Result<std::shared_ptr<arrow::DataType>> CanonicalType(
 arrow::Result<std::shared_ptr<arrow::DataType>> StorageType(
     const std::shared_ptr<arrow::DataType>& canonical);
 
-// "uint64", "time", "embedding(128)" and so on; "" where the storage type says all (of this level; children
-// speak for themselves).
+// "uint64", "time", "embedding(128)" and so on; "" where the storage type says all (of this level;
+// children speak for themselves).
 std::string DeclaredTypeName(const arrow::DataType& canonical);
 // The canonical type of a name, given the type that rests. A name that is unknown or does not go
 // with `storage` is kUnsupported.
