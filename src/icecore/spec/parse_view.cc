@@ -62,10 +62,7 @@ void ReadInputs(MapReader* reader, base::Diagnostics* diagnostics, FeatureView* 
   for (const YamlValue& item : value->items) {
     AddInput(reader, "", item, diagnostics, view);
   }
-  std::vector<std::string> names;
-  for (const KeyColumn& column : view->request) {
-    names.push_back(column.name);
-  }
+  std::vector<std::string> names = NamesOf(view->request);
   for (const ViewInput& input : view->inputs) {
     if (std::find(names.begin(), names.end(), input.name) != names.end()) {
       reader->Error(input.location, "two inputs are called '" + input.name +
@@ -140,8 +137,8 @@ void RefuseKeys(MapReader* reader, const std::vector<std::string>& keys, const s
 }
 
 // Appends the view once per entity.
-void AddPerEntity(MapReader* reader, const std::vector<std::string>& entities, FeatureView view,
-                  ParseContext* context) {
+void AddPerEntity(MapReader* reader, const std::vector<std::string>& entities,
+                  const FeatureView& view, ParseContext* context) {
   const bool is_template = view.name.find(kTemplate) != std::string::npos;
   if (!is_template && entities.size() > 1) {
     reader->ErrorAt("entity",
@@ -236,7 +233,7 @@ void ParseFeatureView(const YamlDocument& document, ParseContext* context) {
     CheckName(view.name, view.location, "feature_view", diagnostics);
     context->project->views.push_back(std::move(view));
   } else {
-    AddPerEntity(&reader, entities, std::move(view), context);
+    AddPerEntity(&reader, entities, view, context);
   }
 }
 
