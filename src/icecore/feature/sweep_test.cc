@@ -1,0 +1,74 @@
+#include "icecore/feature/sweep.h"
+
+#include <arrow/compute/initialize.h>
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <random>
+
+#include "icecore/state/naive_view.h"
+
+namespace icecore::feature {
+namespace {
+
+namespace naive = state::naive;
+
+enum class Cut { kLabel, kLatest, kTime };
+
+void RunCase(uint64_t seed) {
+  std::mt19937_64 random(seed);
+  auto made = state::ViewPlan::Make(naive::RandomLayout(random));
+  ASSERT_TRUE(made.ok()) << made.status().ToString();
+  const state::ViewPlan& plan = *made;
+  const int64_t keys = static_cast<int64_t>(random() % 3) + 1;
+  const std::vector<naive::Row> all = naive::RandomRows(random, keys);
+  const Cut cut = static_cast<Cut>(random() % 3);
+  const int64_t cut_time = static_cast<int64_t>(random() % 300) - 100;
+
+  // As the training set collects them.
+  std::vector<naive::Row> rows;
+  SweepRows sweep;
+  for (const naive::Row& row : all) {
+    if (!row.e || !row.a) continue;
+    const int64_t known_at = std::max(*row.a, *row.e);
+    if (!plan.layout.always && cut == Cut::kTime && known_at > cut_time) continue;
+    rows.push_back(row);
+    sweep.keys.push_back(row.key);
+    sweep.activations.push_back(plan.ActivationOf(*row.e, cut == Cut::kLabel ? known_at : *row.e));
+  }
+  sweep.rows = naive::Prepare(rows);
+
+  SweepLabels labels;
+  for (size_t i = random() % 30; i > 0; --i) {
+    labels.keys.push_back(static_cast<int64_t>(random() % 5) - 1);
+    labels.times.push_back(static_cast<int64_t>(random() % 500) - 200);
+  }
+  auto columns = Sweep(plan, sweep, labels, 4);
+  ASSERT_TRUE(columns.ok()) << columns.status().ToString();
+  for (size_t i = 0; i < labels.keys.size(); ++i) {
+    const int64_t t = labels.times[i];
+    const int64_t known = cut == Cut::kLabel ? t : cut == Cut::kLatest ? INT64_MAX : cut_time;
+    for (size_t f = 0; f < plan.layout.features.size(); ++f) {
+      const state::FeatureLayout& feature = plan.layout.features[f];
+      const auto [text, status] =
+          naive::Answer(plan.layout, feature, all, labels.keys[i], t, known);
+      ASSERT_EQ(naive::Show(*(*columns)[f].values, static_cast<int64_t>(i)), text)
+          << "seed " << seed << ", feature " << f << ", aggregate "
+          << static_cast<int>(feature.aggregate.kind) << ", label " << i << ", t " << t;
+      ASSERT_EQ((*columns)[f].statuses[i], status) << "seed " << seed << ", feature " << f;
+    }
+  }
+}
+
+TEST(Sweep, AnswersLikeTheNaiveDefinition) {
+  ASSERT_TRUE(arrow::compute::Initialize().ok());
+  const uint64_t first_seed = 5000;
+  std::cout << "seeds from " << first_seed << "\n";
+  for (uint64_t seed = first_seed; seed < first_seed + 6000; ++seed) {
+    RunCase(seed);
+    if (HasFatalFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace icecore::feature

@@ -1,0 +1,245 @@
+#include "icecore/state/view_state.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "icecore/base/error.h"
+#include "icecore/state/naive_view.h"
+
+namespace icecore::state {
+namespace {
+
+// One key through the stream: rows in random order and pieces, each before its time, the state
+// moved forward now and then, and stored and loaded in between.
+class Stream {
+ public:
+  Stream(const ViewEngine& engine, std::mt19937_64& random)
+      : engine_(engine), random_(random), key_(engine.NewKey()) {}
+
+  void Add(const PreparedRows& rows, int64_t row) {
+    ASSERT_TRUE(key_->Add(rows, row).ok());
+    MaybeStore();
+  }
+  void Advance(int64_t t) {
+    ASSERT_TRUE(key_->AdvanceTo(t).ok());
+    MaybeStore();
+  }
+  arrow::Result<std::vector<VectorSink::Column>> Read(int64_t t) {
+    ARROW_ASSIGN_OR_RAISE(auto sink, VectorSink::Make(engine_.output_types()));
+    ARROW_RETURN_NOT_OK(key_->Read(t, sink.get()));
+    return sink->Finish();
+  }
+
+ private:
+  void MaybeStore() {
+    if (random_() % 3 != 0) return;
+    auto changes = key_->TakeChanges();
+    ASSERT_TRUE(changes.ok()) << changes.status().ToString();
+    for (auto& change : *changes) {
+      if (change.bytes) {
+        cells_[change.suffix] = *change.bytes;
+      } else {
+        cells_.erase(change.suffix);
+      }
+    }
+    if (random_() % 2 != 0 || cells_.empty()) return;
+    std::vector<Cell> cells;
+    for (const auto& [suffix, bytes] : cells_) cells.push_back({suffix, bytes});
+    auto loaded = engine_.LoadKey(cells);
+    ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
+    key_ = std::move(loaded).ValueUnsafe();
+  }
+
+  const ViewEngine& engine_;
+  std::mt19937_64& random_;
+  std::unique_ptr<KeyState> key_;
+  std::map<std::string, std::string> cells_;
+};
+
+void RunCase(uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const ViewLayout layout = naive::RandomLayout(random);
+  auto made = ViewEngine::Make(layout);
+  ASSERT_TRUE(made.ok()) << made.status().ToString();
+  const ViewEngine& engine = **made;
+  const ViewLayout& typed = engine.layout();
+  std::vector<naive::Row> rows = naive::RandomRows(random, 1);
+  const PreparedRows prepared = naive::Prepare(rows);
+
+  std::vector<int64_t> todo(rows.size());
+  for (size_t i = 0; i < todo.size(); ++i) todo[i] = static_cast<int64_t>(i);
+  std::shuffle(todo.begin(), todo.end(), random);
+  std::vector<int64_t> times(random() % 20 + 1);
+  for (int64_t& t : times) t = static_cast<int64_t>(random() % 500) - 200;
+  std::sort(times.begin(), times.end());
+
+  Stream stream(engine, random);
+  for (const int64_t t : times) {
+    std::vector<int64_t> later;
+    for (const int64_t row : todo) {
+      const naive::Row& r = rows[static_cast<size_t>(row)];
+      const bool due = r.e && r.a && engine.ActivationOf(*r.e, std::max(*r.a, *r.e)) <= t;
+      if (due || random() % 3 == 0) {
+        stream.Add(prepared, row);
+      } else {
+        later.push_back(row);
+      }
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+    todo = later;
+    if (random() % 2 == 0) stream.Advance(t);
+    if (::testing::Test::HasFatalFailure()) return;
+    auto answer = stream.Read(t);
+    ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+    for (size_t f = 0; f < typed.features.size(); ++f) {
+      const auto [text, status] = naive::Answer(typed, typed.features[f], rows, 0, t, t);
+      ASSERT_EQ(naive::Show(*(*answer)[f].values, 0), text)
+          << "seed " << seed << ", feature " << f << ", aggregate "
+          << static_cast<int>(typed.features[f].aggregate.kind) << ", t " << t;
+      ASSERT_EQ((*answer)[f].statuses[0], status) << "seed " << seed << ", feature " << f;
+    }
+  }
+}
+
+TEST(KeyState, StreamsLikeTheNaiveDefinition) {
+  const uint64_t first_seed = 1000;
+  std::cout << "seeds from " << first_seed << "\n";
+  for (uint64_t seed = first_seed; seed < first_seed + 4000; ++seed) {
+    RunCase(seed);
+    if (HasFatalFailure()) return;
+  }
+}
+
+ViewLayout SmallLayout() {
+  ViewLayout layout;
+  layout.value_types = {arrow::float64(), arrow::int64(), arrow::utf8()};
+  layout.mask_count = 2;
+  FeatureLayout latest;
+  latest.value = 2;
+  FeatureLayout sum;
+  sum.kind = FeatureLayout::Kind::kWindow;
+  sum.value = 0;
+  sum.aggregate.kind = AggregateKind::kSum;
+  sum.length_us = 100;
+  sum.hop_us = 10;
+  layout.features = {latest, sum};
+  return layout;
+}
+
+naive::Row MakeRow(int64_t e, int64_t a, int64_t s, double number, const std::string& text) {
+  naive::Row row;
+  row.e = e;
+  row.a = a;
+  row.s = s;
+  row.number = number;
+  row.text = text;
+  return row;
+}
+
+std::vector<Cell> CellsOf(KeyState* key) {
+  std::vector<Cell> cells;
+  for (auto& change : key->TakeChanges().ValueOrDie()) {
+    if (change.bytes) cells.push_back({change.suffix, *change.bytes});
+  }
+  return cells;
+}
+
+TEST(KeyState, TakesEachRowOnce) {
+  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const PreparedRows rows =
+      naive::Prepare({MakeRow(10, 10, 1, 1.5, "a"), MakeRow(20, 30, 2, 2, "b")});
+  const auto key = engine->NewKey();
+  ASSERT_TRUE(key->AdvanceTo(15).ok());
+  for (int64_t row = 0; row < 2; ++row) ASSERT_TRUE(key->Add(rows, row).ok());
+  key->SetApplied(2, 40);
+  for (int64_t row = 0; row < 2; ++row) ASSERT_TRUE(key->Add(rows, row).ok());
+  const auto sink = VectorSink::Make(engine->output_types()).ValueOrDie();
+  ASSERT_TRUE(key->Read(35, sink.get()).ok());
+  const auto columns = sink->Finish().ValueOrDie();
+  EXPECT_EQ(naive::Show(*columns[0].values, 0), "b");
+  EXPECT_EQ(columns[0].event_times[0], 20);
+  EXPECT_EQ(naive::Show(*columns[1].values, 0), naive::Show(3.5));
+  const auto loaded = engine->LoadKey(CellsOf(key.get())).ValueOrDie();
+  EXPECT_EQ(loaded->applied_seq(), 2);
+  EXPECT_EQ(loaded->applied_until(), 40);
+}
+
+TEST(KeyState, OneRowTouchesTheHeadAndItsTile) {
+  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const PreparedRows rows = naive::Prepare(
+      {MakeRow(10, 10, 1, 1, "a"), MakeRow(20, 20, 2, 2, "b"), MakeRow(25, 25, 3, 3, "c")});
+  const auto key = engine->NewKey();
+  ASSERT_TRUE(key->AdvanceTo(100).ok());
+  for (int64_t row = 0; row < 2; ++row) ASSERT_TRUE(key->Add(rows, row).ok());
+  EXPECT_EQ(key->TakeChanges().ValueOrDie().size(), 3u);
+  ASSERT_TRUE(key->Add(rows, 2).ok());
+  const auto changes = key->TakeChanges().ValueOrDie();
+  ASSERT_EQ(changes.size(), 2u);
+  EXPECT_EQ(changes[0].suffix, "");
+  EXPECT_EQ(changes[1].suffix.size(), 10u);
+  EXPECT_TRUE(key->TakeChanges().ValueOrDie().empty());
+  ASSERT_TRUE(key->AdvanceTo(115).ok());  // the tile at 0..10 went long ago; that of 10 goes at 120
+  EXPECT_TRUE(key->TakeChanges().ValueOrDie().empty());
+  ASSERT_TRUE(key->AdvanceTo(120).ok());
+  const auto dropped = key->TakeChanges().ValueOrDie();
+  ASSERT_EQ(dropped.size(), 2u);
+  EXPECT_FALSE(dropped[1].bytes.has_value());
+}
+
+TEST(KeyState, TimeDoesNotGoBack) {
+  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto key = engine->NewKey();
+  ASSERT_TRUE(key->AdvanceTo(100).ok());
+  EXPECT_EQ(base::CodeOf(key->AdvanceTo(99)), base::ErrorCode::kInvalidArgument);
+  const auto sink = VectorSink::Make(engine->output_types()).ValueOrDie();
+  EXPECT_EQ(base::CodeOf(key->Read(99, sink.get())), base::ErrorCode::kInvalidArgument);
+}
+
+TEST(KeyState, DamagedCellsAreRefused) {
+  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const PreparedRows rows =
+      naive::Prepare({MakeRow(10, 10, 1, 1, "a"), MakeRow(20, 500, 2, 2, "b")});
+  const auto key = engine->NewKey();
+  ASSERT_TRUE(key->AdvanceTo(100).ok());
+  for (int64_t row = 0; row < 2; ++row) ASSERT_TRUE(key->Add(rows, row).ok());
+  const std::vector<Cell> cells = CellsOf(key.get());
+  ASSERT_TRUE(engine->LoadKey(cells).ok());
+  EXPECT_FALSE(engine->LoadKey({}).ok());
+  for (size_t c = 0; c < cells.size(); ++c) {
+    for (size_t i = 0; i < cells[c].bytes.size(); ++i) {
+      std::vector<Cell> damaged = cells;
+      damaged[c].bytes[i] = static_cast<char>(damaged[c].bytes[i] ^ 0x20);
+      EXPECT_FALSE(engine->LoadKey(damaged).ok()) << "cell " << c << " byte " << i;
+    }
+    std::vector<Cell> shorter = cells;
+    shorter[c].bytes.pop_back();
+    EXPECT_FALSE(engine->LoadKey(shorter).ok());
+  }
+}
+
+TEST(ViewEngine, AnEmptyKeyCountsZero) {
+  ViewLayout layout = SmallLayout();
+  FeatureLayout count = layout.features[1];
+  count.aggregate.kind = AggregateKind::kCount;
+  count.value = -1;
+  layout.features.push_back(count);
+  const auto engine = ViewEngine::Make(layout).ValueOrDie();
+  const auto sink = VectorSink::Make(engine->output_types()).ValueOrDie();
+  ASSERT_TRUE(engine->ReadEmpty(sink.get()).ok());
+  const auto columns = sink->Finish().ValueOrDie();
+  EXPECT_EQ(columns[0].statuses[0], ValueStatus::kNotFound);
+  EXPECT_EQ(columns[1].statuses[0], ValueStatus::kNull);
+  EXPECT_EQ(naive::Show(*columns[2].values, 0), "0");
+  EXPECT_EQ(engine->OldestRelevant(1000), INT64_MIN);
+}
+
+TEST(ViewEngine, AggregatesCheckTheirInput) {
+  ViewLayout layout = SmallLayout();
+  layout.features[1].value = 2;
+  EXPECT_EQ(base::CodeOf(ViewEngine::Make(layout).status()), base::ErrorCode::kInvalidDefinition);
+}
+
+}  // namespace
+}  // namespace icecore::state
