@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Compares the binary, bit for bit, with a naive reference of time.md on projects drawn from a seed.
+
+    run.py --icecore BINARY [--cases N] [--seed N] [--keep DIR]
+
+A case is one view asked for one key at one moment with one cut of knowledge: offline by `training-set` (label, latest and
+a time), online by `run` and `get` with --now in between increments. Last line: `N passed, N failed`.
+"""
+import argparse
+import datetime
+import math
+import os
+import struct
+import sys
+import tempfile
+from collections import defaultdict
+
+import pyarrow.parquet as pq
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from generator import START, Generated  # noqa: E402
+from project import Failed, Project  # noqa: E402
+from reference import DAY, HOUR, INF, Feature, answer  # noqa: E402
+
+SHOWN = 20                          # differences of a project that are printed
+KEYS, ASKED_PER_KEY = 70, 12
+ONLINE_KEYS = 6                     # asked at each moment online, a process each
+
+
+def bits(value):
+    """What is compared: floats by their bits, all NaN alike."""
+    if isinstance(value, list):
+        return [bits(one) for one in value]
+    if isinstance(value, float):
+        return "nan" if math.isnan(value) else struct.pack(">d", value)
+    return value
+
+
+def same(feature: Feature, got, want) -> bool:
+    if feature.aggregate == "quantile" and isinstance(got, float) and isinstance(want, float) and math.isfinite(want):
+        return abs(got - want) <= 0.01 * abs(want)
+    return type(got) is type(want) and bits(got) == bits(want)
+
+
+def rfc3339(micros: int) -> str:
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=micros)
+    return moment.isoformat(timespec="microseconds") + "Z"
+
+
+class Comparison:
+    def __init__(self, seed: str):
+        self.seed, self.passed, self.failed = seed, 0, 0
+
+    def compare(self, view, want: dict, got: dict, where: str) -> None:
+        wrong = [(feature, got[f"{view.name}_{feature.name}"], want[feature.name]) for feature in view.features
+                 if not same(feature, got[f"{view.name}_{feature.name}"], want[feature.name])]
+        if not wrong:
+            self.passed += 1
+            return
+        self.failed += 1
+        if self.failed <= SHOWN:
+            feature, have, expected = wrong[0]
+            print(f"seed {self.seed}: {where}: {view.name}_{feature.name} ({feature.aggregate or 'as of'} of {feature.of}): "
+                  f"got {have!r}, expected {expected!r}")
+
+
+class Case:
+    """One generated project and the binary that works on it."""
+
+    def __init__(self, icecore: str, folder: str, seed: str, comparison: Comparison):
+        self.generated = Generated(seed, KEYS, ASKED_PER_KEY)
+        self.project, self.comparison = Project(icecore, folder), comparison
+        self.landed = 0
+        self.project.write("icecore.yaml", "language: 1\nproject: oracle\n")
+        self.project.write("definitions/all.yaml", self.generated.definitions())
+        os.makedirs(self.project.path("data"))
+
+    def run(self) -> None:
+        chance, rows = self.generated.chance, self.generated.rows
+        pieces = chance.randrange(2, 5)
+        cuts = sorted(chance.randrange(len(rows)) for _ in range(pieces - 1)) + [len(rows)]
+        moments = sorted(START + chance.randrange(3 * DAY, 45 * DAY) for _ in range(pieces))
+        self.project.must("apply")
+        for number, (cut, moment) in enumerate(zip(cuts, moments)):
+            self.generated.write_rows(self.landed, cut, self.project.path(f"data/{number:03d}.parquet"))
+            self.landed = cut
+            self.project.must("run", "--now", rfc3339(moment))
+            self.ask_online(moment)
+        self.generated.write_spine(self.project.path("spine.parquet"))
+        for known_at in ("label", "latest", START + chance.randrange(40 * DAY)):
+            self.ask_offline(known_at)
+
+    def rows_by_key(self) -> dict:
+        by_key = defaultdict(list)
+        for row in self.generated.rows[:self.landed]:
+            by_key[row.key].append(row)
+        return by_key
+
+    def ask_offline(self, known_at) -> None:
+        text = rfc3339(known_at) if isinstance(known_at, int) else known_at
+        self.project.must("training-set", "all", "--spine", "spine.parquet", "--out", "out.parquet", "--known-at", text)
+        table = pq.read_table(self.project.path("out.parquet"))
+        if table.num_rows != len(self.generated.spine):
+            raise Failed(f"{table.num_rows} rows came back, {len(self.generated.spine)} were asked")
+        columns = {name: table.column(name).to_pylist() for name in table.column_names}
+        by_key = self.rows_by_key()
+        for number, (key, t) in enumerate(self.generated.spine):
+            cut = t if known_at == "label" else INF if known_at == "latest" else known_at
+            for view in self.generated.views:
+                got = {name: values[number] for name, values in columns.items()}
+                self.comparison.compare(view, answer(view, by_key[key], key, t, cut), got, f"{text}, {key} at {t}")
+
+    def ask_online(self, run_at: int) -> None:
+        """At the run's moment or up to an hour after it; the rows are those that have landed."""
+        chance, by_key = self.generated.chance, self.rows_by_key()
+        keys = [key for key in self.generated.keys if None not in key and key[1] not in ("", "ä\n")]
+        for key in chance.sample(keys, ONLINE_KEYS):
+            t = run_at + chance.choice([0, 1, chance.randrange(HOUR)])
+            document = self.project.json("get", "all", f"k1={key[0]}", f"k2={key[1]}", "--now", rfc3339(t))
+            got = {name: from_json(one["value"]) for name, one in document["features"].items()}
+            for view in self.generated.views:
+                want = answer(view, by_key[key], key, t, t)
+                self.comparison.compare(view, want, as_typed(view, want, got), f"online, {key} at {t}")
+
+
+def from_json(value):
+    if isinstance(value, list):
+        return [from_json(one) for one in value]
+    return {"NaN": math.nan, "Infinity": INF, "-Infinity": -INF}.get(value, value) if isinstance(value, str) else value
+
+
+def as_typed(view, want: dict, got: dict) -> dict:
+    """JSON writes 1.0 as it likes and a float32 by its own shortest text."""
+    out = dict(got)
+    for feature in view.features:
+        name = f"{view.name}_{feature.name}"
+        out[name] = typed(got[name], want[feature.name], feature)
+    return out
+
+
+def typed(value, want, feature: Feature):
+    if isinstance(value, list) and isinstance(want, list):
+        return [typed(one, like, feature) for one, like in zip(value, want)] if len(value) == len(want) else value
+    if isinstance(want, float) and isinstance(value, (int, float)):
+        value = float(value)
+        narrow = feature.of == "g" and feature.aggregate not in ("sum", "mean", "stddev", "variance", "quantile")
+        return struct.unpack("f", struct.pack("f", value))[0] if narrow and math.isfinite(value) else value
+    return value
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Compares the binary with a naive reference.")
+    parser.add_argument("--icecore", required=True)
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", help="keep the projects in this folder")
+    given = parser.parse_args()
+    print(f"seed {given.seed}")
+    passed = failed = number = 0
+    while passed + failed < given.cases and failed < 10 * given.cases:
+        seed = f"{given.seed}/{number}"
+        comparison = Comparison(seed)
+        with tempfile.TemporaryDirectory(prefix="oracle-") as temporary:
+            try:
+                Case(given.icecore, os.path.join(given.keep or temporary, f"project-{number}"), seed, comparison).run()
+            except Failed as wrong:
+                comparison.failed += 1
+                print(f"seed {seed}: {wrong}")
+        number, passed, failed = number + 1, passed + comparison.passed, failed + comparison.failed
+        if failed and not passed:
+            break
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
