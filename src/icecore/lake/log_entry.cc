@@ -22,7 +22,7 @@ std::string TextOr(const json& object, const char* key, const std::string& other
 
 int64_t NumberOr(const json& object, const char* key, int64_t otherwise) {
   const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<int64_t>() : otherwise;
+  return found != object.end() && found->is_number_integer() ? found->get<int64_t>() : otherwise;
 }
 
 std::vector<std::string> TextsOf(const json& object, const char* key) {
@@ -33,7 +33,8 @@ std::vector<std::string> TextsOf(const json& object, const char* key) {
 
 CommitInfo ParseCommitInfo(const json& body) {
   CommitInfo info;
-  if (const auto ict = body.find("inCommitTimestamp"); ict != body.end() && ict->is_number()) {
+  if (const auto ict = body.find("inCommitTimestamp");
+      ict != body.end() && ict->is_number_integer()) {
     info.in_commit_timestamp_ms = ict->get<int64_t>();
   }
   info.timestamp_ms = NumberOr(body, "timestamp", 0);
@@ -91,7 +92,10 @@ arrow::Result<DataFile> ParseAdd(const json& body) {
   }
   DataFile file;
   ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(body.at("path").get_ref<const std::string&>()));
-  file.size = body.at("size").get<int64_t>();
+  file.size = NumberOr(body, "size", -1);
+  if (file.size < 0) {
+    return MakeError(ErrorCode::kCorrupt, "file " + file.path + " without a size");
+  }
   file.modified_us = NumberOr(body, "modificationTime", 0) * 1000;
   const json partition_values = body.value("partitionValues", json::object());
   for (const auto& [column, value] : partition_values.items()) {

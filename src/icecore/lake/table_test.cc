@@ -144,6 +144,29 @@ TEST_F(TableTest, BrokenLogEntriesAreNamed) {
   EXPECT_EQ(Must(OpenTable(*store_)->Load(0))->version, 0);
 }
 
+TEST_F(TableTest, ActionsOfWrongShapeAreCorrupt) {
+  const auto table = OpenTable(*store_);
+  ASSERT_OK(Create(*table, Schema()));
+  for (const char* line :
+       {"[]", "{}", "1", R"({"add":1})", R"({"add":{"path":"x"}})",
+        R"({"add":{"path":7,"size":1}})", R"({"add":{"path":"x","size":1e300}})",
+        R"({"add":{"path":"%zz","size":1}})", R"({"txn":{"appId":"a"}})",
+        R"({"protocol":{"minReaderVersion":"1"}})", R"({"metaData":{"id":"i","schemaString":5}})",
+        R"({"domainMetadata":[]})"}) {
+    ASSERT_OK(store_->Put(LogFile(1), line));
+    EXPECT_EQ(CodeOfFailed(OpenTable(*store_)->Load()), ErrorCode::kCorrupt) << line;
+  }
+  for (const char* line :
+       {R"({"add":{"path":"/etc/passwd","size":1}})", R"({"add":{"path":"..%2Fx","size":1}})",
+        R"({"add":{"path":"s3://b/x","size":1}})",
+        R"({"add":{"path":"x","size":1,"deletionVector":{}}})"}) {
+    ASSERT_OK(store_->Put(LogFile(1), line));
+    EXPECT_EQ(CodeOfFailed(OpenTable(*store_)->Load()), ErrorCode::kUnsupported) << line;
+  }
+  ASSERT_OK(store_->Put(LogFile(1), R"({"unknownAction":{"a":1}})"));
+  EXPECT_EQ(Must(OpenTable(*store_)->Load())->version, 1);
+}
+
 TEST_F(TableTest, TwoAppendersConflictOnSeqAndTheLoserRedoes) {
   const auto table = OpenTable(*store_);
   ASSERT_OK(Create(*table, Schema()));
