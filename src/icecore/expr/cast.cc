@@ -85,7 +85,8 @@ bool DecimalFromText(std::string_view text, const Type& to, Int128* out) {
   arrow::Decimal128 decimal;
   int32_t precision = 0;
   int32_t scale = 0;
-  if (!arrow::Decimal128::FromString(text, &decimal, &precision, &scale).ok()) {
+  if (!arrow::Decimal128::FromString(text, &decimal, &precision, &scale).ok() ||
+      precision > 38) {  // beyond which it wraps around
     return false;
   }
   Int128 value = (static_cast<Int128>(decimal.high_bits()) << 64) |

@@ -74,30 +74,82 @@ bool ParseFloat(std::string_view text, T* out) {
   return error == std::errc();
 }
 
+// A decimal number as coefficient x 10^exponent; the coefficient ends in no zero.
+struct DecimalText {
+  unsigned __int128 coefficient = 0;
+  int64_t exponent = 0;
+  bool negative = false;
+};
+
+constexpr int kMaxDecimalDigits = 38;
+
+// Digits of one part; zeros wait until a digit behind them needs them. False: more than 38 digits.
+class DigitReader {
+ public:
+  explicit DigitReader(DecimalText* out) : out_(out) {}
+
+  bool Take(char digit, bool behind_point) {
+    ++seen_;
+    out_->exponent -= behind_point ? 1 : 0;
+    ++zeros_;
+    if (digit == '0') {
+      return true;
+    }
+    for (; zeros_ > 0; --zeros_) {
+      if (out_->coefficient != 0 && ++significant_ > kMaxDecimalDigits) {
+        return false;
+      }
+      out_->coefficient *= 10;
+    }
+    significant_ = significant_ == 0 ? 1 : significant_;
+    out_->coefficient += static_cast<unsigned>(digit - '0');
+    return true;
+  }
+  bool Finish() {
+    out_->exponent += zeros_;
+    return seen_ > 0;
+  }
+
+ private:
+  DecimalText* out_;
+  int64_t seen_ = 0;
+  int64_t zeros_ = 0;  // digits read that are not in the coefficient yet
+  int significant_ = 0;
+};
+
 // -?digits[.digits][e[+-]digits] with a digit somewhere in front.
-bool IsDecimalText(std::string_view text) {
+bool ReadDecimal(std::string_view text, DecimalText* out) {
   size_t i = !text.empty() && text[0] == '-' ? 1 : 0;
-  size_t digits = 0;
+  out->negative = i == 1;
+  DigitReader digits(out);
   for (; i < text.size() && IsDigit(text[i]); ++i) {
-    ++digits;
+    if (!digits.Take(text[i], false)) {
+      return false;
+    }
   }
   if (i < text.size() && text[i] == '.') {
     for (++i; i < text.size() && IsDigit(text[i]); ++i) {
-      ++digits;
+      if (!digits.Take(text[i], true)) {
+        return false;
+      }
     }
   }
-  if (digits == 0) {
+  if (!digits.Finish()) {
     return false;
   }
-  if (i < text.size() && (text[i] == 'e' || text[i] == 'E')) {
-    ++i;
-    i += i < text.size() && (text[i] == '+' || text[i] == '-') ? 1 : 0;
-    size_t begin = i;
-    for (; i < text.size() && IsDigit(text[i]); ++i) {
-    }
-    return i == text.size() && i > begin && i - begin <= 4;
+  if (i == text.size()) {
+    return true;
   }
-  return i == text.size();
+  if (text[i] != 'e' && text[i] != 'E') {
+    return false;
+  }
+  ++i;
+  i += i < text.size() && text[i] == '+' && i + 1 < text.size() && IsDigit(text[i + 1]) ? 1 : 0;
+  int32_t exponent = 0;
+  const char* end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data() + i, end, exponent);
+  out->exponent += exponent;
+  return error == std::errc() && stop == end;
 }
 
 }  // namespace
@@ -162,29 +214,33 @@ bool ParseTimestamp(std::string_view text, int64_t* out, bool* has_zone) {
 }
 
 bool ParseDecimal(std::string_view text, int32_t precision, int32_t scale, uint8_t* out) {
-  if (!IsDecimalText(text)) {
+  DecimalText number;
+  if (!ReadDecimal(text, &number)) {
     return false;
   }
-  arrow::Decimal128 value;
-  int32_t own_precision = 0;
-  int32_t own_scale = 0;
-  if (!arrow::Decimal128::FromString(text, &value, &own_precision, &own_scale).ok()) {
+  int64_t shift = number.exponent + scale;
+  if (number.coefficient == 0) {
+    shift = 0;
+  }
+  if (shift < 0 || shift > kMaxDecimalDigits) {
     return false;
   }
-  if (own_scale != scale && value != arrow::Decimal128(0)) {
-    if (std::abs(own_scale - scale) > 38) {
+  unsigned __int128 limit = 1;
+  for (int32_t k = 0; k < precision; ++k) {
+    limit *= 10;
+  }
+  unsigned __int128 value = number.coefficient;
+  for (; shift > 0; --shift) {
+    if (value >= limit) {
       return false;
     }
-    arrow::Result<arrow::Decimal128> rescaled = value.Rescale(own_scale, scale);
-    if (!rescaled.ok()) {
-      return false;
-    }
-    value = *rescaled;
+    value *= 10;
   }
-  if (!value.FitsInPrecision(precision)) {
+  if (value >= limit) {
     return false;
   }
-  value.ToBytes(out);
+  value = number.negative ? -value : value;
+  arrow::Decimal128(static_cast<int64_t>(value >> 64), static_cast<uint64_t>(value)).ToBytes(out);
   return true;
 }
 
