@@ -1,0 +1,100 @@
+#pragma once
+// What the HTTP shell asks of whoever answers: feature vectors, the list of services, and whether
+// the store can be read. The shell knows nothing of what lies behind; the engine implements this.
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace icecore::server {
+
+// A JSON scalar as it was written: null, bool, integer (uint64 only above the int64s), number with
+// fraction or exponent, string. Casting to the declared type is the implementer's part.
+using JsonScalar = std::variant<std::monostate, bool, int64_t, double, std::string, uint64_t>;
+
+// One named column of a request: a list, or a scalar as a list of one.
+struct RequestValues {
+  std::string name;
+  std::vector<JsonScalar> values;
+};
+
+struct FeatureRequest {
+  std::string service;
+  std::vector<RequestValues> entities;  // names are key columns; in the order given, each once
+  std::vector<RequestValues> request;   // request-time data
+  // Rows of the answer: every list has this length, or one element that holds for all rows.
+  int64_t num_rows = 0;
+  std::optional<int64_t> at_us;  // UTC microseconds; nullopt: now
+};
+
+enum class FeatureStatus : uint8_t { kPresent, kNull, kNotFound, kExpired };
+
+// "present", "null", "not_found", "expired".
+std::string_view FeatureStatusName(FeatureStatus status);
+
+// One feature of the answer; the three have num_rows elements.
+struct FeatureValues {
+  std::string name;
+  std::shared_ptr<arrow::Array> values;  // defaults applied
+  std::vector<FeatureStatus> statuses;
+  std::vector<std::optional<int64_t>> event_times;  // UTC us of the row chosen, as-of features only
+};
+
+// How far a view's data had reached when it answered (law 5).
+struct ViewFreshness {
+  std::string view;
+  std::string fingerprint;  // of the definition that answered
+  int64_t seq = 0;          // rows up to this _seq are in
+  int64_t applied_at = 0;   // UTC us
+  bool stale = false;       // the answer's time lies beyond what the store can promise
+};
+
+struct FeatureResponse {
+  int64_t t_us = 0;  // the one time of the whole answer
+  int64_t num_rows = 0;
+  std::vector<FeatureValues> features;  // in declared order
+  std::vector<ViewFreshness> views;
+};
+
+struct NamedType {
+  std::string name;
+  std::string type;  // as in definitions, e.g. "string"
+};
+
+struct ServiceDescription {
+  std::string name;
+  std::string description;
+  std::vector<NamedType> keys;
+  std::vector<NamedType> request;
+  std::vector<NamedType> features;
+};
+
+// Thread safe: the server's workers call it at the same time. Calls may block; they should not take
+// longer than `deadline_ns` (base::MonotonicNanos) allows.
+class FeatureApi {
+ public:
+  virtual ~FeatureApi() = default;
+  // kNotFound for an unknown service, naming the nearest; a FieldError for a missing, unknown or
+  // uncastable key or request column.
+  virtual arrow::Result<FeatureResponse> GetFeatures(const FeatureRequest& request,
+                                                     int64_t deadline_ns) = 0;
+  virtual arrow::Result<std::vector<ServiceDescription>> ListServices() = 0;
+  // OK when the store can be read now.
+  virtual arrow::Status CheckReady() = 0;
+};
+
+// kInvalidArgument that names the field at fault, e.g. "entities.carrier": the message begins with
+// it in quotes, and the server gives it back as error.field.
+arrow::Status FieldError(std::string field, std::string_view message);
+// The field of a FieldError, or "".
+std::string FieldOf(const arrow::Status& status);
+
+}  // namespace icecore::server

@@ -1,0 +1,149 @@
+#include "icecore/server/response_json.h"
+
+#include <arrow/array.h>
+
+#include <algorithm>
+#include <set>
+
+#include "icecore/base/error.h"
+#include "icecore/base/json_text.h"
+#include "icecore/base/time.h"
+
+namespace icecore::server {
+namespace {
+
+void AppendName(std::string_view name, std::string* out) {
+  base::AppendJsonString(name, out);
+  out->push_back(':');
+}
+
+void AppendInstant(int64_t micros, std::string* out) {
+  out->push_back('"');
+  out->append(base::FormatInstant(micros));
+  out->push_back('"');
+}
+
+arrow::Status AppendFeature(const FeatureValues& feature, int64_t num_rows, std::string* out) {
+  const size_t rows = static_cast<size_t>(num_rows);
+  if (feature.values == nullptr || feature.values->length() != num_rows ||
+      feature.statuses.size() != rows || feature.event_times.size() != rows) {
+    return base::MakeError(base::ErrorCode::kInternal,
+                           "feature " + feature.name + " does not have one value for each row");
+  }
+  AppendName(feature.name, out);
+  out->append("{\"values\":[");
+  for (int64_t row = 0; row < num_rows; ++row) {
+    if (row > 0) out->push_back(',');
+    ARROW_RETURN_NOT_OK(base::AppendJsonValue(*feature.values, row, out));
+  }
+  out->append("],\"statuses\":[");
+  for (size_t row = 0; row < rows; ++row) {
+    out->append(row > 0 ? ",\"" : "\"");
+    out->append(FeatureStatusName(feature.statuses[row]));
+    out->push_back('"');
+  }
+  out->push_back(']');
+  const bool any = std::any_of(feature.event_times.begin(), feature.event_times.end(),
+                               [](const auto& time) { return time.has_value(); });
+  if (any) {
+    out->append(",\"event_times\":[");
+    for (size_t row = 0; row < rows; ++row) {
+      if (row > 0) out->push_back(',');
+      if (feature.event_times[row].has_value()) {
+        AppendInstant(*feature.event_times[row], out);
+      } else {
+        out->append("null");
+      }
+    }
+    out->push_back(']');
+  }
+  out->push_back('}');
+  return arrow::Status::OK();
+}
+
+// A view that is used twice stands here once.
+void AppendViews(const std::vector<ViewFreshness>& views, std::string* out) {
+  out->append(",\"views\":{");
+  std::set<std::string_view> seen;
+  for (const ViewFreshness& view : views) {
+    if (!seen.insert(view.view).second) {
+      continue;
+    }
+    if (seen.size() > 1) out->push_back(',');
+    AppendName(view.view, out);
+    out->append("{\"definition\":");
+    base::AppendJsonString(view.fingerprint, out);
+    out->append(",\"seq\":");
+    base::AppendJsonInt(view.seq, out);
+    out->append(",\"applied_at\":");
+    AppendInstant(view.applied_at, out);
+    out->append(view.stale ? ",\"stale\":true}" : ",\"stale\":false}");
+  }
+  out->push_back('}');
+}
+
+void AppendNamedTypes(std::string_view name, const std::vector<NamedType>& types,
+                      std::string* out) {
+  out->push_back(',');
+  AppendName(name, out);
+  out->push_back('[');
+  for (size_t i = 0; i < types.size(); ++i) {
+    out->append(i > 0 ? ",{\"name\":" : "{\"name\":");
+    base::AppendJsonString(types[i].name, out);
+    out->append(",\"type\":");
+    base::AppendJsonString(types[i].type, out);
+    out->push_back('}');
+  }
+  out->push_back(']');
+}
+
+}  // namespace
+
+arrow::Status AppendFeatureResponse(std::string_view service, const FeatureResponse& response,
+                                    std::string* out) {
+  out->append("{\"service\":");
+  base::AppendJsonString(service, out);
+  out->append(",\"at\":");
+  AppendInstant(response.t_us, out);
+  out->append(",\"num_rows\":");
+  base::AppendJsonInt(response.num_rows, out);
+  out->append(",\"features\":{");
+  for (size_t i = 0; i < response.features.size(); ++i) {
+    if (i > 0) out->push_back(',');
+    ARROW_RETURN_NOT_OK(AppendFeature(response.features[i], response.num_rows, out));
+  }
+  out->push_back('}');
+  AppendViews(response.views, out);
+  out->push_back('}');
+  return arrow::Status::OK();
+}
+
+void AppendServices(const std::vector<ServiceDescription>& services, std::string* out) {
+  out->append("{\"services\":[");
+  for (size_t i = 0; i < services.size(); ++i) {
+    out->append(i > 0 ? ",{\"name\":" : "{\"name\":");
+    base::AppendJsonString(services[i].name, out);
+    out->append(",\"description\":");
+    base::AppendJsonString(services[i].description, out);
+    AppendNamedTypes("keys", services[i].keys, out);
+    AppendNamedTypes("request", services[i].request, out);
+    AppendNamedTypes("features", services[i].features, out);
+    out->push_back('}');
+  }
+  out->append("]}");
+}
+
+void AppendError(std::string_view code, std::string_view message, std::string_view field,
+                 std::string* out) {
+  out->append("{\"error\":{\"code\":");
+  base::AppendJsonString(code, out);
+  out->append(",\"message\":");
+  base::AppendJsonString(message, out);
+  if (!field.empty()) {
+    out->append(",\"field\":");
+    base::AppendJsonString(field, out);
+  }
+  out->append("}}");
+}
+
+}  // namespace icecore::server
