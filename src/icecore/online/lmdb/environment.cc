@@ -1,6 +1,7 @@
 #include "icecore/online/lmdb/environment.h"
 
 #include <fcntl.h>
+#include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -344,19 +345,23 @@ arrow::Result<std::unique_ptr<Cursor>> Cursor::Open(Transaction* transaction, Ta
 
 Cursor::~Cursor() { mdb_cursor_close(cursor_); }
 
-arrow::Result<bool> Cursor::Move(MDB_cursor_op operation) {
-  const int code = mdb_cursor_get(cursor_, &key_, &value_, operation);
+arrow::Result<bool> Cursor::Move(int operation) {
+  MDB_val key = ToVal(key_);
+  MDB_val value{};
+  const int code = mdb_cursor_get(cursor_, &key, &value, static_cast<MDB_cursor_op>(operation));
   if (code == MDB_NOTFOUND) {
     return false;
   }
   if (code != 0) {
     return transaction_->environment().Error(code, "cannot read");
   }
+  key_ = std::string_view(static_cast<const char*>(key.mv_data), key.mv_size);
+  value_ = std::string_view(static_cast<const char*>(value.mv_data), value.mv_size);
   return true;
 }
 
 arrow::Result<bool> Cursor::Seek(std::string_view key) {
-  key_ = ToVal(key);
+  key_ = key;
   // LMDB knows no empty key.
   return Move(key.empty() ? MDB_FIRST : MDB_SET_RANGE);
 }

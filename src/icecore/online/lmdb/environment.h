@@ -1,9 +1,8 @@
 #pragma once
 // LMDB behind Arrow errors: one environment per path and process, transactions and cursors that
-// close themselves. The only files that include <lmdb.h> are environment.{h,cc}.
+// close themselves. Only environment.cc includes <lmdb.h>.
 
 #include <arrow/result.h>
-#include <lmdb.h>
 
 #include <cstdint>
 #include <memory>
@@ -11,6 +10,10 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+
+struct MDB_cursor;
+struct MDB_env;
+struct MDB_txn;
 
 namespace icecore::online::lmdb {
 
@@ -40,7 +43,7 @@ class Environment {
 
   // For Transaction and Cursor.
   MDB_env* handle() const { return environment_; }
-  MDB_dbi table(Table table) const { return table == Table::kMeta ? meta_ : cells_; }
+  unsigned table(Table table) const { return table == Table::kMeta ? meta_ : cells_; }
   // Shared by every transaction while it lives; exclusive to change the size of the map.
   std::shared_mutex& map_mutex() { return map_mutex_; }
   bool in_own_process() const;
@@ -57,8 +60,8 @@ class Environment {
   std::string directory_;
   int64_t process_ = 0;
   MDB_env* environment_ = nullptr;
-  MDB_dbi meta_ = 0;
-  MDB_dbi cells_ = 0;
+  unsigned meta_ = 0;
+  unsigned cells_ = 0;
   std::shared_mutex map_mutex_;
 };
 
@@ -103,23 +106,20 @@ class Cursor {
   arrow::Result<bool> Seek(std::string_view key);
   arrow::Result<bool> Next();
   // Valid after a true Seek or Next.
-  std::string_view key() const { return View(key_); }
-  std::string_view value() const { return View(value_); }
+  std::string_view key() const { return key_; }
+  std::string_view value() const { return value_; }
   // Removes the record here and moves to the one after it; false when there is none.
   arrow::Result<bool> DeleteAndNext();
 
  private:
   Cursor(Transaction* transaction, MDB_cursor* cursor)
       : transaction_(transaction), cursor_(cursor) {}
-  static std::string_view View(const MDB_val& value) {
-    return std::string_view(static_cast<const char*>(value.mv_data), value.mv_size);
-  }
-  arrow::Result<bool> Move(MDB_cursor_op operation);
+  arrow::Result<bool> Move(int operation);
 
   Transaction* transaction_;
   MDB_cursor* cursor_;
-  MDB_val key_{};
-  MDB_val value_{};
+  std::string_view key_;
+  std::string_view value_;
 };
 
 }  // namespace icecore::online::lmdb
