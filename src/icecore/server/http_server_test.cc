@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "icecore/base/clock.h"
-#include "icecore/server/http_test_client.h"
+#include "icecore/server/http_client_fixture.h"
 
 namespace icecore::server::testing {
 namespace {
