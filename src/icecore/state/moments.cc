@@ -1,5 +1,6 @@
 #include "icecore/state/moments.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -35,11 +36,15 @@ constexpr int32_t kMostDigits = 18;
 
 // number / 10^scale as further divisors, or, below zero, as a factor.
 void Scale(int32_t scale, big::Number* number, std::vector<uint64_t>* divisors) {
-  for (; scale > 0; scale -= kMostDigits) {
-    divisors->push_back(kPowersOfTen[std::min(scale, kMostDigits)]);
+  while (scale > 0) {
+    const int32_t digits = std::min(scale, kMostDigits);
+    divisors->push_back(kPowersOfTen[digits]);
+    scale -= digits;
   }
-  for (; scale < 0; scale += kMostDigits) {
-    *number = big::MultiplySmall(*number, kPowersOfTen[std::min(-scale, kMostDigits)]);
+  while (scale < 0) {
+    const int32_t digits = std::min(-scale, kMostDigits);
+    *number = big::MultiplySmall(*number, kPowersOfTen[digits]);
+    scale += digits;
   }
 }
 

@@ -1,0 +1,361 @@
+#include "icecore/feature/training_set.h"
+
+#include <arrow/array/array_base.h>
+#include <arrow/chunked_array.h>
+#include <arrow/json/from_string.h>
+#include <arrow/record_batch.h>
+#include <arrow/scalar.h>
+#include <arrow/table.h>
+#include <arrow/type.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "icecore/spec/parse.h"
+
+namespace icecore::feature {
+namespace {
+
+using Fields = std::vector<std::tuple<std::string, std::shared_ptr<arrow::DataType>, std::string>>;
+
+// Times are whole seconds in the tests.
+std::shared_ptr<arrow::DataType> Seconds() {
+  return arrow::timestamp(arrow::TimeUnit::SECOND, "UTC");
+}
+
+std::shared_ptr<arrow::Table> TableOf(const Fields& fields) {
+  arrow::FieldVector schema;
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  for (const auto& [name, type, json] : fields) {
+    schema.push_back(arrow::field(name, type));
+    columns.push_back(arrow::json::ArrayFromJSONString(type, json).ValueOrDie());
+  }
+  return arrow::Table::Make(arrow::schema(schema), columns);
+}
+
+std::string Text(const arrow::ChunkedArray& column) {
+  std::string text;
+  for (int64_t i = 0; i < column.length(); ++i) {
+    const auto scalar = column.GetScalar(i).ValueOrDie();
+    text += (i > 0 ? " " : "") + (scalar->is_valid ? scalar->ToString() : "null");
+  }
+  return text;
+}
+
+// A project of one source table per name, with the definitions given.
+class World {
+ public:
+  World(const std::string& definitions, std::map<std::string, Fields> tables) {
+    char folder[] = "/tmp/icecore_feature_XXXXXX";
+    root_ = mkdtemp(folder);
+    std::filesystem::create_directories(root_ / "definitions");
+    std::ofstream(root_ / "icecore.yaml") << "language: 1\nproject: tests\n";
+    std::ofstream(root_ / "definitions" / "features.yaml") << definitions;
+    std::ofstream sources(root_ / "definitions" / "tables.yaml");
+    for (auto& [name, fields] : tables) {
+      sources << "source: " << name << "\nfrom:\n  files: {path: data.csv, format: csv}\n---\n"
+              << "table: " << name << "\nzone: processing\nsql: select * from landing." << name
+              << "\nmode: append\n---\n";
+      auto table = TableOf(fields);
+      std::string seq = "[";
+      for (int64_t i = 0; i < table->num_rows(); ++i) {
+        seq += (i > 0 ? "," : "") + std::to_string(i + 1);
+      }
+      table = table
+                  ->AddColumn(
+                      0, arrow::field("_seq", arrow::int64()),
+                      std::make_shared<arrow::ChunkedArray>(
+                          arrow::json::ArrayFromJSONString(arrow::int64(), seq + "]").ValueOrDie()))
+                  .ValueOrDie();
+      tables_["processing." + name] = table;
+    }
+    sources << "source: unused\nfrom:\n  files: {path: unused.csv, format: csv}\n";
+    sources.close();
+    auto project = spec::ParseProject(root_.string(), &diagnostics_);
+    EXPECT_TRUE(project.ok()) << project.status().ToString();
+    if (project.ok()) project_ = std::move(project).ValueUnsafe();
+    EXPECT_FALSE(diagnostics_.has_errors()) << diagnostics_.ToStatus().ToString();
+    Bind();
+  }
+  ~World() { std::filesystem::remove_all(root_); }
+
+  arrow::Result<TrainingSet> Build(const Fields& spine, const KnowledgeCut& cut = {}) {
+    auto service = BoundService::Bind(
+        project_, project_.services.at(0), [this](const std::string& name) { return views_[name]; },
+        &diagnostics_);
+    ARROW_RETURN_NOT_OK(service.status());
+    Log log(this);
+    return BuildTrainingSet(**service, TableOf(spine), cut, &log);
+  }
+  std::string Column(const Fields& spine, const std::string& name, const KnowledgeCut& cut = {}) {
+    auto set = Build(spine, cut);
+    if (!set.ok()) return set.status().ToString();
+    const auto column = set->table->GetColumnByName(name);
+    return column == nullptr ? "no column" : Text(*column);
+  }
+  const base::Diagnostics& diagnostics() const { return diagnostics_; }
+
+ private:
+  struct Log : FeatureLog {
+    explicit Log(World* owner) : world(owner) {}
+    arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const BoundView& view) override {
+      for (const spec::FeatureView& defined : world->project_.views) {
+        if (defined.name != view.name()) continue;
+        const auto& table = world->tables_[defined.from];
+        ARROW_ASSIGN_OR_RAISE(auto batch, table->CombineChunksToBatch());
+        std::vector<std::shared_ptr<arrow::RecordBatch>> pieces;
+        for (int64_t at = 0; at < batch->num_rows(); at += 3) pieces.push_back(batch->Slice(at, 3));
+        return arrow::RecordBatchReader::Make(pieces, table->schema());
+      }
+      return arrow::Status::KeyError(view.name());
+    }
+    World* world;
+  };
+
+  void Bind() {
+    for (const spec::FeatureView& view : project_.views) {
+      if (view.on_request()) continue;
+      auto bound = BoundView::Bind(view, *project_.FindEntity(view.entity), *view.event_time,
+                                   view.known_at.value_or(spec::KnownAt{}),
+                                   *tables_.at(view.from)->schema(), &diagnostics_);
+      if (bound.ok()) views_[view.name] = std::move(bound).ValueUnsafe();
+    }
+  }
+
+  std::filesystem::path root_;
+  base::Diagnostics diagnostics_;
+  spec::Project project_;
+  std::map<std::string, std::shared_ptr<arrow::Table>> tables_;
+  std::map<std::string, std::shared_ptr<const BoundView>> views_;
+};
+
+constexpr char kUserViews[] = R"(
+entity: user
+keys: [{name: user_id, type: int64}]
+---
+feature_view: latest
+entity: user
+from: processing.events
+event_time: happened_at
+known_at: told_at
+ttl: 100s
+features: [x, {name: y, of: x, default: -1.0}]
+---
+feature_view: recent
+entity: user
+from: processing.events
+event_time: happened_at
+known_at: told_at
+features:
+  - {name: n, aggregate: count, windows: [50s], hop: 0s}
+  - {name: total, aggregate: sum, of: x, windows: [50s], hop: 10s}
+  - {name: big, aggregate: count, where: "x > 2", windows: [50s], hop: 10s}
+---
+feature_service: training
+features: [latest, recent]
+)";
+
+Fields UserEvents() {
+  return {{"user_id", arrow::int32(), "[1, 1, 2, 1, null, 1]"},
+          {"happened_at", Seconds(), "[100, 110, 100, 110, 100, 120]"},
+          {"told_at", Seconds(), "[100, 110, 130, 140, 100, null]"},
+          {"x", arrow::float64(), "[1, 2, 3, 4, 5, 6]"}};
+}
+
+TEST(TrainingSet, SeesWhatWasKnownAtTheLabel) {
+  World world(kUserViews, {{"events", UserEvents()}});
+  const Fields spine = {{"label", arrow::utf8(), R"(["a","b","c","d","e","f","g","h"])"},
+                        {"user_id", arrow::int16(), "[1, 2, 1, 3, null, 1, 1, 1]"},
+                        {"event_timestamp", Seconds(), "[145, 125, 115, 115, 115, null, 99, 211]"}};
+  EXPECT_EQ(world.Column(spine, "label"), "a b c d e f g h");
+  EXPECT_EQ(world.Column(spine, "x"), "4 null 2 null null null null null");
+  EXPECT_EQ(world.Column(spine, "y"), "4 -1 2 -1 -1 null -1 -1");
+  EXPECT_EQ(world.Column(spine, "n_50s"), "3 0 2 0 0 null 0 0");
+  EXPECT_EQ(world.Column(spine, "total_50s"), "7 null 3 null null null null null");
+  EXPECT_EQ(world.Column(spine, "big_50s"), "1 0 0 0 0 null 0 0");
+}
+
+TEST(TrainingSet, OtherCuts) {
+  World world(kUserViews, {{"events", UserEvents()}});
+  const Fields spine = {{"user_id", arrow::int64(), "[1, 2, 1]"},
+                        {"event_timestamp", Seconds(), "[115, 115, 105]"}};
+  EXPECT_EQ(world.Column(spine, "x", {KnowledgeCut::Kind::kLatest, 0}), "4 3 1");
+  EXPECT_EQ(world.Column(spine, "total_50s", {KnowledgeCut::Kind::kLatest, 0}), "7 3 1");
+  EXPECT_EQ(world.Column(spine, "x", {KnowledgeCut::Kind::kTime, 135'000'000}), "2 3 1");
+  EXPECT_EQ(world.Column(spine, "n_50s", {KnowledgeCut::Kind::kTime, 135'000'000}), "2 1 1");
+}
+
+TEST(TrainingSet, KeysTooWideMatchNothing) {
+  Fields events = UserEvents();
+  std::get<1>(events[0]) = arrow::int64();
+  World world(std::string("entity: user\nkeys: [{name: user_id, type: int32}]\n") +
+                  std::string(kUserViews).substr(std::string(kUserViews).find("---")),
+              {{"events", events}});
+  EXPECT_EQ(world.Column({{"user_id", arrow::int64(), "[1, 4294967297]"},
+                          {"event_timestamp", Seconds(), "[115, 115]"}},
+                         "x"),
+            "2 null");
+}
+
+TEST(TrainingSet, ReportsNullsAndExpired) {
+  World world(kUserViews, {{"events", UserEvents()}});
+  const auto set = world.Build({{"user_id", arrow::int64(), "[1, 1, 7]"},
+                                {"event_timestamp", Seconds(), "[115, 300, 115]"}});
+  ASSERT_TRUE(set.ok()) << set.status().ToString();
+  EXPECT_EQ(set->features[0].name, "x");
+  EXPECT_EQ(set->features[0].rows, 3);
+  EXPECT_EQ(set->features[0].nulls, 2);
+  EXPECT_EQ(set->features[0].expired, 1);
+}
+
+TEST(TrainingSet, TakesAnyKindOfTime) {
+  World world(kUserViews, {{"events", UserEvents()}});
+  EXPECT_EQ(world.Column({{"user_id", arrow::int64(), "[1, 1]"},
+                          {"event_timestamp", arrow::utf8(),
+                           R"(["1970-01-01T00:01:55", "1970-01-01T01:01:45+01:00"])"}},
+                         "x"),
+            "2 1");
+  EXPECT_EQ(world.Column({{"user_id", arrow::int64(), "[1, 1]"},
+                          {"event_timestamp", arrow::timestamp(arrow::TimeUnit::NANO),
+                           "[109999999999, 110000000999]"}},
+                         "x"),
+            "1 2");
+  EXPECT_EQ(
+      world.Column({{"user_id", arrow::int64(), "[]"}, {"event_timestamp", Seconds(), "[]"}}, "x"),
+      "");
+}
+
+TEST(TrainingSet, RefusesAWrongSpine) {
+  World world(kUserViews, {{"events", UserEvents()}});
+  auto code = [&](const Fields& spine) { return base::CodeOf(world.Build(spine).status()); };
+  const auto wrong = base::ErrorCode::kInvalidArgument;
+  EXPECT_EQ(code({{"user", arrow::int64(), "[1]"}, {"event_timestamp", Seconds(), "[1]"}}), wrong);
+  EXPECT_EQ(code({{"user_id", arrow::int64(), "[1]"}, {"time", Seconds(), "[1]"}}), wrong);
+  EXPECT_EQ(code({{"user_id", arrow::float64(), "[1]"}, {"event_timestamp", Seconds(), "[1]"}}),
+            wrong);
+  EXPECT_EQ(
+      code({{"user_id", arrow::int64(), "[1]"}, {"event_timestamp", arrow::utf8(), "[\"x\"]"}}),
+      wrong);
+  EXPECT_EQ(code({{"user_id", arrow::int64(), "[1]"},
+                  {"x", arrow::int64(), "[1]"},
+                  {"event_timestamp", Seconds(), "[1]"}}),
+            wrong);
+}
+
+TEST(TrainingSet, CompositeKeysDoNotRunTogether) {
+  World world(R"(
+entity: pair
+keys: [{name: a, type: string}, {name: b, type: string}]
+---
+feature_view: v
+entity: pair
+from: processing.events
+event_time: happened_at
+features: [x]
+---
+feature_service: training
+features: [v]
+)",
+              {{"events",
+                {{"a", arrow::utf8(), R"(["1", "12", null])"},
+                 {"b", arrow::large_utf8(), R"(["23", "3", "3"])"},
+                 {"happened_at", Seconds(), "[1, 1, 1]"},
+                 {"x", arrow::int64(), "[10, 20, 30]"}}}});
+  EXPECT_EQ(world.Column({{"a", arrow::large_utf8(), R"(["12", "1", null, "1"])"},
+                          {"b", arrow::utf8(), R"(["3", "23", "3", null])"},
+                          {"event_timestamp", Seconds(), "[5, 5, 5, 5]"}},
+                         "x"),
+            "20 10 null null");
+}
+
+TEST(TrainingSet, OneViewTwiceAndRequestViews) {
+  World world(R"(
+entity: airport
+keys: [{name: airport, type: string}]
+---
+feature_view: weather
+entity: airport
+from: processing.weather
+event_time: observed_at
+features: [{name: temp, default: 20.0}]
+---
+feature_view: trip
+request: [{name: distance, type: float64}]
+inputs: {here: weather.temp}
+features: [{name: product, expression: "here * distance", default: -5.0}]
+---
+feature_service: training
+features:
+  - weather
+  - {view: weather, keys: {airport: dest}, prefix: dest_}
+  - {view: trip, as: {product: scaled}}
+)",
+              {{"weather",
+                {{"airport", arrow::utf8(), R"(["A", "B"])"},
+                 {"observed_at", Seconds(), "[1, 1]"},
+                 {"temp", arrow::float64(), "[3, 4]"}}}});
+  const Fields spine = {{"airport", arrow::utf8(), R"(["A", "B", "C", "A"])"},
+                        {"dest", arrow::utf8(), R"(["B", "A", "A", "A"])"},
+                        {"distance", arrow::int64(), "[10, null, 2, 1]"},
+                        {"event_timestamp", Seconds(), "[5, 5, 5, null]"}};
+  EXPECT_EQ(world.Column(spine, "temp"), "3 4 20 null");
+  EXPECT_EQ(world.Column(spine, "dest_temp"), "4 3 3 null");
+  EXPECT_EQ(world.Column(spine, "scaled"), "30 -5 40 null");
+}
+
+TEST(TrainingSet, FactsWithoutTime) {
+  World world(R"(
+entity: airport
+keys: [{name: airport, type: string}]
+---
+feature_view: facts
+entity: airport
+from: processing.airports
+event_time: always
+features: [height]
+---
+feature_service: training
+features: [facts]
+)",
+              {{"airports",
+                {{"airport", arrow::utf8(), R"(["A", "B", "A"])"},
+                 {"height", arrow::float64(), "[3, 4, 5]"}}}});
+  EXPECT_EQ(world.Column({{"airport", arrow::utf8(), R"(["A", "A", "B"])"},
+                          {"event_timestamp", Seconds(), "[-2208988800, 5, 5]"}},
+                         "height"),
+            "5 5 4");
+}
+
+TEST(BoundView, NamesWhatIsWrong) {
+  base::Diagnostics diagnostics;
+  spec::Entity entity;
+  entity.name = "user";
+  entity.keys.push_back({"user_id", arrow::int64(), "int64", {}});
+  spec::FeatureView view;
+  view.name = "latest";
+  view.from = "processing.events";
+  spec::Feature feature;
+  feature.name = "x";
+  feature.of = "amont";
+  view.features.push_back(feature);
+  feature.of = "amount";
+  feature.default_value = spec::Literal{};
+  feature.default_value->kind = spec::Literal::Kind::kString;
+  feature.default_value->string_value = "none";
+  spec::EventTime event_time;
+  event_time.column = "happened_at";
+  const auto table =
+      arrow::schema({arrow::field("_seq", arrow::int64()), arrow::field("user_id", arrow::utf8()),
+                     arrow::field("amount", arrow::float64()),
+                     arrow::field("happened_at", arrow::timestamp(arrow::TimeUnit::MICRO))});
+  EXPECT_FALSE(
+      BoundView::Bind(view, entity, event_time, spec::KnownAt{}, *table, &diagnostics).ok());
+  // The key's type, the time without zone, and the column.
+  EXPECT_EQ(diagnostics.error_count(), 3);
+}
+
+}  // namespace
+}  // namespace icecore::feature

@@ -1,0 +1,82 @@
+// Bytes from a store: whatever they are, they are read as a state or refused.
+
+#include <arrow/array/builder_base.h>
+#include <arrow/type.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "icecore/base/id.h"
+#include "icecore/state/aggregate.h"
+#include "icecore/state/view_state.h"
+#include "icecore/state/wire.h"
+
+namespace {
+
+using icecore::state::AggregateKind;
+using icecore::state::FeatureLayout;
+
+icecore::state::ViewLayout Layout() {
+  icecore::state::ViewLayout layout;
+  layout.value_types = {arrow::float64(), arrow::utf8(), arrow::list(arrow::int32())};
+  layout.mask_count = 1;
+  layout.features.resize(6);
+  layout.features[0].value = 1;
+  layout.features[1].value = 2;
+  layout.features[1].mask = 0;
+  const AggregateKind kinds[] = {AggregateKind::kStddev, AggregateKind::kCountDistinct,
+                                 AggregateKind::kLastN, AggregateKind::kQuantile};
+  for (size_t i = 0; i < 4; ++i) {
+    FeatureLayout& feature = layout.features[i + 2];
+    feature.kind = FeatureLayout::Kind::kWindow;
+    feature.value = 0;
+    feature.aggregate.kind = kinds[i];
+    feature.aggregate.n = 3;
+    feature.aggregate.q = 0.5;
+    feature.length_us = 1000;
+    feature.hop_us = 10;
+  }
+  return layout;
+}
+
+void Load(const icecore::state::ViewEngine& engine, std::string_view bytes, bool tile) {
+  // The checksum is made right, so that what lies behind it is reached.
+  std::string sealed = (tile ? "ICKT\1" : "ICKH\1") + std::string(bytes);
+  icecore::state::wire::PutFixed64(icecore::base::Hash64(sealed), &sealed);
+  std::string suffix;
+  if (tile) suffix.assign("\0\0\x80\0\0\0\0\0\0\0", 10);
+  std::vector<icecore::state::Cell> cells = {{suffix, sealed}};
+  auto key = engine.LoadKey(cells);
+  if (!key.ok()) return;
+  auto sink = icecore::state::VectorSink::Make(engine.output_types());
+  if (!sink.ok()) return;
+  (void)(*key)->Read(INT64_MAX, sink->get());
+  (void)(*key)->TakeChanges();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const auto engine = icecore::state::ViewEngine::Make(Layout()).ValueOrDie();
+  if (size < 1) return 0;
+  const std::string_view bytes(reinterpret_cast<const char*>(data + 1), size - 1);
+  if (data[0] >= 0xf0) {
+    Load(*engine, bytes, data[0] >= 0xf8);
+    return 0;
+  }
+  icecore::state::AggregateSpec spec;
+  spec.kind = static_cast<AggregateKind>(data[0] % 13);
+  spec.n = 4;
+  spec.q = 0.5;
+  spec.input = (data[0] & 0x40) != 0 ? arrow::float64() : arrow::decimal128(20, 2);
+  std::string_view in = bytes;
+  auto state = icecore::state::ReadState(spec, &in);
+  if (!state.ok()) return 0;
+  auto type = icecore::state::OutputType(spec);
+  auto builder = arrow::MakeBuilder(*type);
+  if (builder.ok()) (void)(*state)->AppendResult(builder->get());
+  return 0;
+}
