@@ -1,10 +1,10 @@
 #pragma once
 // The expression language of where, expect, rules, when and expression: parsed, typed against a
-// schema, evaluated over Arrow batches. Single-row evaluation is a batch of one row, so batch, stream
-// and request give the same bits. Language: docs/expressions.md.
+// schema, evaluated over Arrow batches. Single-row evaluation is a batch of one row, so batch,
+// stream and request give the same bits. Language: docs/expressions.md.
 //
-// Null is three-valued; comparisons with NaN are false; division by zero is null; `/` gives float64;
-// a decimal literal is float64; integer overflow is an error.
+// Null is three-valued; comparisons with NaN are false; division by zero is null; `/` gives
+// float64; a decimal literal is float64; integer overflow is an error.
 
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
