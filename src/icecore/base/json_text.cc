@@ -15,6 +15,8 @@ namespace {
 
 // Length of the valid UTF-8 sequence at the front, or 0.
 size_t Utf8Length(std::string_view text) {
+  static const bool initialized = (arrow::util::InitializeUTF8(), true);
+  static_cast<void>(initialized);
   const auto lead = static_cast<unsigned char>(text[0]);
   const size_t length = lead < 0x80           ? 1
                         : (lead >> 5) == 0x06 ? 2

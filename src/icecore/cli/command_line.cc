@@ -1,5 +1,7 @@
 #include "icecore/cli/command_line.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -41,7 +43,6 @@ arrow::Result<std::optional<int64_t>> Context::NowMicros() const {
 
 arrow::Result<std::unique_ptr<engine::Engine>> Context::OpenEngine() const {
   engine::OpenOptions options;
-  options.directory = directory;
   ARROW_ASSIGN_OR_RAISE(options.now_us, NowMicros());
   options.listener = MakeProgress(!json);
   return engine::Engine::Open(options);
@@ -68,7 +69,7 @@ int RunCommandLine(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", std::string("icecore ") + ICECORE_VERSION);
-  app.add_option("-C", context.directory, "The project's folder")->type_name("DIR");
+  app.add_option("-C", context.directory, "Work in this folder, as git and make do")->type_name("DIR");
   app.add_option("--now", context.now_text,
                  "The project's clock, e.g. 2013-12-01T12:00:00Z; default: `now:` of icecore.yaml, "
                  "else the machine's clock")
@@ -76,6 +77,9 @@ int RunCommandLine(int argc, char** argv) {
   app.add_flag("--json", context.json, "Answer with one JSON document");
   app.add_flag("-v,--verbose", context.verbose, "Log what happens to stderr");
   app.parse_complete_callback([&context] {
+    if (context.directory != "." && ::chdir(context.directory.c_str()) != 0) {
+      throw CLI::ValidationError("-C", "there is no folder '" + context.directory + "'");
+    }
     base::SetLogLevel(context.verbose ? base::LogLevel::kDebug : base::LogLevel::kWarning);
   });
   AddProjectCommands(&app, &context);

@@ -76,13 +76,16 @@ struct NamedInput {
   pipeline::PinnedInput input;
 };
 
-arrow::Result<std::vector<NamedInput>> PinAll(const pipeline::Workspace& workspace,
-                                              const VersionedSql& versioned) {
+// The tables that the query mentions; a broken table beside them is no matter of theirs.
+arrow::Result<std::vector<NamedInput>> PinMentioned(const pipeline::Workspace& workspace,
+                                                    const VersionedSql& versioned,
+                                                    const std::vector<std::string>& lake_tables) {
   std::vector<NamedInput> inputs;
-  ARROW_ASSIGN_OR_RAISE(const auto names, LakeTables(workspace));
-  for (const std::string& name : names) {
-    ARROW_ASSIGN_OR_RAISE(auto snapshot, pipeline::LoadTable(workspace, name));
-    inputs.push_back({name, {name, std::move(snapshot), 1}});
+  for (const std::string& name : pipeline::MentionedTables(versioned.sql)) {
+    if (std::find(lake_tables.begin(), lake_tables.end(), name) != lake_tables.end()) {
+      ARROW_ASSIGN_OR_RAISE(auto snapshot, pipeline::LoadTable(workspace, name));
+      inputs.push_back({name, {name, std::move(snapshot), 1}});
+    }
   }
   for (const auto& [quoted, what] : versioned.names) {
     ARROW_ASSIGN_OR_RAISE(auto table, pipeline::OpenTable(workspace, what.first));
@@ -112,7 +115,8 @@ arrow::Result<std::vector<std::string>> LakeTables(const pipeline::Workspace& wo
 arrow::Result<std::shared_ptr<arrow::Table>> RunLakeSql(const pipeline::Workspace& workspace,
                                                         const std::string& query) {
   ARROW_ASSIGN_OR_RAISE(const VersionedSql versioned, QuoteVersions(query));
-  ARROW_ASSIGN_OR_RAISE(const auto inputs, PinAll(workspace, versioned));
+  ARROW_ASSIGN_OR_RAISE(const auto lake_tables, LakeTables(workspace));
+  ARROW_ASSIGN_OR_RAISE(const auto inputs, PinMentioned(workspace, versioned, lake_tables));
   sql::AnalysisRequest request;
   request.sql = versioned.sql;
   request.location = {"query", 1, 1};
@@ -127,6 +131,14 @@ arrow::Result<std::shared_ptr<arrow::Table>> RunLakeSql(const pipeline::Workspac
                : pipeline::SqlColumnsOf(*workspace.project, named.input.name, schema).schema,
          true,
          {}});
+  }
+  for (const std::string& name : lake_tables) {
+    if (std::none_of(inputs.begin(), inputs.end(),
+                     [&](const NamedInput& named) { return named.sql_name == name; })) {
+      // There to be proposed for a typo; a table of no columns is none to DuckDB.
+      request.tables.push_back(
+          {name, arrow::schema({arrow::field("_seq", arrow::int64())}), true, {}});
+    }
   }
   ARROW_ASSIGN_OR_RAISE(auto analysis, sql::Analyse(request));
   ARROW_RETURN_NOT_OK(analysis.diagnostics.ToStatus());

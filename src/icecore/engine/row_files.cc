@@ -1,5 +1,7 @@
 #include "icecore/engine/row_files.h"
 
+#include <arrow/array.h>
+#include <arrow/compute/cast.h>
 #include <arrow/csv/api.h>
 #include <arrow/io/file.h>
 #include <arrow/io/memory.h>
@@ -15,6 +17,7 @@
 #include <string_view>
 
 #include "icecore/base/error.h"
+#include "icecore/quality/text_conversion.h"
 
 namespace icecore::engine {
 namespace {
@@ -41,6 +44,43 @@ arrow::Result<std::shared_ptr<arrow::Table>> ReadParquet(
   }
 }
 
+// CSV has no types: event_timestamp is an instant, naive text UTC.
+arrow::Result<std::shared_ptr<arrow::Table>> WithInstants(
+    const std::shared_ptr<arrow::Table>& rows) {
+  const int index = rows->schema()->GetFieldIndex("event_timestamp");
+  if (index < 0) {
+    return rows;
+  }
+  const auto instant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+  const auto& column = rows->column(index);
+  arrow::ArrayVector chunks;
+  if (column->type()->id() == arrow::Type::STRING) {
+    quality::ColumnTarget target;
+    target.type = instant;
+    for (const auto& chunk : column->chunks()) {
+      ARROW_ASSIGN_OR_RAISE(auto converted,
+                            quality::ConvertText(*chunk, target, {}, /*json=*/false));
+      if (!converted.bad.empty()) {
+        const auto& texts = static_cast<const arrow::StringArray&>(*chunk);
+        return MakeError(ErrorCode::kBadInput,
+                         "event_timestamp: '" +
+                             std::string(texts.GetView(converted.bad.front().row)) +
+                             "' is no RFC 3339 time such as 2013-12-01T12:00:00Z");
+      }
+      chunks.push_back(converted.values);
+    }
+  } else if (column->type()->id() == arrow::Type::TIMESTAMP) {
+    for (const auto& chunk : column->chunks()) {
+      ARROW_ASSIGN_OR_RAISE(auto cast, arrow::compute::Cast(*chunk, instant));
+      chunks.push_back(cast);
+    }
+  } else {
+    return rows;
+  }
+  return rows->SetColumn(index, arrow::field("event_timestamp", instant),
+                         std::make_shared<arrow::ChunkedArray>(chunks, instant));
+}
+
 arrow::Result<std::shared_ptr<arrow::Table>> ReadCsv(
     const std::shared_ptr<arrow::io::RandomAccessFile>& file) {
   auto convert = arrow::csv::ConvertOptions::Defaults();
@@ -52,7 +92,8 @@ arrow::Result<std::shared_ptr<arrow::Table>> ReadCsv(
   ARROW_ASSIGN_OR_RAISE(auto reader, arrow::csv::TableReader::Make(
                                          arrow::io::default_io_context(), file,
                                          arrow::csv::ReadOptions::Defaults(), parse, convert));
-  return reader->Read();
+  ARROW_ASSIGN_OR_RAISE(auto rows, reader->Read());
+  return WithInstants(rows);
 }
 
 arrow::Result<std::shared_ptr<arrow::Table>> ReadArrow(

@@ -119,7 +119,8 @@ class Analyser {
     settings.source = source.name;
     settings.version = spec::Fingerprint(source);
     settings.text_source = IsTextSource(source);
-    if (source.files.format != spec::FilesConnector::Format::kJson) {
+    settings.json = source.files.format == spec::FilesConnector::Format::kJson;
+    if (!settings.json) {
       settings.null_values = source.files.null_values;
     }
     auto checker =
@@ -378,6 +379,7 @@ class Analyser {
           auto bound, feature::BoundView::Bind(view, *entity, *times.event_time, times.known_at,
                                                *schema, &out_.diagnostics));
       if (bound) {
+        WarnOfKnownAt(view, times);
         NoteBias(view, times);
         out_.views[view.name] = std::move(bound);
       }
@@ -397,6 +399,46 @@ class Analyser {
                                " is computed whole, without a key, so nothing tells when a row "
                                "became known: known_at must name a column");
     return false;
+  }
+
+  // Claims about when rows became known that are hardly meant.
+  void WarnOfKnownAt(const spec::FeatureView& view, const ViewTimes& times) {
+    if (times.event_time->always) {
+      return;
+    }
+    if (times.known_at.kind == spec::KnownAt::Kind::kArrival) {
+      out_.diagnostics.Warning(
+          times.known_at.location,
+          "view " + view.name +
+              ": by 'arrival' the history that a load of files brings is known "
+              "from that load on, so labels before it see nothing; name a "
+              "column, or {delay: 1h}");
+    }
+    const spec::Source* scheduled =
+        times.known_at_is_default ? ScheduledSource(view.from) : nullptr;
+    if (view.online && scheduled != nullptr) {
+      out_.diagnostics.Warning(view.location, "view " + view.name + ": source " + scheduled->name +
+                                                  " is loaded by a schedule, yet its rows count as "
+                                                  "known the moment they happen; say how late they "
+                                                  "come, e.g. known_at: {delay: 24h}");
+    }
+  }
+
+  // A source with a schedule that the table's rows come from, if any. Circles were left out before.
+  const spec::Source* ScheduledSource(const std::string& table_name) const {
+    for (const spec::Source& source : project_.sources) {
+      if (source.schedule && AcceptedTableName(source) == table_name) {
+        return &source;
+      }
+    }
+    if (const spec::Table* table = project_.FindTable(table_name); table != nullptr) {
+      for (const std::string& input : MentionedTables(table->sql)) {
+        if (const spec::Source* found = ScheduledSource(input); found != nullptr) {
+          return found;
+        }
+      }
+    }
+    return nullptr;
   }
 
   void NoteBias(const spec::FeatureView& view, const ViewTimes& times) {

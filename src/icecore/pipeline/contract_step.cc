@@ -29,7 +29,8 @@ arrow::Result<std::unique_ptr<quality::ContractChecker>> MakeChecker(
   settings.source = source.name;
   settings.version = spec::Fingerprint(source);
   settings.text_source = IsTextSource(source);
-  if (source.files.format != spec::FilesConnector::Format::kJson) {
+  settings.json = source.files.format == spec::FilesConnector::Format::kJson;
+  if (!settings.json) {
     settings.null_values = source.files.null_values;
   }
   return quality::ContractChecker::Make(source.contract, settings, raw, analysed.inferred);

@@ -392,9 +392,7 @@ arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Sou
   if (!plan.ok() || plan->files.empty()) {
     return out;
   }
-  ingest::FileReadOptions context;
-  context.store = workspace.store;
-  context.table_path = TablePath(RawTableName(source));
+  ingest::FileReadOptions context;  // no store: the file is read where it lies, nothing is kept
   auto rows = ingest::OpenFile(source, plan->files.front(), context, std::stop_token());
   if (!rows.ok()) {
     return out;  // `run` reports what is wrong with the file

@@ -100,6 +100,7 @@ arrow::Result<ViewRecord> DecodeView(std::string_view bytes, std::string_view na
   record.position.applied_until = reader.Int();
   record.position.applied_at = reader.Int();
   record.position.fingerprint = reader.Text();
+  record.position.latest_activation = reader.Int();
   record.position.table_generation = reader.Text();
   ARROW_RETURN_NOT_OK(reader.Finish(what));
   return record;
@@ -116,6 +117,7 @@ std::string EncodeView(const ViewRecord& record) {
   writer.Int(record.position.applied_until);
   writer.Int(record.position.applied_at);
   writer.Text(record.position.fingerprint);
+  writer.Int(record.position.latest_activation);
   writer.Text(record.position.table_generation);
   return writer.Finish();
 }
