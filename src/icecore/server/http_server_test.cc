@@ -1,9 +1,9 @@
 #include "icecore/server/http_server.h"
 
 #include <gtest/gtest.h>
-#include <simdjson.h>
 
 #include <csignal>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "icecore/base/clock.h"
@@ -111,12 +111,10 @@ TEST_F(HttpServerTest, PathsAndMethods) {
 
 TEST_F(HttpServerTest, OpenApiIsJson) {
   Start();
-  simdjson::dom::parser parser;
-  const std::string text = Ask(Get("/openapi.json")).body;
-  simdjson::dom::element document;
-  ASSERT_EQ(parser.parse(text).get(document), simdjson::SUCCESS);
+  const auto document = nlohmann::json::parse(Ask(Get("/openapi.json")).body, nullptr, false);
+  ASSERT_FALSE(document.is_discarded());
   for (const char* path : {"/v1/features", "/v1/services", "/metrics", "/healthz", "/readyz"}) {
-    EXPECT_EQ(document["paths"][path].error(), simdjson::SUCCESS) << path;
+    EXPECT_TRUE(document["paths"].contains(path)) << path;
   }
 }
 

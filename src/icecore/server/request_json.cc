@@ -1,8 +1,7 @@
 #include "icecore/server/request_json.h"
 
-#include <simdjson.h>
-
-#include <algorithm>
+#include <cstdint>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -15,86 +14,155 @@
 namespace icecore::server {
 namespace {
 
-namespace dom = simdjson::dom;
-
-constexpr size_t kMaxDepth = 8;  // the form has three levels
-
-arrow::Result<JsonScalar> ParseScalar(const dom::element& element, const std::string& field) {
-  switch (element.type()) {
-    case dom::element_type::NULL_VALUE:
-      return JsonScalar{};
-    case dom::element_type::BOOL:
-      return JsonScalar(element.get_bool().value_unsafe());
-    case dom::element_type::INT64:
-      return JsonScalar(element.get_int64().value_unsafe());
-    case dom::element_type::UINT64:
-      return JsonScalar(element.get_uint64().value_unsafe());
-    case dom::element_type::DOUBLE:
-      return JsonScalar(element.get_double().value_unsafe());
-    case dom::element_type::STRING:
-      return JsonScalar(std::string(element.get_string().value_unsafe()));
-    default:
-      return FieldError(field, "expected a string, number, true, false or null");
-  }
+arrow::Status NotAnObject() {
+  return base::MakeError(base::ErrorCode::kInvalidArgument,
+                         "expected an object: {\"service\": …, \"entities\": {…}}");
 }
 
-arrow::Status ParseValues(const dom::element& element, const std::string& field, int64_t max_rows,
-                          std::vector<JsonScalar>* values) {
-  dom::array list;
-  if (element.get_array().get(list) != simdjson::SUCCESS) {
-    ARROW_ASSIGN_OR_RAISE(JsonScalar scalar, ParseScalar(element, field));
-    values->push_back(std::move(scalar));
-    return arrow::Status::OK();
+// Fills a request from the parser's events. An event returns false to stop; status() says why.
+class RequestBuilder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit RequestBuilder(int64_t max_rows) : max_rows_(max_rows) {}
+
+  const arrow::Status& status() const { return status_; }
+  FeatureRequest&& TakeRequest() { return std::move(request_); }
+  bool saw(const std::string& field) const { return fields_.contains(field); }
+
+  bool null() override { return Scalar(JsonScalar{}); }
+  bool boolean(bool value) override { return Scalar(JsonScalar(value)); }
+  bool number_integer(number_integer_t value) override { return Scalar(JsonScalar(value)); }
+  bool number_unsigned(number_unsigned_t value) override {
+    return Scalar(value <= uint64_t{INT64_MAX} ? JsonScalar(static_cast<int64_t>(value))
+                                               : JsonScalar(value));
   }
-  int64_t index = 0;
-  for (const dom::element item : list) {
-    if (index == max_rows) {
-      return base::MakeError(base::ErrorCode::kLimit, "'" + field + "': more than " +
-                                                          std::to_string(max_rows) +
-                                                          " values in one request; ask in several");
+  bool number_float(number_float_t value, const string_t& text) override {
+    if (text.find_first_of(".eE") == std::string::npos) {
+      return Fail(FieldError(Field(), "an integer of more than 64 bits"));
     }
-    if (item.is_array() || item.is_object()) {
-      return FieldError(field + "[" + std::to_string(index) + "]",
-                        "expected a string, number, true, false or null");
-    }
-    ARROW_ASSIGN_OR_RAISE(JsonScalar scalar, ParseScalar(item, field));
-    values->push_back(std::move(scalar));
-    ++index;
+    return Scalar(JsonScalar(value));
   }
-  return arrow::Status::OK();
-}
+  bool string(string_t& value) override { return Scalar(JsonScalar(std::move(value))); }
+  bool binary(binary_t&) override { return false; }
 
-arrow::Status ParseColumns(const dom::element& element, const std::string& section,
-                           int64_t max_rows, std::vector<RequestValues>* columns) {
-  dom::object object;
-  if (element.get_object().get(object) != simdjson::SUCCESS) {
-    return FieldError(section, "expected an object of names with a value or a list of values");
-  }
-  std::set<std::string_view> seen;
-  for (const dom::key_value_pair pair : object) {
-    const std::string field = section + "." + std::string(pair.key);
-    if (!seen.insert(pair.key).second) {
-      return FieldError(field, "given twice");
+  bool start_object(std::size_t) override {
+    if (place_ == Place::kOutside) {
+      place_ = Place::kRequest;
+      return true;
     }
-    RequestValues column;
-    column.name = std::string(pair.key);
-    ARROW_RETURN_NOT_OK(ParseValues(pair.value, field, max_rows, &column.values));
-    columns->push_back(std::move(column));
+    if (place_ == Place::kRequest && (field_ == "entities" || field_ == "request")) {
+      place_ = Place::kSection;
+      columns_ = field_ == "entities" ? &request_.entities : &request_.request;
+      names_.clear();
+      return true;
+    }
+    return Fail(FieldError(Field(), Expected()));
   }
-  return arrow::Status::OK();
-}
+  bool end_object() override {
+    place_ = place_ == Place::kSection ? Place::kRequest : Place::kOutside;
+    return true;
+  }
+  bool start_array(std::size_t) override {
+    if (place_ == Place::kSection) {
+      place_ = Place::kList;
+      return true;
+    }
+    return Fail(place_ == Place::kOutside ? NotAnObject() : FieldError(Field(), Expected()));
+  }
+  bool end_array() override {
+    place_ = Place::kSection;
+    return true;
+  }
+  bool key(string_t& name) override {
+    if (place_ == Place::kSection) {
+      columns_->push_back(RequestValues{name, {}});
+      return names_.insert(name).second || Fail(FieldError(Field(), "given twice"));
+    }
+    field_ = name;
+    if (name != "service" && name != "entities" && name != "request" && name != "at") {
+      return Fail(FieldError(name, "unknown field" + base::DidYouMean(name, {"service", "entities",
+                                                                             "request", "at"})));
+    }
+    return fields_.insert(name).second || Fail(FieldError(name, "given twice"));
+  }
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    return Fail(base::MakeError(
+        base::ErrorCode::kInvalidArgument,
+        "the body is not JSON, at byte " + std::to_string(position) + ": " + error.what()));
+  }
 
-arrow::Result<int64_t> ParseAt(const dom::element& element) {
-  std::string_view text;
-  if (element.get_string().get(text) != simdjson::SUCCESS) {
-    return FieldError("at", "expected a time as text, e.g. \"2013-12-01T12:00:00Z\"");
+ private:
+  enum class Place { kOutside, kRequest, kSection, kList };
+
+  bool Fail(arrow::Status status) {
+    status_ = std::move(status);
+    return false;
   }
-  const arrow::Result<int64_t> at = base::ParseInstant(text);
-  if (!at.ok()) {
-    return FieldError("at", at.status().message());
+  // "entities.carrier[3]", "at".
+  std::string Field() const {
+    if (place_ == Place::kRequest || place_ == Place::kOutside) {
+      return field_;
+    }
+    const std::string column = field_ + "." + columns_->back().name;
+    return place_ == Place::kSection
+               ? column
+               : column + "[" + std::to_string(columns_->back().values.size()) + "]";
   }
-  return at;
-}
+  std::string Expected() const {
+    if (place_ != Place::kRequest) {
+      return "expected a string, number, true, false or null";
+    }
+    return field_ == "service" ? "expected the name of a feature service"
+           : field_ == "at"    ? "expected a time as text, e.g. \"2013-12-01T12:00:00Z\""
+                               : "expected an object of names with a value or a list of values";
+  }
+  bool Scalar(JsonScalar value) {
+    switch (place_) {
+      case Place::kOutside:
+        return Fail(NotAnObject());
+      case Place::kRequest:
+        return Setting(value);
+      case Place::kList:
+        if (static_cast<int64_t>(columns_->back().values.size()) == max_rows_) {
+          return Fail(base::MakeError(base::ErrorCode::kLimit,
+                                      "'" + field_ + "." + columns_->back().name + "': more than " +
+                                          std::to_string(max_rows_) +
+                                          " values in one request; ask in several"));
+        }
+        [[fallthrough]];
+      case Place::kSection:
+        columns_->back().values.push_back(std::move(value));
+        return true;
+    }
+    return false;
+  }
+  bool Setting(const JsonScalar& value) {
+    const std::string* text = std::get_if<std::string>(&value);
+    if (text == nullptr || (field_ != "service" && field_ != "at") ||
+        (field_ == "service" && text->empty())) {
+      return Fail(FieldError(field_, Expected()));
+    }
+    if (field_ == "service") {
+      request_.service = *text;
+      return true;
+    }
+    const arrow::Result<int64_t> at = base::ParseInstant(*text);
+    if (!at.ok()) {
+      return Fail(FieldError("at", at.status().message()));
+    }
+    request_.at_us = *at;
+    return true;
+  }
+
+  const int64_t max_rows_;
+  FeatureRequest request_;
+  arrow::Status status_;
+  Place place_ = Place::kOutside;
+  std::string field_;  // of the request
+  std::set<std::string> fields_;
+  std::set<std::string> names_;  // of the section
+  std::vector<RequestValues>* columns_ = nullptr;
+};
 
 // The one length of all lists that have not exactly one value, else 1.
 arrow::Status CountRows(FeatureRequest* request) {
@@ -124,70 +192,22 @@ arrow::Status CountRows(FeatureRequest* request) {
 
 }  // namespace
 
-struct FeatureRequestParser::Impl {
-  explicit Impl(size_t max_bytes) : parser(max_bytes) {}
-  dom::parser parser;
-};
-
-FeatureRequestParser::FeatureRequestParser(int64_t max_body_bytes, int64_t max_rows)
-    : impl_(std::make_unique<Impl>(static_cast<size_t>(max_body_bytes))),
-      max_body_bytes_(max_body_bytes),
-      max_rows_(max_rows) {}
-
-FeatureRequestParser::~FeatureRequestParser() = default;
-
-arrow::Result<FeatureRequest> FeatureRequestParser::Parse(const std::string& body) {
+arrow::Result<FeatureRequest> FeatureRequestParser::Parse(const std::string& body) const {
   if (static_cast<int64_t>(body.size()) > max_body_bytes_) {
     return base::MakeError(base::ErrorCode::kLimit,
                            "the body is longer than " + std::to_string(max_body_bytes_) + " bytes");
   }
-  if (impl_->parser.max_depth() != kMaxDepth) {
-    const size_t first = std::min<size_t>(64 << 10, static_cast<size_t>(max_body_bytes_));
-    if (impl_->parser.allocate(first, kMaxDepth) != simdjson::SUCCESS) {
-      return base::MakeError(base::ErrorCode::kUnavailable, "out of memory");
-    }
+  RequestBuilder builder(max_rows_);
+  if (!nlohmann::json::sax_parse(body, &builder)) {
+    return builder.status();
   }
-  dom::element root;
-  const simdjson::error_code error = impl_->parser.parse(body).get(root);
-  if (error != simdjson::SUCCESS) {
-    return base::MakeError(base::ErrorCode::kInvalidArgument,
-                           std::string("the body is not JSON: ") + simdjson::error_message(error));
-  }
-  dom::object object;
-  if (root.get_object().get(object) != simdjson::SUCCESS) {
-    return base::MakeError(base::ErrorCode::kInvalidArgument,
-                           "expected an object: {\"service\": …, \"entities\": {…}}");
-  }
-  FeatureRequest request;
-  std::set<std::string_view> seen;
-  for (const dom::key_value_pair pair : object) {
-    if (!seen.insert(pair.key).second) {
-      return FieldError(std::string(pair.key), "given twice");
-    }
-    if (pair.key == "service") {
-      std::string_view name;
-      if (pair.value.get_string().get(name) != simdjson::SUCCESS || name.empty()) {
-        return FieldError("service", "expected the name of a feature service");
-      }
-      request.service = std::string(name);
-    } else if (pair.key == "entities") {
-      ARROW_RETURN_NOT_OK(ParseColumns(pair.value, "entities", max_rows_, &request.entities));
-    } else if (pair.key == "request") {
-      ARROW_RETURN_NOT_OK(ParseColumns(pair.value, "request", max_rows_, &request.request));
-    } else if (pair.key == "at") {
-      ARROW_ASSIGN_OR_RAISE(request.at_us, ParseAt(pair.value));
-    } else {
-      return FieldError(
-          std::string(pair.key),
-          "unknown field" + base::DidYouMean(pair.key, {"service", "entities", "request", "at"}));
-    }
-  }
-  if (request.service.empty()) {
+  if (!builder.saw("service")) {
     return FieldError("service", "missing");
   }
-  if (!seen.contains("entities")) {
+  if (!builder.saw("entities")) {
     return FieldError("entities", "missing");
   }
+  FeatureRequest request = builder.TakeRequest();
   ARROW_RETURN_NOT_OK(CountRows(&request));
   return request;
 }

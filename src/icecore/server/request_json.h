@@ -4,26 +4,24 @@
 #include <arrow/result.h>
 
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "icecore/server/feature_service_api.h"
 
 namespace icecore::server {
 
-// Keeps its memory between requests; one per thread.
+// Thread safe. Stops at the first byte that does not fit: depth and rows are bounded before
+// anything is stored. (Not simdjson: libparquet exports symbols of another version of it.)
 class FeatureRequestParser {
  public:
   // Bodies above `max_body_bytes` and requests of more than `max_rows` rows are kLimit.
-  FeatureRequestParser(int64_t max_body_bytes, int64_t max_rows);
-  ~FeatureRequestParser();
+  FeatureRequestParser(int64_t max_body_bytes, int64_t max_rows)
+      : max_body_bytes_(max_body_bytes), max_rows_(max_rows) {}
 
   // A FieldError naming what is wrong; kInvalidArgument when the bytes are no JSON at all.
-  arrow::Result<FeatureRequest> Parse(const std::string& body);
+  arrow::Result<FeatureRequest> Parse(const std::string& body) const;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
   int64_t max_body_bytes_;
   int64_t max_rows_;
 };
