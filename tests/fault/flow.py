@@ -18,7 +18,7 @@ contract:
   columns:
     - {name: id, type: int64, required: true}
     - {name: user_id, type: int64}
-    - {name: at, type: timestamp}
+    - {name: happened_at, type: timestamp}
     - {name: x, type: float64, between: [0, 900]}
 ---
 table: events
@@ -30,7 +30,7 @@ checks: [{expect: "x < 700 or x > 750", name: gap}]
 ---
 table: doubled
 zone: curated
-sql: select id, user_id, at, 2 * x as x from processing.events
+sql: select id, user_id, happened_at, 2 * x as x from processing.events
 mode: append
 ---
 entity: user
@@ -39,7 +39,7 @@ keys: [{name: user_id, type: int64}]
 feature_view: recent
 entity: user
 from: curated.doubled
-event_time: at
+event_time: happened_at
 online: true
 features: [x, {name: n, aggregate: count, windows: [1d]}, {of: x, aggregates: [sum, mean, stddev], windows: [7d]}]
 ---
@@ -63,7 +63,7 @@ class Flow:
         self.project.must("apply")
 
     def add_file(self, count: int) -> None:
-        lines = ["id,user_id,at,x"]
+        lines = ["id,user_id,happened_at,x"]
         for _ in range(count):
             name = str(len(self.rows)) if self.chance.random() < 0.98 else f"bad{len(self.rows)}"
             x = round(self.chance.uniform(0, 1000), 3)

@@ -21,12 +21,10 @@ def gz(content: str | bytes) -> bytes:
 
 
 def zst(content: str | bytes) -> bytes:
-    out = io.BytesIO()
-    with pa.CompressedOutputStream(pa.PythonFile(out, "w"), "zstd") as stream:
+    out = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(out, "zstd") as stream:
         stream.write(bytes_of(content))
-        stream.flush()
-        stream.close()
-    return out.getvalue()
+    return out.getvalue().to_pybytes()
 
 
 def zip_of(**members: str | bytes) -> bytes:
