@@ -125,6 +125,9 @@ class Analyser {
     }
     auto checker =
         quality::ContractChecker::Make(source.contract, settings, analysed.raw, analysed.inferred);
+    if (!checker.ok() && base::CodeOf(checker.status()) == base::ErrorCode::kContractViolation) {
+      return RefuseFiles(checker.status(), &analysed);
+    }
     if (!checker.ok()) {
       return TakeDefinitionError(checker.status(), source.contract.location);
     }
@@ -134,6 +137,18 @@ class Analyser {
       out_.diagnostics.Warning(source.contract.location,
                                "source " + source.name + ": the files have no column '" + missing +
                                    "'" + base::DidYouMean(missing, names));
+    }
+    return arrow::Status::OK();
+  }
+
+  // A fault of the data, not of the definitions: what does not read this source goes on.
+  arrow::Status RefuseFiles(const arrow::Status& why, AnalysedSource* analysed) {
+    const spec::Source& source = *analysed->source;
+    out_.diagnostics.Warning(source.contract.location, why.message());
+    analysed->refused = why;
+    ARROW_ASSIGN_OR_RAISE(auto before, LoadTable(workspace_, AcceptedTableName(source)));
+    if (before->exists()) {
+      analysed->accepted = before->schema;
     }
     return arrow::Status::OK();
   }

@@ -25,6 +25,9 @@ struct AnalysedSource {
   std::shared_ptr<arrow::Schema> raw;       // of landing.X_raw; null: nothing is known yet
   std::shared_ptr<arrow::Schema> inferred;  // types fixed for undeclared text columns
   std::shared_ptr<arrow::Schema> accepted;  // of landing.X, envelope included; null: unknown
+  // The files' columns are not what the contract allows: the contract step fails with this, and
+  // `accepted` is what passed before, if anything did.
+  arrow::Status refused;
 };
 
 struct AnalysedTable {

@@ -20,6 +20,7 @@
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/schema.h"
 #include "icecore/quality/inference.h"
+#include "icecore/spec/references.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -36,9 +37,18 @@ std::shared_ptr<arrow::Field> ArrivedField() {
                       arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), false);
 }
 
+// Types whose values may rest in a column of another one where nothing is lost; text is no number.
+bool MayBecome(const arrow::DataType& from, const arrow::DataType& to) {
+  const auto number = [](const arrow::DataType& type) {
+    return arrow::is_integer(type.id()) || arrow::is_floating(type.id()) ||
+           arrow::is_decimal(type.id());
+  };
+  return from.Equals(to) || from.id() == arrow::Type::NA || (number(from) && number(to)) ||
+         (from.id() == to.id() && arrow::compute::CanCast(from, to));
+}
+
 // `before` with the columns it lacks, envelope last. Types that differ must cast without loss.
-arrow::Result<std::shared_ptr<arrow::Schema>> MergeColumns(const spec::Source& source,
-                                                           const arrow::Schema* before,
+arrow::Result<std::shared_ptr<arrow::Schema>> MergeColumns(const arrow::Schema* before,
                                                            const arrow::Schema& file) {
   arrow::FieldVector user;
   if (before != nullptr) {
@@ -58,12 +68,11 @@ arrow::Result<std::shared_ptr<arrow::Schema>> MergeColumns(const spec::Source& s
     });
     if (same == user.end()) {
       user.push_back(field->WithNullable(true)->RemoveMetadata());
-    } else if (!(*same)->type()->Equals(field->type()) &&
-               !arrow::compute::CanCast(*field->type(), *(*same)->type())) {
-      return MakeError(ErrorCode::kBadInput,
-                       "source " + source.name + ": column '" + field->name() + "' is " +
-                           field->type()->ToString() + " in this file and " +
-                           (*same)->type()->ToString() + " in those that landed before");
+    } else if (!MayBecome(*field->type(), *(*same)->type())) {
+      return MakeError(ErrorCode::kBadInput, "column '" + field->name() + "' is " +
+                                                 field->type()->ToString() + " in this file and " +
+                                                 (*same)->type()->ToString() +
+                                                 " in those that landed before");
     }
   }
   user.push_back(arrow::field(std::string(ingest::kFileColumn), arrow::utf8(), false));
@@ -111,6 +120,21 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> WithEnvelope(
   return arrow::RecordBatch::Make(schema, n, std::move(columns));
 }
 
+// Names of the columns of text without a header: those that rest, else the contract's in its order.
+std::vector<std::string> HeaderlessNames(const spec::Source& source, const lake::Snapshot& landed) {
+  std::vector<std::string> names;
+  if (source.files.header) {
+    return names;
+  }
+  if (landed.exists()) {
+    return UserSchema(*landed.schema)->field_names();
+  }
+  for (const spec::ColumnContract& column : source.contract.columns) {
+    names.push_back(column.name);
+  }
+  return names;
+}
+
 // The files of one commit.
 class LandingCommit {
  public:
@@ -138,23 +162,19 @@ class LandingCommit {
       workspace_.Tell({Event::Kind::kProgress, AcceptedTableName(source_), "ingest",
                        std::string(progress.path), rows_ + progress.rows, progress.bytes, 0});
     };
-    if (before_->exists() && !source_.files.header) {
-      for (const auto& field : UserSchema(*before_->schema)->fields()) {
-        context.column_names.push_back(field->name());
-      }
-    }
+    context.column_names = HeaderlessNames(source_, *before_);
     ARROW_ASSIGN_OR_RAISE(auto rows, ingest::OpenFile(source_, file, context, stop));
     const int64_t first_seq = next_seq_;
-    ARROW_RETURN_NOT_OK(UseSchema(*rows->schema()));
+    ARROW_RETURN_NOT_OK(base::WithContext(UseSchema(*rows->schema()), file.path));
     while (true) {
       ARROW_ASSIGN_OR_RAISE(auto batch, rows->Next());
       if (!batch) {
         break;
       }
-      ARROW_RETURN_NOT_OK(UseSchema(*batch->schema()));
-      ARROW_ASSIGN_OR_RAISE(auto enveloped,
-                            WithEnvelope(*batch, schema_, next_seq_, arrived_us_, run_id_));
-      ARROW_RETURN_NOT_OK(writer_->Write(enveloped));
+      ARROW_RETURN_NOT_OK(base::WithContext(UseSchema(*batch->schema()), file.path));
+      auto enveloped = WithEnvelope(*batch, schema_, next_seq_, arrived_us_, run_id_);
+      ARROW_RETURN_NOT_OK(base::WithContext(enveloped.status(), file.path));
+      ARROW_RETURN_NOT_OK(writer_->Write(*enveloped));
       next_seq_ += batch->num_rows();
       rows_ += batch->num_rows();
     }
@@ -219,7 +239,7 @@ class LandingCommit {
     if (writer_ && seen_ && seen_->Equals(file)) {
       return arrow::Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(auto merged, MergeColumns(source_, schema_.get(), file));
+    ARROW_ASSIGN_OR_RAISE(auto merged, MergeColumns(schema_.get(), file));
     std::map<std::string, std::string> config;
     bool changed = false;
     ARROW_ASSIGN_OR_RAISE(auto with_ids, WithColumnIds(*before_, *merged, &changed, &config));
@@ -282,9 +302,7 @@ arrow::Status LandOnce(const Workspace& workspace, const spec::Source& source,
   ARROW_ASSIGN_OR_RAISE(auto table, OpenTable(workspace, RawTableName(source)));
   ARROW_ASSIGN_OR_RAISE(auto before, table->LoadOrEmpty());
   ARROW_ASSIGN_OR_RAISE(auto known, ManifestOf(workspace, *before));
-  const auto machine_clock = base::MakeSystemClock();
-  ARROW_ASSIGN_OR_RAISE(auto plan,
-                        ingest::PlanFiles(source, workspace.project->root, known, *machine_clock));
+  ARROW_ASSIGN_OR_RAISE(auto plan, PlanSource(workspace, source, known));
   for (const std::string& path : plan.waiting) {
     report->warnings.push_back(path + " is still changing and waits for the next run");
   }
@@ -340,6 +358,17 @@ arrow::Status LandSource(const Workspace& workspace, const spec::Source& source,
   return arrow::Status::OK();
 }
 
+arrow::Result<ingest::FilePlan> PlanSource(const Workspace& workspace, const spec::Source& source,
+                                           const ingest::Manifest& known) {
+  spec::Source resolved = source;
+  ARROW_ASSIGN_OR_RAISE(
+      resolved.files.path,
+      spec::ResolveReferences(source.files.path, source.files.location,
+                              spec::MakeSystemReferences(workspace.project->root)));
+  const auto machine_clock = base::MakeSystemClock();
+  return ingest::PlanFiles(resolved, workspace.project->root, known, *machine_clock);
+}
+
 arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Source& source) {
   RawColumns out;
   ARROW_ASSIGN_OR_RAISE(auto raw, LoadTable(workspace, RawTableName(source)));
@@ -386,18 +415,17 @@ arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Sou
     }
     return out;
   }
-  const auto machine_clock = base::MakeSystemClock();
-  auto plan =
-      ingest::PlanFiles(source, workspace.project->root, ingest::Manifest(), *machine_clock);
+  auto plan = PlanSource(workspace, source, ingest::Manifest());
   if (!plan.ok() || plan->files.empty()) {
     return out;
   }
   ingest::FileReadOptions context;  // no store: the file is read where it lies, nothing is kept
+  context.column_names = HeaderlessNames(source, *raw);
   auto rows = ingest::OpenFile(source, plan->files.front(), context, std::stop_token());
   if (!rows.ok()) {
     return out;  // `run` reports what is wrong with the file
   }
-  ARROW_ASSIGN_OR_RAISE(out.schema, MergeColumns(source, nullptr, *(*rows)->schema()));
+  ARROW_ASSIGN_OR_RAISE(out.schema, MergeColumns(nullptr, *(*rows)->schema()));
   if (needs_inference(*out.schema)) {
     while (true) {
       auto batch = (*rows)->Next();

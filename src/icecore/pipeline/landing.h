@@ -7,6 +7,8 @@
 #include <stop_token>
 #include <string>
 
+#include "icecore/ingest/files/manifest.h"
+#include "icecore/ingest/files/plan.h"
 #include "icecore/pipeline/step_commit.h"
 #include "icecore/pipeline/workspace.h"
 
@@ -23,6 +25,10 @@ std::string QuarantineName(const std::string& short_name);  // "quarantine.fligh
 // lands once.
 arrow::Status LandSource(const Workspace& workspace, const spec::Source& source,
                          const std::string& run_id, std::stop_token stop, StepReport* report);
+
+// The files of the source that are new beside `known`, ${…} in its path resolved now.
+arrow::Result<ingest::FilePlan> PlanSource(const Workspace& workspace, const spec::Source& source,
+                                           const ingest::Manifest& known);
 
 // Columns of the rows as they will rest, from the raw table or, before anything landed, from the
 // first file the glob names (nothing is committed). nullptr where there is neither.
