@@ -1,8 +1,10 @@
 #include "icecore/pipeline/runner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "icecore/base/clock.h"
@@ -22,6 +24,10 @@ namespace icecore::pipeline {
 namespace {
 
 using Status = StepOutcome::Status;
+
+// How long a run waits for another process's load of an online view.
+constexpr int64_t kLoadWaitNanos = int64_t{10} * 1'000'000'000;
+constexpr std::chrono::milliseconds kLoadRetry(20);
 
 int64_t MachineMicros() { return base::MakeSystemClock()->NowMicros(); }
 
@@ -131,9 +137,10 @@ class Runner {
     for (const std::string& name : analysed.order) {
       if (const auto source = analysed.sources.find(name); source != analysed.sources.end()) {
         if (selected_.count("source." + source->second.source->name) > 0 &&
-            source->second.accepted) {
+            (source->second.accepted || !source->second.refused.ok())) {
           // Files that landed before a bad one are checked all the same.
           Step(name, "contract", {}, [&](StepReport* report) {
+            ARROW_RETURN_NOT_OK(source->second.refused);
             return CheckContract(workspace_, source->second, request_.full, outcome_.run_id,
                                  report);
           });
@@ -153,10 +160,24 @@ class Runner {
     for (const spec::FeatureView& view : project_.views) {
       if (view.online && !view.on_request() && selected_.count("view." + view.name) > 0 &&
           analysed->views.count(view.name) > 0) {
-        Step("view." + view.name, "online", {view.from}, [&](StepReport* report) {
-          return MaterializeView(workspace_, *analysed, view, request_.full, report);
-        });
+        Step("view." + view.name, "online", {view.from},
+             [&](StepReport* report) { return MaterializeWhenFree(*analysed, view, report); });
       }
+    }
+  }
+
+  // Another process may be loading the view just now; what it has loaded is not loaded again.
+  arrow::Status MaterializeWhenFree(const AnalysedProject& analysed, const spec::FeatureView& view,
+                                    StepReport* report) {
+    const int64_t deadline = base::MonotonicNanos() + kLoadWaitNanos;
+    while (true) {
+      const arrow::Status status =
+          MaterializeView(workspace_, analysed, view, request_.full, report);
+      if (status.ok() || base::CodeOf(status) != base::ErrorCode::kUnavailable ||
+          request_.stop.stop_requested() || base::MonotonicNanos() > deadline) {
+        return status;
+      }
+      std::this_thread::sleep_for(kLoadRetry);
     }
   }
 
@@ -243,8 +264,7 @@ arrow::Result<std::string> PendingFiles(const Workspace& workspace, const spec::
     ARROW_ASSIGN_OR_RAISE(auto ref, ingest::ManifestRef::Parse(*domain));
     ARROW_ASSIGN_OR_RAISE(known, ingest::ReadManifest(*workspace.store, raw->table_path, ref));
   }
-  const auto machine_clock = base::MakeSystemClock();
-  auto plan = ingest::PlanFiles(source, workspace.project->root, known, *machine_clock);
+  auto plan = PlanSource(workspace, source, known);
   if (!plan.ok()) {
     return "will fail: " + plan.status().message();
   }

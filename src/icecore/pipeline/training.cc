@@ -155,6 +155,14 @@ arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject&
     return arrow::Status::OK();
   }
   ARROW_ASSIGN_OR_RAISE(auto load, workspace.online->BeginLoad(stored, fresh));
+  // From here on nobody else moves the position; what was decided on an older one is void.
+  ARROW_ASSIGN_OR_RAISE(const auto held, workspace.online->Position(view.name));
+  if (held.has_value() != known.has_value() ||
+      (held && (held->generation != known->generation || held->seq != known->seq ||
+                held->applied_at != known->applied_at))) {
+    return MakeError(ErrorCode::kUnavailable,
+                     "view " + view.name + " was loaded by somebody else meanwhile");
+  }
   const feature::BoundView& bound = *project.views.at(view.name);
   if (new_rows || waiting) {
     std::optional<lake::SeqRange> range;

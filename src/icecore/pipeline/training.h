@@ -40,6 +40,7 @@ arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
 inline constexpr int64_t kOnlineHorizonUs = int64_t{3600} * 1'000'000;
 
 // Brings the store's view up to the lake at the project's clock. `full` loads a new generation.
+// kUnavailable while another process loads the view, or when it has done so meanwhile: try again.
 arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject& project,
                               const spec::FeatureView& view, bool full, StepReport* report);
 
