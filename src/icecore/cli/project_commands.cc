@@ -109,7 +109,9 @@ arrow::Status Plan(Context* context, bool exit_code) {
       std::printf("%-9s %s: %s\n", step.rebuild ? "rebuild" : "run", step.thing.c_str(),
                   step.what.c_str());
     }
-    std::puts(changes ? "Next: icecore apply" : "No definition changes.");
+    std::puts(plan.diagnostics.has_errors() ? "Nothing can be applied before the errors are gone."
+              : changes                     ? "Next: icecore apply"
+                                            : "No definition changes.");
   }
   if (plan.diagnostics.has_errors()) {
     context->exit_code = 2;
