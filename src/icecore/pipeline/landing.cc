@@ -425,7 +425,11 @@ arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Sou
   if (!rows.ok()) {
     return out;  // `run` reports what is wrong with the file
   }
-  ARROW_ASSIGN_OR_RAISE(out.schema, MergeColumns(nullptr, *(*rows)->schema()));
+  auto merged = MergeColumns(nullptr, *(*rows)->schema());
+  if (!merged.ok()) {
+    return out;
+  }
+  out.schema = *merged;
   if (needs_inference(*out.schema)) {
     while (true) {
       auto batch = (*rows)->Next();
