@@ -67,11 +67,11 @@ class Server:
 
 
 def vectors(reply, rows):
-    """The vectors of an answer as a list of {feature: {value, status, …}}."""
-    found = reply["vectors"]
-    if len(found) != rows:
-        raise RuntimeError(f"{len(found)} vectors for {rows} questions")
-    return [vector["features"] for vector in found]
+    """The columns of an answer as a list of {feature: {value, status}}."""
+    if reply["num_rows"] != rows:
+        raise RuntimeError(f"{reply['num_rows']} vectors for {rows} questions")
+    return [{name: {"value": column["values"][row], "status": column["statuses"][row]}
+             for name, column in reply["features"].items()} for row in range(rows)]
 
 
 def bits(value):

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <utility>
 
 #include "icecore/base/error.h"
 #include "icecore/base/json_text.h"
@@ -62,14 +63,16 @@ void Context::Fail(const arrow::Status& status) {
   std::fprintf(stderr, "icecore: %s\n", status.message().c_str());
 }
 
-int RunCommandLine(int argc, char** argv) {
+int RunCommandLine(int argc, char** argv, ServeFunction serve) {
   Context context;
+  context.serve = std::move(serve);
   CLI::App app(kAbout, "icecore");
   app.footer(kExamples);
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", std::string("icecore ") + ICECORE_VERSION);
-  app.add_option("-C", context.directory, "Work in this folder, as git and make do")->type_name("DIR");
+  app.add_option("-C", context.directory, "Work in this folder, as git and make do")
+      ->type_name("DIR");
   app.add_option("--now", context.now_text,
                  "The project's clock, e.g. 2013-12-01T12:00:00Z; default: `now:` of icecore.yaml, "
                  "else the machine's clock")

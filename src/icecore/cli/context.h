@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "icecore/cli/command_line.h"
 #include "icecore/engine/engine.h"
 
 namespace CLI {
@@ -22,6 +23,7 @@ struct Context {
   bool json = false;
   bool verbose = false;
   int exit_code = 0;
+  ServeFunction serve;
 
   // Opens the project; progress goes to the terminal unless --json.
   arrow::Result<std::unique_ptr<engine::Engine>> OpenEngine() const;

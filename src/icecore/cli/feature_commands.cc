@@ -1,7 +1,6 @@
 #include <arrow/type.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,8 +10,6 @@
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/text_table.h"
-#include "icecore/server/engine_feature_api.h"
-#include "icecore/server/http_server.h"
 
 namespace icecore::cli {
 namespace {
@@ -171,35 +168,9 @@ arrow::Status Get(Context* context, const std::string& service,
   return arrow::Status::OK();
 }
 
-// "127.0.0.1:8080", ":8080" or "8080".
-arrow::Status ParseAddress(const std::string& text, server::HttpServer::Options* options) {
-  const size_t colon = text.rfind(':');
-  const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), options->port);
-  if (port.empty() || error != std::errc() || end != port.data() + port.size()) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "--http takes ADDRESS:PORT, e.g. 127.0.0.1:8080; got '" + text + "'");
-  }
-  if (colon != std::string::npos && colon > 0) {
-    options->address = text.substr(0, colon);
-  }
-  return arrow::Status::OK();
-}
-
 arrow::Status Serve(Context* context, const std::string& http) {
-  server::HttpServer::Options options;
-  ARROW_RETURN_NOT_OK(ParseAddress(http, &options));
-  options.drain_on_signals = true;
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
-  ARROW_ASSIGN_OR_RAISE(auto api, server::MakeEngineFeatureApi(engine.get()));
-  ARROW_ASSIGN_OR_RAISE(auto server, server::HttpServer::Start(options, api.get()));
-  std::printf(
-      "serving %s on http://%s:%d  (POST /v1/features, GET /v1/services, /metrics, "
-      "/healthz, /readyz, /openapi.json)\n",
-      engine->project().name.c_str(), options.address.c_str(), server->port());
-  std::fflush(stdout);
-  server->Wait();
-  return arrow::Status::OK();
+  return context->serve(engine.get(), http);
 }
 
 template <typename Command>

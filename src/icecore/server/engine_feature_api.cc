@@ -40,6 +40,9 @@ std::optional<std::string> TextFor(const JsonScalar& scalar, const arrow::DataTy
     if (const auto* whole = std::get_if<int64_t>(&scalar)) {
       return std::to_string(*whole);
     }
+    if (const auto* whole = std::get_if<uint64_t>(&scalar)) {
+      return std::to_string(*whole);
+    }
     if (const auto* number = std::get_if<double>(&scalar);
         number != nullptr && arrow::is_floating(id)) {
       return DoubleText(*number);
