@@ -169,7 +169,10 @@ void Analyser::CheckTableColumns(const Json& root) {
   std::map<std::string, int> seen;
   for (size_t i = 0; i < fields.size(); ++i) {
     const std::string& name = fields[i]->name();
-    const auto offset = aligned ? OffsetOf(root["select_list"][i]) : std::nullopt;
+    std::optional<size_t> offset;
+    if (aligned) {
+      offset = OffsetOf(root["select_list"][i]);
+    }
     if (IsHiddenName(name)) {
       Error(offset,
             "the column '" + name + "' begins with _, which is Icecore's own; name it with `as`");
