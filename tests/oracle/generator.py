@@ -4,6 +4,7 @@ import json
 import math
 import random
 import struct
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,12 +16,13 @@ WINDOWS = {"7m": 7 * MINUTE, "1h": HOUR, "11h": 11 * HOUR, "12h": 12 * HOUR, "1d
            "30d": 30 * DAY}
 HOPS = {"0s": 0, "1m": MINUTE, "1h": HOUR, "1d": DAY}
 INSTANT = pa.timestamp("us", "UTC")
-COLUMNS = {"i": pa.int64(), "f": pa.float64(), "g": pa.float32(), "s": pa.string()}
+COLUMNS = {"i": pa.int64(), "f": pa.float64(), "g": pa.float32(), "s": pa.string(), "d": pa.decimal128(10, 2)}
 SCHEMA = pa.schema([("k1", pa.int64()), ("k2", pa.string()), ("at", INSTANT), ("told", INSTANT), *COLUMNS.items()])
 AGGREGATES = {
     "i": ["count", "count_distinct", "sum", "mean", "min", "max", "stddev", "variance", "first", "last", "last_n", "top_n",
           "quantile"],
     "s": ["count", "count_distinct", "min", "max", "first", "last", "last_n"]}
+AGGREGATES["d"] = ["count", "count_distinct", "sum", "mean", "min", "max", "stddev", "variance", "first", "last", "last_n"]
 AGGREGATES["f"] = AGGREGATES["g"] = AGGREGATES["i"]
 FLOATS = [0.0, -0.0, 0.1, 0.2, 0.3, -0.1, 1e16, 1.0, -1e16, 1e300, -1e300, 5e-324, 1e-300, 123456.789, 1e9 + 5, 1e9 - 5]
 
@@ -61,7 +63,8 @@ class Generated:
         f = odd if chance.random() < 0.12 else number
         g = odd if chance.random() < 0.12 else single(chance.uniform(-100, 100))
         return {"i": None if chance.random() < 0.1 else chance.choice([0, 1, 2, 3, 5, -4, 10**12]), "f": f, "g": g,
-                "s": None if chance.random() < 0.1 else chance.choice(["", "a", "b", "ä", "a b", "Z"])}
+                "s": None if chance.random() < 0.1 else chance.choice(["", "a", "b", "ä", "a b", "Z"]),
+                "d": None if chance.random() < 0.1 else Decimal(chance.randrange(-10**9, 10**9)).scaleb(-2)}
 
     def some_rows(self) -> list[Row]:
         chance, rows = self.chance, []
@@ -82,7 +85,7 @@ class Generated:
         chance = self.chance
         column = chance.choice(list(COLUMNS))
         if chance.random() < 0.25:
-            default = {"i": -7, "f": 0.5, "g": 0.5, "s": "none"}[column] if chance.random() < 0.3 else None
+            default = {"i": -7, "f": 0.5, "g": 0.5, "s": "none", "d": None}[column] if chance.random() < 0.3 else None
             return Feature(f"f{number}", column, default=default)
         text = chance.choice(list(WINDOWS))
         hop = chance.choice([None, None, *HOPS])

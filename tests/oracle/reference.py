@@ -4,6 +4,7 @@ Times are integers, microseconds since the epoch; None is null.
 """
 import math
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
@@ -131,6 +132,8 @@ def aggregate(feature: Feature, rows: list[Row]):
             return total if isinstance(total, float) else rounded(total / len(values))
         if all(isinstance(x, int) for x in values):
             return int(total)
+        if all(isinstance(x, Decimal) for x in values):
+            return sum(values)
         return total if isinstance(total, float) else rounded(total)
     if kind in ("min", "max"):
         return (min if kind == "min" else max)(values, key=order_of_float)

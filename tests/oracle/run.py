@@ -14,6 +14,7 @@ import struct
 import sys
 import tempfile
 from collections import defaultdict
+from decimal import Decimal
 
 import pyarrow.parquet as pq
 
@@ -142,6 +143,8 @@ def as_typed(view, want: dict, got: dict) -> dict:
 def typed(value, want, feature: Feature):
     if isinstance(value, list) and isinstance(want, list):
         return [typed(one, like, feature) for one, like in zip(value, want)] if len(value) == len(want) else value
+    if isinstance(want, Decimal) and isinstance(value, str):
+        return Decimal(value)
     if isinstance(want, float) and isinstance(value, (int, float)):
         value = float(value)
         narrow = feature.of == "g" and feature.aggregate not in ("sum", "mean", "stddev", "variance", "quantile")
