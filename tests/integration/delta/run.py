@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tables that we write, read by deltalake (delta-rs): rows, types, statistics, metadata.
 
-    .deps/venv/bin/python tests/integration/delta/run.py [--binary build/dev/bin/icecore_lake_test]
+    .deps/venv/bin/python tests/integration/delta/run.py [--icecore build/dev/bin/icecore]
 
 The binary leaves the tables (src/icecore/lake/interop_test.cc); the values are computed here again by the
 same formulas. Last line: `N passed, N failed`.
@@ -182,11 +182,13 @@ CHECKS = [check_types_and_rows, check_metadata, check_statistics, check_field_id
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--binary", default=os.path.join(ROOT, "build/dev/bin/icecore_lake_test"))
+    parser.add_argument("--icecore", default=os.path.join(ROOT, "build/dev/bin/icecore"),
+                        help="its folder holds icecore_lake_test, which writes the tables")
     arguments = parser.parse_args()
+    writer = os.path.join(os.path.dirname(arguments.icecore), "icecore_lake_test")
     failed = 0
     with tempfile.TemporaryDirectory(prefix="icecore-delta-") as folder:
-        subprocess.run([arguments.binary, "--gtest_filter=InteropTest.*", "--gtest_brief=1"], check=True,
+        subprocess.run([writer, "--gtest_filter=InteropTest.*", "--gtest_brief=1"], check=True,
                        env={**os.environ, "ICECORE_DELTA_DIR": folder}, timeout=120)
         for check in CHECKS:
             try:
