@@ -9,6 +9,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/json_text.h"
 #include "icecore/base/log.h"
+#include "icecore/base/suggest.h"
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/progress.h"
@@ -31,6 +32,30 @@ constexpr char kExamples[] =
     "`icecore COMMAND --help` tells more of each. Exit codes: 0 done, 1 ran and failed, 2 the "
     "command or\n"
     "a definition is wrong.";
+
+// What to say of a word that stands where a command should; "" where none does.
+std::string UnknownCommand(const CLI::App& app) {
+  if (!app.get_subcommands().empty()) {
+    return "";
+  }
+  std::string word;
+  for (const std::string& text : app.remaining()) {
+    if (text.rfind('-', 0) != 0) {
+      word = text;
+      break;
+    }
+  }
+  if (word.empty()) {
+    return "";
+  }
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  const std::string nearest = base::DidYouMean(word, names);
+  return "no command '" + word + "'" + (nearest.empty() ? ";" : nearest) +
+         " `icecore --help` lists all";
+}
 
 }  // namespace
 
@@ -67,7 +92,6 @@ int RunCommandLine(int argc, char** argv, ServeFunction serve) {
   Context context;
   context.serve = std::move(serve);
   CLI::App app(kAbout, "icecore");
-  app.footer(kExamples);
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", std::string("icecore ") + ICECORE_VERSION);
@@ -89,9 +113,15 @@ int RunCommandLine(int argc, char** argv, ServeFunction serve) {
   AddRunCommands(&app, &context);
   AddFeatureCommands(&app, &context);
   AddInspectCommands(&app, &context);
+  app.footer(kExamples);  // last: commands take the footer that the app has when they are added
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    const std::string unknown = UnknownCommand(app);
+    if (!unknown.empty()) {
+      std::fprintf(stderr, "icecore: %s\n", unknown.c_str());
+      return 2;
+    }
     return app.exit(error) == 0 ? 0 : 2;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "icecore: %s\n", error.what());

@@ -191,11 +191,17 @@ void AddFeatureCommands(CLI::App* app, Context* context) {
       "data), which pass through unchanged. Every row comes back, once, in its place.");
   auto arguments = std::make_shared<TrainingArguments>();
   training->add_option("SERVICE", arguments->service, "The feature service")->required();
-  training->add_option("--spine", arguments->spine, "A .parquet, .csv or .arrow file")->required();
-  training->add_option("--out", arguments->out, "A .parquet, .csv or .arrow file")->required();
-  training->add_option("--known-at", arguments->known_at,
-                       "label: what serving could have known at each row's time (default); latest: "
-                       "corrected history; or a TIME");
+  training->add_option("--spine", arguments->spine, "A .parquet, .csv or .arrow file")
+      ->required()
+      ->type_name("FILE");
+  training->add_option("--out", arguments->out, "A .parquet, .csv or .arrow file")
+      ->required()
+      ->type_name("FILE");
+  training
+      ->add_option("--known-at", arguments->known_at,
+                   "label: what serving could have known at each row's time (default); latest: "
+                   "corrected history; or a TIME")
+      ->type_name("WHEN");
   training->callback([=] { Guard(context, [&] { return TrainingSet(context, *arguments); }); });
 
   auto* get = app->add_subcommand("get", "One vector, from the online store");
@@ -204,17 +210,22 @@ void AddFeatureCommands(CLI::App* app, Context* context) {
   auto request = std::make_shared<std::vector<std::string>>();
   auto at = std::make_shared<std::string>();
   get->add_option("SERVICE", *service, "The feature service")->required();
-  get->add_option("KEY", *keys, "Key columns, as name=value");
+  get->add_option("KEY", *keys, "Key columns, as name=value")->type_name("NAME=VALUE");
   get->add_option("--request", *request, "Request data, as name=value (repeatable)")
+      ->type_name("NAME=VALUE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  get->add_option("--at", *at, "The time asked for; default: now");
+  get->add_option("--at", *at, "The time asked for, e.g. 2013-12-01T12:00:00Z; default: now")
+      ->type_name("TIME");
   get->callback(
       [=] { Guard(context, [&] { return Get(context, *service, *keys, *request, *at); }); });
 
   auto* serve = app->add_subcommand("serve", "Answer feature requests over HTTP");
   auto http = std::make_shared<std::string>("127.0.0.1:8080");
-  serve->add_option("--http", *http, "ADDRESS:PORT; loopback only in this version");
+  serve
+      ->add_option("--http", *http,
+                   "Where to listen, default 127.0.0.1:8080; loopback only in this version")
+      ->type_name("ADDRESS:PORT");
   serve->callback([=] { Guard(context, [&] { return Serve(context, *http); }); });
 }
 

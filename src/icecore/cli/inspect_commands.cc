@@ -82,12 +82,14 @@ void AddInspectCommands(CLI::App* app, Context* context) {
   auto query = std::make_shared<std::string>();
   auto out = std::make_shared<std::string>();
   sql->add_option("QUERY", *query, "e.g. \"select * from processing.flights limit 5\"")->required();
-  sql->add_option("--out", *out, "Write all rows to a .parquet, .csv or .arrow file");
+  sql->add_option("--out", *out,
+                  "Write all rows to a .parquet, .csv or .arrow file; default: show the first 100")
+      ->type_name("FILE");
   sql->callback([=] { Guard(context, [&] { return Sql(context, *query, *out); }); });
 
   auto* list = app->add_subcommand("list", "List what there is");
   auto what = std::make_shared<std::string>("all");
-  list->add_option("WHAT", *what, "sources, tables, views, services, runs or quarantine")
+  list->add_option("WHAT", *what, "What to list; default: all definitions")
       ->check(CLI::IsMember(
           {"all", "sources", "tables", "entities", "views", "services", "runs", "quarantine"}));
   list->callback([=] { Guard(context, [&] { return List(context, *what); }); });
@@ -102,7 +104,7 @@ void AddInspectCommands(CLI::App* app, Context* context) {
   auto table = std::make_shared<std::string>();
   auto limit = std::make_shared<int64_t>(20);
   history->add_option("TABLE", *table, "e.g. processing.flights")->required();
-  history->add_option("--limit", *limit, "How many")->check(CLI::PositiveNumber);
+  history->add_option("--limit", *limit, "How many, default 20")->check(CLI::PositiveNumber);
   history->callback([=] { Guard(context, [&] { return History(context, *table, *limit); }); });
 
   auto* quarantine = app->add_subcommand("quarantine", "Rows that broke a contract or a check");

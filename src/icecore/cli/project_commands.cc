@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "icecore/base/error.h"
 #include "icecore/cli/context.h"
@@ -13,6 +14,8 @@ namespace icecore::cli {
 namespace {
 
 using nlohmann::json;
+
+constexpr std::string_view kRebuild = "rebuild: ";  // how such a pending step begins
 
 const char* SeverityName(base::Diagnostics::Entry::Severity severity) {
   using Severity = base::Diagnostics::Entry::Severity;
@@ -106,8 +109,9 @@ arrow::Status Plan(Context* context, bool exit_code) {
     PrintFindings(plan.diagnostics);
     PrintChanges(plan.changes);
     for (const auto& step : plan.pending) {
+      const size_t said = step.rebuild && step.what.rfind(kRebuild, 0) == 0 ? kRebuild.size() : 0;
       std::printf("%-9s %s: %s\n", step.rebuild ? "rebuild" : "run", step.thing.c_str(),
-                  step.what.c_str());
+                  step.what.c_str() + said);
     }
     std::puts(plan.diagnostics.has_errors() ? "Nothing can be applied before the errors are gone."
               : changes                     ? "Next: icecore apply"
@@ -167,7 +171,9 @@ void AddProjectCommands(CLI::App* app, Context* context) {
   auto directory = std::make_shared<std::string>();
   auto example = std::make_shared<std::string>();
   init->add_option("DIR", *directory, "A folder that does not exist yet, or is empty")->required();
-  init->add_option("--example", *example, "Start from an example: flights");
+  init->add_option("--example", *example,
+                   "flights: a project on real data; default: a small start to fill in")
+      ->type_name("NAME");
   init->callback([=] { Guard(context, [&] { return Init(context, *directory, *example); }); });
 
   auto* validate = app->add_subcommand(
