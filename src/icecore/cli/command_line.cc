@@ -33,6 +33,10 @@ constexpr char kExamples[] =
     "command or\n"
     "a definition is wrong.";
 
+// Under each command; those that say more of themselves leave it out.
+constexpr char kEveryCommand[] =
+    "Every command takes -C DIR, --now TIME, --json and -v: see `icecore --help`.";
+
 // What to say of a word that stands where a command should; "" where none does.
 std::string UnknownCommand(const CLI::App& app) {
   if (!app.get_subcommands().empty()) {
@@ -109,11 +113,12 @@ int RunCommandLine(int argc, char** argv, ServeFunction serve) {
     }
     base::SetLogLevel(context.verbose ? base::LogLevel::kDebug : base::LogLevel::kWarning);
   });
+  app.footer(kEveryCommand);  // commands take the footer that the app has when they are added
   AddProjectCommands(&app, &context);
   AddRunCommands(&app, &context);
   AddFeatureCommands(&app, &context);
   AddInspectCommands(&app, &context);
-  app.footer(kExamples);  // last: commands take the footer that the app has when they are added
+  app.footer(kExamples);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
