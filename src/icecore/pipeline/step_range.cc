@@ -8,12 +8,17 @@
 namespace icecore::pipeline {
 namespace {
 
+// version -1: as it was before the table was there; nullopt: the newest.
 arrow::Result<PinnedInput> Pin(const Workspace& workspace, const std::string& name,
                                std::optional<int64_t> version) {
   ARROW_ASSIGN_OR_RAISE(auto table, OpenTable(workspace, name));
   PinnedInput input;
   input.name = name;
-  if (version) {
+  if (version == -1) {
+    lake::Snapshot none;
+    none.table_path = table->path();
+    input.snapshot = std::make_shared<const lake::Snapshot>(std::move(none));
+  } else if (version) {
     ARROW_ASSIGN_OR_RAISE(input.snapshot, table->Load(*version));
   } else {
     ARROW_ASSIGN_OR_RAISE(input.snapshot, table->LoadOrEmpty());
@@ -33,7 +38,7 @@ std::string StaleBecause(const StepRequest& request, const StepState& state,
   }
   for (const PinnedInput& input : inputs) {
     const auto known = state.inputs.find(input.name);
-    if (known == state.inputs.end() || !input.snapshot->exists()) {
+    if (known == state.inputs.end() || known->second.version < 0 || !input.snapshot->exists()) {
       continue;  // a table that came later changes nothing that is there
     }
     if (known->second.generation != input.generation ||
@@ -76,10 +81,11 @@ arrow::Result<std::optional<StepRange>> NextRange(const Workspace& workspace,
   if (half_done && rejected->definition == request.definition && !request.full) {
     for (const std::string& name : request.inputs) {
       const auto pinned = rejected->inputs.find(name);
-      const bool existed = pinned != rejected->inputs.end() && pinned->second.version >= 0;
+      const bool was_read = pinned != rejected->inputs.end();
       ARROW_ASSIGN_OR_RAISE(
-          auto input, Pin(workspace, name,
-                          existed ? std::optional<int64_t>(pinned->second.version) : std::nullopt));
+          auto input,
+          Pin(workspace, name,
+              was_read ? std::optional<int64_t>(pinned->second.version) : std::nullopt));
       range.inputs.push_back(std::move(input));
     }
     range.next = *rejected;
