@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string_view>
+#include <unordered_map>
 
 #include "icecore/base/error.h"
 #include "icecore/base/suggest.h"
@@ -169,6 +171,24 @@ arrow::Result<std::vector<bool>> KeySet::Exists(const arrow::RecordBatch& keys) 
     there[i] = keys_.count(encoded[i]) > 0;
   }
   return there;
+}
+
+arrow::Result<std::vector<int64_t>> KeySet::NextOfKey(const arrow::RecordBatch& rows) const {
+  ARROW_ASSIGN_OR_RAISE(const auto encoded, Encode(rows));
+  std::vector<int64_t> next(encoded.size(), -1);
+  std::unordered_map<std::string_view, size_t> last;
+  last.reserve(encoded.size());
+  for (size_t i = 0; i < encoded.size(); ++i) {
+    if (encoded[i].empty()) {
+      continue;
+    }
+    const auto [known, is_new] = last.try_emplace(encoded[i], i);
+    if (!is_new) {
+      next[known->second] = static_cast<int64_t>(i);
+      known->second = i;
+    }
+  }
+  return next;
 }
 
 }  // namespace icecore::pipeline

@@ -49,6 +49,9 @@ class KeySet : public quality::KeyLookup {
   // are never there.
   arrow::Result<std::vector<bool>> AddRows(const arrow::RecordBatch& rows);
   arrow::Result<std::vector<bool>> Exists(const arrow::RecordBatch& keys) override;
+  // Per row the next row of the same key in `rows`, -1 for the last and for rows with a null part.
+  // Looks at `rows` alone and adds nothing.
+  arrow::Result<std::vector<int64_t>> NextOfKey(const arrow::RecordBatch& rows) const;
 
  private:
   // "" for a key with a null part.

@@ -304,29 +304,78 @@ class TableStep {
       }
     }
     ARROW_ASSIGN_OR_RAISE(rows, TakeRows(rows, kept));
+    std::shared_ptr<arrow::RecordBatch> accepted;
     if (keys_) {
-      ARROW_ASSIGN_OR_RAISE(const auto there, keys_->AddRows(*rows));
-      kept.clear();
-      for (size_t i = 0; i < there.size(); ++i) {
-        if (!there[i]) {
-          kept.push_back(static_cast<int64_t>(i));
-        }
-      }
-      counts_.duplicates += rows->num_rows() - static_cast<int64_t>(kept.size());
-      ARROW_ASSIGN_OR_RAISE(rows, TakeRows(rows, kept));
+      ARROW_ASSIGN_OR_RAISE(accepted, CheckFirstOfKeys(rows));
+    } else {
+      ARROW_ASSIGN_OR_RAISE(accepted, CheckAll(*rows));
     }
-    ARROW_ASSIGN_OR_RAISE(auto checked, checker_->CheckRows(*rows));
+    NoteNewest(*accepted);
+    ARROW_RETURN_NOT_OK(commit_->Write(accepted));
+    workspace_.Tell(
+        {Event::Kind::kProgress, table_.FullName(), "table", "", counts_.written, 0, 0});
+    return arrow::Status::OK();
+  }
+
+  // Counts and rejects; gives the rows that passed.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> CheckAll(const arrow::RecordBatch& rows) {
+    ARROW_ASSIGN_OR_RAISE(auto checked, checker_->CheckRows(rows));
     counts_.written += checked.accepted->num_rows();
     counts_.quarantined += checked.quarantined.rows ? checked.quarantined.rows->num_rows() : 0;
     AddTo(&counts_.quarantined_by_rule, checked.quarantined_by_rule);
     AddTo(&counts_.broken_by_rule, checked.broken_by_rule);
     AddTo(&counts_.warned_by_rule, checked.warned_by_rule);
-    NoteNewest(*checked.accepted);
-    ARROW_RETURN_NOT_OK(commit_->Write(checked.accepted));
     ARROW_RETURN_NOT_OK(commit_->Reject(checked.quarantined));
-    workspace_.Tell(
-        {Event::Kind::kProgress, table_.FullName(), "table", "", counts_.written, 0, 0});
-    return arrow::Status::OK();
+    return std::move(checked.accepted);
+  }
+
+  // Only the first row of a key that passes is the table's. One that a check rejects claims no key,
+  // so what is kept does not depend on how rows were cut into runs: the next of its key is tried in
+  // the next round.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> CheckFirstOfKeys(
+      const std::shared_ptr<arrow::RecordBatch>& rows) {
+    ARROW_ASSIGN_OR_RAISE(const std::vector<int64_t> next, keys_->NextOfKey(*rows));
+    std::vector<bool> is_first(next.size(), true);
+    for (const int64_t follower : next) {
+      if (follower >= 0) {
+        is_first[static_cast<size_t>(follower)] = false;
+      }
+    }
+    std::vector<int64_t> candidates;
+    for (size_t i = 0; i < next.size(); ++i) {
+      if (is_first[i]) {
+        candidates.push_back(static_cast<int64_t>(i));
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(auto none, TakeRows(rows, {}));
+    arrow::RecordBatchVector accepted = {none};
+    while (!candidates.empty()) {
+      ARROW_ASSIGN_OR_RAISE(auto batch, TakeRows(rows, candidates));
+      ARROW_ASSIGN_OR_RAISE(const auto there, keys_->Exists(*batch));
+      std::vector<int64_t> tried;
+      for (size_t i = 0; i < candidates.size(); ++i) {
+        if (!there[i]) {
+          tried.push_back(candidates[i]);
+          continue;
+        }
+        for (int64_t row = candidates[i]; row >= 0; row = next[static_cast<size_t>(row)]) {
+          ++counts_.duplicates;
+        }
+      }
+      ARROW_ASSIGN_OR_RAISE(batch, TakeRows(rows, tried));
+      ARROW_ASSIGN_OR_RAISE(auto passed, CheckAll(*batch));
+      ARROW_RETURN_NOT_OK(keys_->AddRows(*passed).status());
+      accepted.push_back(std::move(passed));
+      candidates.clear();
+      for (const int64_t row : tried) {
+        if (const int64_t follower = next[static_cast<size_t>(row)]; follower >= 0) {
+          candidates.push_back(follower);
+        }
+      }
+      std::sort(candidates.begin(), candidates.end());
+    }
+    ARROW_ASSIGN_OR_RAISE(auto table, arrow::Table::FromRecordBatches(accepted));
+    return SortedBySeq(table);
   }
 
   void NoteNewest(const arrow::RecordBatch& rows) {
