@@ -7,6 +7,7 @@
 #include <cctype>
 #include <charconv>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -31,15 +32,34 @@ bool IsNameCharacter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.';
 }
 
+// Length of the string, quoted name or comment at the front; 0 for none.
+size_t SkippedLength(std::string_view text) {
+  const auto through = [&](std::string_view end, size_t from) {
+    const size_t found = text.find(end, from);
+    return found == std::string_view::npos ? text.size() : found + end.size();
+  };
+  if (text.starts_with("--")) {
+    return through("\n", 2);
+  }
+  if (text.starts_with("/*")) {
+    return through("*/", 2);
+  }
+  if (text.starts_with("'") || text.starts_with("\"")) {
+    return through(text.substr(0, 1), 1);
+  }
+  return 0;
+}
+
 arrow::Result<VersionedSql> QuoteVersions(const std::string& query) {
   VersionedSql out;
-  bool in_string = false;
   for (size_t i = 0; i < query.size(); ++i) {
-    if (query[i] == '\'') {
-      in_string = !in_string;
+    if (const size_t skipped = SkippedLength(std::string_view(query).substr(i)); skipped > 0) {
+      out.sql += query.substr(i, skipped);
+      i += skipped - 1;
+      continue;
     }
-    if (query[i] != '@' || in_string || i == 0 || i + 1 == query.size() ||
-        !IsNameCharacter(query[i - 1]) || !std::isdigit(static_cast<unsigned char>(query[i + 1]))) {
+    if (query[i] != '@' || i == 0 || i + 1 == query.size() || !IsNameCharacter(query[i - 1]) ||
+        !std::isdigit(static_cast<unsigned char>(query[i + 1]))) {
       out.sql += query[i];
       continue;
     }
@@ -47,7 +67,9 @@ arrow::Result<VersionedSql> QuoteVersions(const std::string& query) {
     while (begin > 0 && IsNameCharacter(out.sql[begin - 1])) {
       --begin;
     }
-    const std::string table = out.sql.substr(begin);
+    std::string table = out.sql.substr(begin);
+    std::transform(table.begin(), table.end(), table.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const size_t dot = table.find('.');
     if (dot == std::string::npos) {
       return MakeError(ErrorCode::kInvalidArgument,

@@ -8,6 +8,7 @@
 #include <arrow/ipc/reader.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/table.h>
+#include <arrow/type_traits.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/exception.h>
@@ -127,6 +128,13 @@ arrow::Status WriteTo(const arrow::Table& rows, const std::string& path,
   }
   if (path.ends_with(".arrow")) {
     return WriteArrow(rows, out.get());
+  }
+  for (const auto& field : rows.schema()->fields()) {
+    if (arrow::is_nested(field->type()->id())) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "column '" + field->name() +
+                           "' holds nested values, which CSV cannot; write .parquet or .arrow");
+    }
   }
   auto options = arrow::csv::WriteOptions::Defaults();
   options.quoting_style = arrow::csv::QuotingStyle::Needed;
