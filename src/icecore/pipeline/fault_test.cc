@@ -18,13 +18,30 @@ struct FaultCase {
   bool sticky;
   FaultPlan::When when;
   int64_t first;  // operation
+  bool commits;   // all of them too
 };
 
 // Each try runs the project twice. ICECORE_FAULT_STRIDE=1 tries them all.
 int64_t Stride() {
   const char* given = std::getenv("ICECORE_FAULT_STRIDE");
-  return given == nullptr ? 64 : std::max<int64_t>(1, std::atoll(given));
+  return given == nullptr ? 96 : std::max<int64_t>(1, std::atoll(given));
 }
+
+// Notes which operations are commits.
+class CommitNoter : public lake::FaultyObjectStore {
+ public:
+  using FaultyObjectStore::FaultyObjectStore;
+  arrow::Result<bool> PutIfAbsent(const std::string& path, std::string_view bytes) override {
+    if (path.find("/_delta_log/") != std::string::npos) {
+      commits_.push_back(operations() + 1);
+    }
+    return lake::FaultyObjectStore::PutIfAbsent(path, bytes);
+  }
+  const std::vector<int64_t>& commits() const { return commits_; }
+
+ private:
+  std::vector<int64_t> commits_;
+};
 
 class FaultTest : public ::testing::TestWithParam<FaultCase> {
  protected:
@@ -33,42 +50,54 @@ class FaultTest : public ::testing::TestWithParam<FaultCase> {
 
   std::string FolderOf(const std::string& name) const { return folder_.path() + "/" + name; }
 
-  // Breaks the run of a project prepared with `rules`, which has `files`, at every Stride()th
-  // operation. Each kind of fault begins elsewhere, so that together they lie closer.
+  // Which operations of the run to break: every Stride()th, each kind of fault beginning elsewhere
+  // so that together they lie closer, and the commits.
+  std::set<int64_t> ChooseOperations() {
+    OpenProject calm(FolderOf("calm"),
+                     {.faults = {}, .online = !GetParam().sticky, .now_us = kTestNow});
+    CommitNoter noter(&calm.store(), {});
+    calm.workspace().store = &noter;
+    MustRun(calm.workspace());
+    EXPECT_GT(noter.operations(), 50);
+    EXPECT_GT(noter.commits().size(), 5);
+    std::set<int64_t> chosen;
+    if (GetParam().commits) {
+      chosen.insert(noter.commits().begin(), noter.commits().end());
+    }
+    for (int64_t n = 1 + GetParam().first % Stride(); n <= noter.operations(); n += Stride()) {
+      chosen.insert(n);
+    }
+    std::printf("%zu of %ld operations\n", chosen.size(), static_cast<long>(noter.operations()));
+    return chosen;
+  }
+
+  // Breaks the run of a project prepared with `rules`, which has `files`.
   void BreakEverywhere(const Prepare& prepare, const OrderFiles& files, const OrdersRules& rules) {
     prepare(FolderOf("before"));
     std::filesystem::copy(FolderOf("before"), FolderOf("calm"),
                           std::filesystem::copy_options::recursive);
     OrdersAnswers expected;
-    int64_t operations = 0;
-    {
-      OpenProject calm(FolderOf("calm"),
-                       {.faults = {}, .online = !GetParam().sticky, .now_us = kTestNow});
-      MustRun(calm.workspace());
-      operations = calm.store().operations();
-    }
+    const std::set<int64_t> operations = ChooseOperations();
     {
       OpenProject calm(FolderOf("calm"), {});
       MustRun(calm.workspace());
       expected = AnswersOf(calm.workspace());
     }
     OrdersAudit(FolderOf("calm"), files, rules).Check();
-    ASSERT_GT(operations, 50);
-    std::printf("%ld operations, every %ld\n", static_cast<long>(operations),
-                static_cast<long>(Stride()));
     const std::string root = FolderOf("broken");
-    for (int64_t n = 1 + GetParam().first % Stride(); n <= operations; n += Stride()) {
+    int64_t tries = 0;
+    for (const int64_t n : operations) {
       SCOPED_TRACE("operation " + std::to_string(n));
       std::filesystem::remove_all(root);
       std::filesystem::copy(FolderOf("before"), root, std::filesystem::copy_options::recursive);
       EXPECT_TRUE(BreakAt(root, n));
-      if (n / Stride() % 3 == 1) {
+      if (++tries % 3 == 0) {
         BreakAt(root, n / 2 + 1);  // and what heals it breaks too
       }
       OpenProject healthy(root, {});
       MustRun(healthy.workspace());
       OrdersAudit(root, files, rules).Check();
-      if (n / Stride() % 4 == 0) {
+      if (tries % 4 == 0) {
         const OrdersAnswers answers = AnswersOf(healthy.workspace());
         EXPECT_TRUE(answers.trained->Equals(*expected.trained));
         EXPECT_EQ(answers.online, expected.online);
@@ -151,10 +180,10 @@ TEST_P(FaultTest, ChangedDefinitions) {
 
 INSTANTIATE_TEST_SUITE_P(
     Faults, FaultTest,
-    ::testing::Values(FaultCase{"OnceBefore", false, FaultPlan::When::kBefore, 0},
-                      FaultCase{"OnceAfter", false, FaultPlan::When::kAfter, 33},
-                      FaultCase{"ForGoodBefore", true, FaultPlan::When::kBefore, 18},
-                      FaultCase{"ForGoodAfter", true, FaultPlan::When::kAfter, 51}),
+    ::testing::Values(FaultCase{"OnceBefore", false, FaultPlan::When::kBefore, 0, false},
+                      FaultCase{"OnceAfter", false, FaultPlan::When::kAfter, 33, true},
+                      FaultCase{"ForGoodBefore", true, FaultPlan::When::kBefore, 18, true},
+                      FaultCase{"ForGoodAfter", true, FaultPlan::When::kAfter, 51, false}),
     [](const auto& fault) { return fault.param.name; });
 
 }  // namespace
