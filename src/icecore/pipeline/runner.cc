@@ -10,6 +10,7 @@
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
+#include "icecore/base/suggest.h"
 #include "icecore/ingest/files/manifest.h"
 #include "icecore/ingest/files/plan.h"
 #include "icecore/lake/envelope.h"
@@ -53,6 +54,9 @@ std::map<std::string, std::set<std::string>> DirectInputs(const spec::Project& p
       for (const auto& [column, target] : check.references) {
         mine.insert(thing_of(target.substr(0, target.rfind('.'))));
       }
+      if (!check.other_table.empty()) {
+        mine.insert(thing_of(check.other_table));
+      }
     }
   }
   for (const spec::FeatureView& view : project.views) {
@@ -83,6 +87,34 @@ void Reach(const std::map<std::string, std::set<std::string>>& edges, const std:
       Reach(edges, next, reached);
     }
   }
+}
+
+// Adds what has the tag. kNotFound where nothing has it: a misspelt tag must not pass as done.
+arrow::Status SelectTag(const spec::Project& project, const std::string& tag,
+                        std::set<std::string>* selected) {
+  bool found = false;
+  std::vector<std::string> known;
+  const auto take = [&](const std::string& name, const spec::Documentation& doc) {
+    known.insert(known.end(), doc.tags.begin(), doc.tags.end());
+    if (std::find(doc.tags.begin(), doc.tags.end(), tag) != doc.tags.end()) {
+      selected->insert(name);
+      found = true;
+    }
+  };
+  for (const spec::Source& source : project.sources) {
+    take("source." + source.name, source.doc);
+  }
+  for (const spec::Table& table : project.tables) {
+    take(table.FullName(), table.doc);
+  }
+  for (const spec::FeatureView& view : project.views) {
+    take("view." + view.name, view.doc);
+  }
+  if (!found) {
+    return base::MakeError(base::ErrorCode::kNotFound,
+                           "nothing has the tag '" + tag + "'" + base::DidYouMean(tag, known));
+  }
+  return arrow::Status::OK();
 }
 
 // One run: its outcome, its record in the catalog.
@@ -311,15 +343,7 @@ arrow::Result<std::set<std::string>> SelectNames(const spec::Project& project,
   }
   for (const std::string& written : names) {
     if (written.rfind("tag:", 0) == 0) {
-      const std::string tag = written.substr(4);
-      const auto take = [&](const std::string& name, const spec::Documentation& doc) {
-        if (std::find(doc.tags.begin(), doc.tags.end(), tag) != doc.tags.end()) {
-          selected.insert(name);
-        }
-      };
-      for (const auto& source : project.sources) take("source." + source.name, source.doc);
-      for (const auto& table : project.tables) take(table.FullName(), table.doc);
-      for (const auto& view : project.views) take("view." + view.name, view.doc);
+      ARROW_RETURN_NOT_OK(SelectTag(project, written.substr(4), &selected));
       continue;
     }
     const bool upstream = written.starts_with("+");

@@ -77,7 +77,26 @@ TEST_F(SelectNamesTest, UpAndDown) {
 
 TEST_F(SelectNamesTest, Tags) {
   EXPECT_EQ(Select({"tag:daily"}), NameSet{"curated.doubled"});
-  EXPECT_EQ(Select({"tag:nobody"}), NameSet{});
+  const auto misspelt = SelectNames(project_, {"tag:dayly"});
+  EXPECT_EQ(CodeOfFailed(misspelt), ErrorCode::kNotFound);
+  EXPECT_NE(misspelt.status().message().find("'daily'"), std::string::npos);
+}
+
+TEST_F(SelectNamesTest, WhatChecksCompareWithIsNeeded) {
+  std::string definitions = FirstRules().Definitions();
+  const std::string from = "sum(amount) as total from curated.doubled";
+  definitions.replace(definitions.find(from), from.size(),
+                      "sum(amount) as total from landing.orders");
+  const std::string checks = "checks: [{expect: \"total < 350\", name: rich}]";
+  definitions.replace(definitions.find(checks), checks.size(),
+                      "checks: [{equal_rows: processing.orders}]");
+  WriteProject(folder_.path(), definitions);
+  base::Diagnostics diagnostics;
+  project_ = Must(spec::ParseProject(folder_.path(), &diagnostics));
+  MustBeOk(diagnostics.ToStatus());
+  EXPECT_EQ(Select({"+per_user"}),
+            (NameSet{"source.orders", "processing.orders", "curated.per_user"}));
+  EXPECT_EQ(Select({"processing.orders+"}).count("curated.per_user"), 1U);
 }
 
 TEST_F(SelectNamesTest, AmbiguousNamesTheCandidates) {
