@@ -13,6 +13,8 @@ import sys
 import tempfile
 
 TIMEOUT_S = 600
+SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.supp")
+ENVIRONMENT = {**os.environ, "LSAN_OPTIONS": f"suppressions={SUPPRESSIONS}:print_suppressions=0"}
 
 
 def commands(build):
@@ -28,7 +30,7 @@ def run(name, command):
         report = os.path.join(folder, "report.json")
         try:
             done = subprocess.run([*command, "--gtest_brief=1", f"--gtest_output=json:{report}"], cwd=folder,
-                                  capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S)
+                                  capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, env=ENVIRONMENT)
             output, status = done.stdout + done.stderr, done.returncode
         except subprocess.TimeoutExpired:
             return name, 0, 1, 0, f"no end after {TIMEOUT_S} s"

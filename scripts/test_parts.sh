@@ -1,6 +1,7 @@
 # The parts of ./dev test, sourced by ./dev. A part is a function part_NAME; its last line of output of the form
 # `N passed, N failed[, N skipped]` is its result. A part that ends with an error and counts no failure has one.
-test_preset=${ICECORE_TEST_PRESET:-dev}
+test_preset=${ICECORE_TEST_PRESET:-asan}  # assertions, ASan and UBSan
+long=${ICECORE_LONG:-}                       # set by ./dev test --long
 icecore=$root/build/$test_preset/bin/icecore
 test_parts=(build unit layers format spec oracle conformance fault integration facts)
 
@@ -27,15 +28,15 @@ part_format() {
 }
 
 part_spec() { runner tests/spec/run.py --icecore "$icecore"; }
-part_oracle() { runner tests/oracle/run.py --icecore "$icecore"; }
-part_fault() { runner tests/fault/run.py --icecore "$icecore"; }
+part_oracle() { runner tests/oracle/run.py --icecore "$icecore" ${long:+--cases 1000000}; }
+part_fault() { runner tests/fault/run.py --icecore "$icecore" ${long:+--long}; }
 part_facts() { runner tests/facts/run.py --prototype --icecore "$icecore"; }
 
 part_conformance() {
   local mode status=0
   for mode in plain increments online; do
     echo "mode $mode"
-    runner tests/conformance/run.py --icecore "$icecore" --mode "$mode" || status=1
+    runner tests/conformance/run.py --icecore "$icecore" --mode "$mode" ${long:+--label-times 40} || status=1
   done
   return $status
 }

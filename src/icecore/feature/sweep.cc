@@ -356,11 +356,15 @@ arrow::Result<Column> ViewSweep::FinishWindow(size_t feature) {
         Gather(*rows_.rows.values[static_cast<size_t>(layout.value)], output.integers));
   } else if (output.form == SweepOutput::Form::kInt64) {
     arrow::Int64Builder builder;
-    ARROW_RETURN_NOT_OK(builder.AppendValues(output.integers.data(), count, output.valid.data()));
+    if (count > 0) {  // an empty vector has no address to copy from
+      ARROW_RETURN_NOT_OK(builder.AppendValues(output.integers.data(), count, output.valid.data()));
+    }
     ARROW_ASSIGN_OR_RAISE(column.values, builder.Finish());
   } else if (output.form == SweepOutput::Form::kDouble) {
     arrow::DoubleBuilder builder;
-    ARROW_RETURN_NOT_OK(builder.AppendValues(output.doubles.data(), count, output.valid.data()));
+    if (count > 0) {
+      ARROW_RETURN_NOT_OK(builder.AppendValues(output.doubles.data(), count, output.valid.data()));
+    }
     ARROW_ASSIGN_OR_RAISE(column.values, builder.Finish());
   } else {
     ARROW_ASSIGN_OR_RAISE(const auto built, output.builder->Finish());

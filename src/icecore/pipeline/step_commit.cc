@@ -15,7 +15,7 @@
 namespace icecore::pipeline {
 namespace {
 
-constexpr char kLastColumnId[] = "icecore.lastColumnId";
+constexpr char kLastColumnId[] = "icecore.last_column_id";
 constexpr char kStepTransaction[] = "icecore.step";
 
 int64_t SumOf(const std::map<std::string, int64_t>& counts) {
@@ -233,7 +233,7 @@ arrow::Status StepCommit::Finish(const StepCounts& counts, StepReport* report) {
   ARROW_ASSIGN_OR_RAISE(int64_t version, table_->CommitTo(before, commit));
   report->counts.Add(counts);
   report->did_work = true;
-  report->new_generation = target_.new_generation;
+  report->new_generation = target_.new_generation && before.exists();
   report->writes.push_back({target_.table, version, target_.next.generation,
                             target_.next.seq_after + 1, target_.next.seq_up_to + 1});
   return arrow::Status::OK();

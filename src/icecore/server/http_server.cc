@@ -39,7 +39,7 @@ arrow::Result<asio::ip::address> ParseAddress(const HttpServer::Options& options
                            "will not listen on " + options.address +
                                ": this version has neither TLS nor tokens, so everybody who can "
                                "reach the address could read every feature; listen on 127.0.0.1 "
-                               "behind a proxy, or allow remote clients explicitly");
+                               "behind a proxy that has TLS");
   }
   return address;
 }
