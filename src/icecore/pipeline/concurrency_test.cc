@@ -7,6 +7,25 @@
 namespace icecore::pipeline {
 namespace {
 
+// Calls `hook` once, before the first put-if-absent below `path`; what the hook returns is the
+// put's own fate.
+class InterruptedStore : public lake::FaultyObjectStore {
+ public:
+  InterruptedStore(lake::ObjectStore* store, std::string path)
+      : FaultyObjectStore(store, {}), path_(std::move(path)) {}
+  std::function<arrow::Status()> hook;
+
+  arrow::Result<bool> PutIfAbsent(const std::string& path, std::string_view bytes) override {
+    if (hook && path.find(path_) != std::string::npos) {
+      ARROW_RETURN_NOT_OK(std::exchange(hook, nullptr)());
+    }
+    return lake::FaultyObjectStore::PutIfAbsent(path, bytes);
+  }
+
+ private:
+  const std::string path_;
+};
+
 // Calls `hook` before the n-th object that must not be there yet.
 class HookedStore : public lake::FaultyObjectStore {
  public:
@@ -93,6 +112,61 @@ TEST_F(TwoRunsTest, OfANewGeneration) {
         WriteProject(root, SecondRules().Definitions());
       },
       [](const std::string&) {}, SecondRules());
+}
+
+TEST_F(TwoRunsTest, OverDifferentVersionsOfASideTable) {
+  const std::string root = folder_.path() + "/side";
+  WriteProject(root,
+               "source: s\nfrom: {files: {path: \"data/s*.csv\", format: csv}}\n---\n"
+               "source: side\nfrom: {files: {path: \"data/k*.csv\", format: csv}}\n---\n"
+               "table: t\nzone: processing\nsql: select id, k from landing.s\nmode: append\n"
+               "checks: [{references: {k: landing.side.k}}]\n");
+  WriteText(root + "/data/s.csv", "id,k\n1,1\n2,2\n");
+  WriteText(root + "/data/k1.csv", "k\n1\n");
+  const OpenProject::Options offline{.faults = {}, .online = false, .now_us = kTestNow};
+  OpenProject ours(root, offline);
+  InterruptedStore store(&ours.store(), "quarantine/t/_delta_log");
+  store.hook = [&] {
+    WriteText(root + "/data/k2.csv", "k\n2\n");
+    OpenProject theirs(root, offline);
+    MustRun(theirs.workspace());
+    return arrow::Status::OK();
+  };
+  ours.workspace().store = &store;
+  MustRun(ours.workspace());
+  MustRun(ours.workspace());
+  EXPECT_EQ(ReadTable(ours.workspace(), "processing.t", {"_seq"}).size() +
+                ReadTable(ours.workspace(), "quarantine.t", {"_seq"}).size(),
+            2U);
+}
+
+// Theirs announces a longer range and dies; ours, which rejects nothing, commits the first part of
+// it.
+TEST_F(TwoRunsTest, TheFirstPartOfAHalfDoneRange) {
+  const std::string root = folder_.path() + "/half";
+  WriteProject(root,
+               "source: s\nfrom: {files: {path: \"data/s*.csv\", format: csv}}\n---\n"
+               "table: t\nzone: processing\nsql: select id, k from landing.s\nmode: append\n"
+               "checks: [{expect: \"k < 100\", name: small}]\n");
+  WriteText(root + "/data/s1.csv", "id,k\n1,1\n2,2\n");
+  const OpenProject::Options offline{.faults = {}, .online = false, .now_us = kTestNow};
+  OpenProject ours(root, offline);
+  InterruptedStore store(&ours.store(), "processing/t/_delta_log");
+  store.hook = [&] {
+    WriteText(root + "/data/s2.csv", "id,k\n3,100\n4,4\n");
+    OpenProject theirs(root, offline);
+    InterruptedStore dying(&theirs.store(), "processing/t/_delta_log");
+    dying.hook = [] { return base::MakeError(base::ErrorCode::kDenied, "killed"); };
+    theirs.workspace().store = &dying;
+    const auto outcome = RunAll(theirs.workspace());
+    EXPECT_TRUE(outcome.ok() && outcome->failed());
+    return arrow::Status::OK();
+  };
+  ours.workspace().store = &store;
+  MustRun(ours.workspace());
+  MustRun(ours.workspace());
+  EXPECT_EQ(ReadTable(ours.workspace(), "processing.t", {"_seq"}).size(), 3U);
+  EXPECT_EQ(ReadTable(ours.workspace(), "quarantine.t", {"_seq"}).size(), 1U);
 }
 
 }  // namespace

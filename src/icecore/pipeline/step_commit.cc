@@ -181,7 +181,7 @@ arrow::Status StepCommit::CommitRejected(StepReport* report) {
       }
     }
   }
-  if (rejected_rows_ == 0 && commit.removes.empty()) {
+  if (rejected_rows_ == 0 && commit.removes.empty() && !target_.announce) {
     return arrow::Status::OK();
   }
   ARROW_ASSIGN_OR_RAISE(auto table, OpenTable(workspace_, target_.quarantine));

@@ -89,6 +89,10 @@ arrow::Result<std::optional<StepRange>> NextRange(const Workspace& workspace,
       range.inputs.push_back(std::move(input));
     }
     range.next = *rejected;
+    if (rejected->generation == state.generation) {
+      // A run that rejected nothing may have committed the first part of the range meanwhile.
+      range.next.seq_after = std::max(rejected->seq_after, state.seq_up_to);
+    }
     range.quarantine_done = true;
     range.new_generation = range.before->exists() && rejected->generation > state.generation;
     return std::optional<StepRange>(std::move(range));

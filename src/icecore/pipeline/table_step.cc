@@ -168,6 +168,7 @@ class TableStep {
     target.next = range_.next;
     target.new_generation = range_.new_generation;
     target.quarantine_done = range_.quarantine_done;
+    target.announce = table_.mode == Mode::kReplace || range_.inputs.size() > 1;
     target.schema = analysed_.schema;
     target.operation = table_.mode == Mode::kReplace ? "REPLACE" : "APPEND";
     target.description = table_.doc.description;
