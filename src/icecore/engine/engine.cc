@@ -18,6 +18,7 @@
 #include "icecore/pipeline/definitions.h"
 #include "icecore/pipeline/training.h"
 #include "icecore/spec/parse.h"
+#include "icecore/spec/references.h"
 
 namespace icecore::engine {
 namespace {
@@ -66,6 +67,7 @@ class EngineImpl : public Engine {
     } else {
       clock_ = base::MakeSystemClock();
     }
+    ARROW_RETURN_NOT_OK(ResolvePlaces());
     if (project_.lake.find("://") != std::string::npos) {
       return base::MakeErrorAt(
           ErrorCode::kUnsupported, project_.location,
@@ -87,6 +89,15 @@ class EngineImpl : public Engine {
     workspace_.listener = options.listener;
     workspace_.lake_root = lake_root;
     workspace_.scratch_root = scratch;
+    return arrow::Status::OK();
+  }
+
+  // ${NAME} in the project's own places is resolved now that they are used.
+  arrow::Status ResolvePlaces() {
+    const spec::ReferenceSources sources = spec::MakeSystemReferences(project_.root);
+    for (std::string* place : {&project_.lake, &project_.catalog, &project_.online}) {
+      ARROW_ASSIGN_OR_RAISE(*place, spec::ResolveReferences(*place, project_.location, sources));
+    }
     return arrow::Status::OK();
   }
 
