@@ -17,20 +17,29 @@ SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.su
 ENVIRONMENT = {**os.environ, "LSAN_OPTIONS": f"suppressions={SUPPRESSIONS}:print_suppressions=0"}
 
 
+SHARDS = {"pipeline": 2}  # the slowest binary runs as two
+
+
 def commands(build):
+    """(name, command, environment) of every run."""
     listing = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"],
                              check=True, capture_output=True, text=True)
-    return [(test["name"], test["command"]) for test in json.loads(listing.stdout)["tests"]
-            if "command" in test]
+    runs = []
+    for test in json.loads(listing.stdout)["tests"]:
+        shards = SHARDS.get(test["name"], 1)
+        for shard in range(shards if "command" in test else 0):
+            environment = {**ENVIRONMENT, "GTEST_TOTAL_SHARDS": str(shards), "GTEST_SHARD_INDEX": str(shard)}
+            runs.append((test["name"], test["command"], environment))
+    return sorted(runs, key=lambda run: -SHARDS.get(run[0], 1))
 
 
-def run(name, command):
+def run(name, command, environment):
     """Returns (name, passed, failed, skipped, text to show on failure)."""
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.json")
         try:
             done = subprocess.run([*command, "--gtest_brief=1", f"--gtest_output=json:{report}"], cwd=folder,
-                                  capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, env=ENVIRONMENT)
+                                  capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, env=environment)
             output, status = done.stdout + done.stderr, done.returncode
         except subprocess.TimeoutExpired:
             return name, 0, 1, 0, f"no end after {TIMEOUT_S} s"

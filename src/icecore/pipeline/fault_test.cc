@@ -24,7 +24,7 @@ struct FaultCase {
 // Each try runs the project twice. ICECORE_FAULT_STRIDE=1 tries them all.
 int64_t Stride() {
   const char* given = std::getenv("ICECORE_FAULT_STRIDE");
-  return given == nullptr ? 96 : std::max<int64_t>(1, std::atoll(given));
+  return given == nullptr ? 480 : std::max<int64_t>(1, std::atoll(given));
 }
 
 // Notes which operations are commits.

@@ -69,8 +69,9 @@ class StepCommit {
     StepState next;
     bool new_generation = false;   // all rows of before go
     bool quarantine_done = false;  // a redo: the rejected rows of this range are committed already
-    // What is rejected depends on more than the driver's rows: the range is announced in the quarantine
-    // table even when nothing is rejected, so that of two runs with other inputs one wins both tables.
+    // What is rejected depends on more than the driver's rows: the range is announced in the
+    // quarantine table even when nothing is rejected, so that of two runs with other inputs one
+    // wins both tables.
     bool announce = false;
     std::shared_ptr<arrow::Schema> schema;  // of the rows, envelope included
     std::string operation;                  // of commitInfo
