@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-TIMEOUT_S = 600
+TIMEOUT_S = 1500
 SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.supp")
 ENVIRONMENT = {**os.environ, "LSAN_OPTIONS": f"suppressions={SUPPRESSIONS}:print_suppressions=0"}
 
