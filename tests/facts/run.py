@@ -141,10 +141,9 @@ def check_delta(count, project):
         found += 1
         zone, name = os.path.relpath(folder, project.path("lake")).split(os.sep)[:2]
         rows = deltalake.DeltaTable(folder).to_pyarrow_table().num_rows
-        suffix = "_raw" if zone == "landing" else ""
         count.equal(f"deltalake rows of {zone}.{name}", rows,
-                    project.one(f"select count(*) as n from {zone}.{name}{suffix}")["n"])
-    count.true("Delta tables of all zones", found >= 11, f"({found} found)")
+                    project.one(f"select count(*) as n from {zone}.{name}")["n"])
+    count.true("Delta tables of all zones", found >= 19, f"({found} found)")
 
 
 def real(count, binary):
