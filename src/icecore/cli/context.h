@@ -33,6 +33,14 @@ struct Context {
   void Fail(const arrow::Status& status);
 };
 
+// Runs the command and reports what it returns.
+template <typename Command>
+void Guard(Context* context, const Command& command) {
+  if (const arrow::Status status = command(); !status.ok()) {
+    context->Fail(status);
+  }
+}
+
 // Each adds its subcommands to the app; the callbacks run the command and set context->exit_code.
 void AddProjectCommands(CLI::App* app, Context* context);  // init validate plan apply schema
 void AddRunCommands(CLI::App* app, Context* context);      // run ingest materialize

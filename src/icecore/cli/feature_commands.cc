@@ -173,13 +173,6 @@ arrow::Status Serve(Context* context, const std::string& http) {
   return context->serve(engine.get(), http);
 }
 
-template <typename Command>
-void Guard(Context* context, const Command& command) {
-  if (const arrow::Status status = command(); !status.ok()) {
-    context->Fail(status);
-  }
-}
-
 }  // namespace
 
 void AddFeatureCommands(CLI::App* app, Context* context) {

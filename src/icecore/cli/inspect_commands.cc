@@ -64,13 +64,6 @@ arrow::Status History(Context* context, const std::string& table, int64_t limit)
   return arrow::Status::OK();
 }
 
-template <typename Command>
-void Guard(Context* context, const Command& command) {
-  if (const arrow::Status status = command(); !status.ok()) {
-    context->Fail(status);
-  }
-}
-
 }  // namespace
 
 void AddInspectCommands(CLI::App* app, Context* context) {

@@ -156,14 +156,6 @@ arrow::Status Init(Context* context, const std::string& directory, const std::st
   return arrow::Status::OK();
 }
 
-// Runs the command and reports what it returns.
-template <typename Command>
-void Guard(Context* context, const Command& command) {
-  if (const arrow::Status status = command(); !status.ok()) {
-    context->Fail(status);
-  }
-}
-
 }  // namespace
 
 void AddProjectCommands(CLI::App* app, Context* context) {

@@ -115,16 +115,7 @@ class Analyser {
           "source " + source.name + ": no file yet and no contract, so its columns are not known");
       return arrow::Status::OK();
     }
-    quality::ContractSettings settings;
-    settings.source = source.name;
-    settings.version = spec::Fingerprint(source);
-    settings.text_source = IsTextSource(source);
-    settings.json = source.files.format == spec::FilesConnector::Format::kJson;
-    if (!settings.json) {
-      settings.null_values = source.files.null_values;
-    }
-    auto checker =
-        quality::ContractChecker::Make(source.contract, settings, analysed.raw, analysed.inferred);
+    auto checker = MakeContractChecker(source, analysed.raw, analysed.inferred);
     if (!checker.ok() && base::CodeOf(checker.status()) == base::ErrorCode::kContractViolation) {
       return RefuseFiles(checker.status(), &analysed);
     }

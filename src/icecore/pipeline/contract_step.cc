@@ -22,26 +22,13 @@ void AddTo(std::map<std::string, int64_t>* total, const quality::RuleCounts& par
   }
 }
 
-arrow::Result<std::unique_ptr<quality::ContractChecker>> MakeChecker(
-    const AnalysedSource& analysed, const std::shared_ptr<arrow::Schema>& raw) {
-  const spec::Source& source = *analysed.source;
-  quality::ContractSettings settings;
-  settings.source = source.name;
-  settings.version = spec::Fingerprint(source);
-  settings.text_source = IsTextSource(source);
-  settings.json = source.files.format == spec::FilesConnector::Format::kJson;
-  if (!settings.json) {
-    settings.null_values = source.files.null_values;
-  }
-  return quality::ContractChecker::Make(source.contract, settings, raw, analysed.inferred);
-}
-
 arrow::Status CheckOnce(const Workspace& workspace, const AnalysedSource& analysed,
                         const StepRange& range, const std::string& run_id, StepReport* report) {
   const spec::Source& source = *analysed.source;
   const std::string raw_name = RawTableName(source);
   const PinnedInput& raw = range.InputOf(raw_name);
-  ARROW_ASSIGN_OR_RAISE(auto checker, MakeChecker(analysed, raw.snapshot->schema));
+  ARROW_ASSIGN_OR_RAISE(auto checker,
+                        MakeContractChecker(source, raw.snapshot->schema, analysed.inferred));
   StepCommit::Target target;
   target.table = AcceptedTableName(source);
   target.quarantine = QuarantineName(source.name);

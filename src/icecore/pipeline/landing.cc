@@ -343,6 +343,20 @@ bool IsTextSource(const spec::Source& source) {
   return format == Format::kCsv || format == Format::kTsv || format == Format::kJson;
 }
 
+arrow::Result<std::unique_ptr<quality::ContractChecker>> MakeContractChecker(
+    const spec::Source& source, const std::shared_ptr<arrow::Schema>& raw,
+    const std::shared_ptr<arrow::Schema>& inferred) {
+  quality::ContractSettings settings;
+  settings.source = source.name;
+  settings.version = spec::Fingerprint(source);
+  settings.text_source = IsTextSource(source);
+  settings.json = source.files.format == spec::FilesConnector::Format::kJson;
+  if (!settings.json) {
+    settings.null_values = source.files.null_values;
+  }
+  return quality::ContractChecker::Make(source.contract, settings, raw, inferred);
+}
+
 arrow::Status LandSource(const Workspace& workspace, const spec::Source& source,
                          const std::string& run_id, std::stop_token stop, StepReport* report) {
   bool more = true;

@@ -4,6 +4,7 @@
 
 #include <arrow/result.h>
 
+#include <memory>
 #include <stop_token>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "icecore/ingest/files/plan.h"
 #include "icecore/pipeline/step_commit.h"
 #include "icecore/pipeline/workspace.h"
+#include "icecore/quality/contract.h"
 
 namespace icecore::pipeline {
 
@@ -40,5 +42,10 @@ struct RawColumns {
 arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Source& source);
 
 bool IsTextSource(const spec::Source& source);
+
+// The source's contract over landed rows of these columns.
+arrow::Result<std::unique_ptr<quality::ContractChecker>> MakeContractChecker(
+    const spec::Source& source, const std::shared_ptr<arrow::Schema>& raw,
+    const std::shared_ptr<arrow::Schema>& inferred);
 
 }  // namespace icecore::pipeline
