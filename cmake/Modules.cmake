@@ -13,7 +13,12 @@ if(ICECORE_MOLD)
 endif()
 find_program(ICECORE_CCACHE ccache)
 if(ICECORE_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_NOHASHDIR=1 ${ICECORE_CCACHE})
+  # Relative paths and content decide, not dates: a clone elsewhere finds what this one compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${ICECORE_CCACHE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_compile_options(icecore_options INTERFACE -fpch-preprocess)
+  endif()
 endif()
 
 # One precompiled header, for GoogleTest only; every test binary reuses it.
@@ -44,7 +49,6 @@ function(icecore_module name)
     add_executable(icecore_${name}_test ${tests})
     target_link_libraries(icecore_${name}_test PRIVATE icecore_${name} GTest::gtest_main GTest::gmock)
     target_precompile_headers(icecore_${name}_test REUSE_FROM icecore_gtest_pch)
-    target_compile_definitions(icecore_${name}_test PRIVATE ICECORE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     add_test(NAME ${name} COMMAND icecore_${name}_test)
   endif()
   if(ICECORE_FUZZ)
