@@ -44,7 +44,8 @@ arrow::Result<json> CommitInfoJson(const LogActions& actions, const Commit& comm
   if (read_version >= 0) {
     body["readVersion"] = read_version;
   }
-  body["isBlindAppend"] = actions.removes.empty() && !commit.reads_all;
+  body["isBlindAppend"] =
+      actions.removes.empty() && !commit.reads_all && commit.reads.empty() && !commit.reads_rows_of;
   body["engineInfo"] = info.engine;
   body["txnId"] = info.commit_id;
   json ours = json::object();

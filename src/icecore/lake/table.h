@@ -6,6 +6,7 @@
 #include <arrow/type_fwd.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,8 @@ struct TableMetadata {
   std::map<std::string, std::string> configuration;  // added to what the table has
   std::string name;
   std::string description;
+  // Of the schema; given with the first commit. Empty: those that the table has.
+  std::vector<std::string> partition_columns = {};
 };
 
 // Everything that becomes true at once.
@@ -38,6 +41,12 @@ struct Commit {
   // The commit depends on all rows of the read snapshot: any data that came between is a conflict.
   // Implied by remove_all.
   bool reads_all = false;
+  // Live files whose rows the commit depends on: that others change or remove their rows is a
+  // conflict; that others only move the rows to other files is none.
+  std::vector<std::string> reads;
+  // Which files hold rows that the commit would have had to see: that others add rows in one of
+  // them is a conflict. Empty: none.
+  std::function<bool(const DataFile&)> reads_rows_of;
   bool data_change = true;  // false: rows move between files, none changes
   std::map<std::string, int64_t> transactions;
   std::map<std::string, std::optional<std::string>> domains;  // nullopt removes the domain
@@ -85,7 +94,7 @@ class Table {
 
   // Writes `commit` as the version after `read`, or, where others were faster and nothing of theirs
   // conflicts, after theirs. Returns the version. A conflict (metadata or protocol changed, same
-  // transaction appId, same domain, a removed file gone, data that reads_all had to see) is
+  // transaction appId, same domain, a removed file gone, rows that `commit` had to see) is
   // kConflict: load again and redo the work. kOutcomeUnknown: it may have happened; load and look
   // at the transactions. Any other error: it did not happen. Writes a checkpoint when one is due;
   // that this fails does not fail the commit.

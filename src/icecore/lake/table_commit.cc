@@ -151,6 +151,29 @@ arrow::Status Conflict(int64_t version, const std::string& what) {
                    "version " + std::to_string(version) + " by another writer " + what);
 }
 
+// Whether the rows that `winner` added, changed or removed are rows that our commit depends on.
+arrow::Status CheckReads(const Commit& commit, const LogActions& winner, int64_t version) {
+  if (commit.reads_all || commit.remove_all) {
+    return Conflict(version, "changed rows that this commit depends on");
+  }
+  if (commit.reads_rows_of) {
+    for (const DataFile& file : winner.adds) {
+      if (commit.reads_rows_of(file)) {
+        return Conflict(version, "added rows that this commit had to see, in " + file.path);
+      }
+    }
+  }
+  if (!commit.reads.empty()) {
+    const std::set<std::string_view> read(commit.reads.begin(), commit.reads.end());
+    for (const RemovedFile& file : winner.removes) {
+      if (read.contains(file.path)) {
+        return Conflict(version, "changed rows that this commit read, in " + file.path);
+      }
+    }
+  }
+  return arrow::Status::OK();
+}
+
 // Whether what `winner` did lets our commit stand after it.
 arrow::Status CheckConflict(const LogActions& ours, const Commit& commit, bool creates,
                             const LogActions& winner, int64_t version) {
@@ -170,8 +193,8 @@ arrow::Status CheckConflict(const LogActions& ours, const Commit& commit, bool c
       return Conflict(version, "set domain '" + domain.domain + "'");
     }
   }
-  if ((commit.reads_all || commit.remove_all) && winner.data_change) {
-    return Conflict(version, "changed rows that this commit depends on");
+  if (winner.data_change) {
+    ARROW_RETURN_NOT_OK(CheckReads(commit, winner, version));
   }
   std::set<std::string_view> gone;
   for (const RemovedFile& file : winner.removes) {
