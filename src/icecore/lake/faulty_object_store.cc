@@ -95,6 +95,17 @@ arrow::Result<std::vector<std::string>> FaultyObjectStore::List(const std::strin
                                                                 const std::string& start_after) {
   return Apply(this, "list " + prefix, [&] { return inner_->List(prefix, start_after); });
 }
+arrow::Result<std::vector<ObjectEntry>> FaultyObjectStore::ListEntries(const std::string& prefix) {
+  return Apply(this, "list " + prefix, [&] { return inner_->ListEntries(prefix); });
+}
+
+arrow::Result<std::vector<ObjectEntry>> FaultyObjectStore::Unfinished(const std::string& prefix,
+                                                                      int64_t modified_before_us,
+                                                                      bool remove) {
+  return Apply(this, "sweep " + prefix,
+               [&] { return inner_->Unfinished(prefix, modified_before_us, remove); });
+}
+
 arrow::Result<ObjectInfo> FaultyObjectStore::Stat(const std::string& path) {
   return Apply(this, "stat " + path, [&] { return inner_->Stat(path); });
 }

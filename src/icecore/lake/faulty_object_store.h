@@ -39,6 +39,10 @@ class FaultyObjectStore : public ObjectStore {
                                       int64_t length) override;
   arrow::Result<std::vector<std::string>> List(const std::string& prefix,
                                                const std::string& start_after) override;
+  arrow::Result<std::vector<ObjectEntry>> ListEntries(const std::string& prefix) override;
+  arrow::Result<std::vector<ObjectEntry>> Unfinished(const std::string& prefix,
+                                                     int64_t modified_before_us,
+                                                     bool remove) override;
   arrow::Result<ObjectInfo> Stat(const std::string& path) override;
   arrow::Result<bool> Exists(const std::string& path) override;
   arrow::Status Delete(const std::string& path) override;

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -283,15 +284,34 @@ class LocalObjectStore : public ObjectStore {
 
   arrow::Result<std::vector<std::string>> List(const std::string& prefix,
                                                const std::string& start_after) override {
-    const size_t slash = prefix.rfind('/');
-    const std::string folder = slash == std::string::npos ? "" : prefix.substr(0, slash + 1);
-    if (!folder.empty()) {
-      ARROW_RETURN_NOT_OK(CheckObjectPath(folder.substr(0, slash)));
-    }
     std::vector<std::string> paths;
-    ARROW_RETURN_NOT_OK(ListFolder(folder, prefix, start_after, &paths));
+    ARROW_RETURN_NOT_OK(Walk(prefix, [&](const std::string& path, bool is_temporary) {
+      if (!is_temporary && path > start_after) {
+        paths.push_back(path);
+      }
+      return arrow::Status::OK();
+    }));
     std::sort(paths.begin(), paths.end());
     return paths;
+  }
+
+  arrow::Result<std::vector<ObjectEntry>> Unfinished(const std::string& prefix,
+                                                     int64_t modified_before_us,
+                                                     bool remove) override {
+    std::vector<ObjectEntry> entries;
+    ARROW_RETURN_NOT_OK(Walk(prefix, [&](const std::string& path, bool is_temporary) {
+      const auto info = Stat(path);  // its writer may just be done with it
+      if (is_temporary && info.ok() && info->modified_us < modified_before_us) {
+        entries.push_back({.path = path, .size = info->size, .modified_us = info->modified_us});
+      }
+      return arrow::Status::OK();
+    }));
+    if (remove) {
+      for (const ObjectEntry& entry : entries) {
+        ARROW_RETURN_NOT_OK(Delete(entry.path));
+      }
+    }
+    return entries;
   }
 
   arrow::Result<ObjectInfo> Stat(const std::string& path) override {
@@ -348,9 +368,22 @@ class LocalObjectStore : public ObjectStore {
  private:
   std::string FileOf(const std::string& path) const { return root_ + "/" + path; }
 
+  // (path, whether it is a temporary file).
+  using Visitor = std::function<arrow::Status(const std::string&, bool)>;
+
+  // All files whose paths begin with `prefix`; of temporary ones those in such folders.
+  arrow::Status Walk(const std::string& prefix, const Visitor& visit) {
+    const size_t slash = prefix.rfind('/');
+    const std::string folder = slash == std::string::npos ? "" : prefix.substr(0, slash + 1);
+    if (!folder.empty()) {
+      ARROW_RETURN_NOT_OK(CheckObjectPath(folder.substr(0, slash)));
+    }
+    return WalkFolder(folder, prefix, visit);
+  }
+
   // `folder` is "" or ends with '/'.
-  arrow::Status ListFolder(const std::string& folder, const std::string& prefix,
-                           const std::string& start_after, std::vector<std::string>* paths) {
+  arrow::Status WalkFolder(const std::string& folder, const std::string& prefix,
+                           const Visitor& visit) {
     const std::string full = FileOf(folder);
     const std::unique_ptr<DIR, int (*)(DIR*)> handle(::opendir(full.c_str()), ::closedir);
     if (handle == nullptr) {
@@ -366,18 +399,20 @@ class LocalObjectStore : public ObjectStore {
         return errno == 0 ? arrow::Status::OK() : SystemError(errno, "cannot list", full);
       }
       const std::string_view name = entry->d_name;
-      if (name == "." || name == ".." || name.starts_with(kTemporaryPrefix)) {
+      if (name == "." || name == "..") {
         continue;
       }
       const std::string path = folder + std::string(name);
-      if (IsFolder(*entry, path)) {
+      if (name.starts_with(kTemporaryPrefix)) {
+        ARROW_RETURN_NOT_OK(visit(path, true));
+      } else if (IsFolder(*entry, path)) {
         // Below a folder every path begins with "path/".
         const std::string below = path + "/";
         if (below.starts_with(prefix) || prefix.starts_with(below)) {
-          ARROW_RETURN_NOT_OK(ListFolder(below, prefix, start_after, paths));
+          ARROW_RETURN_NOT_OK(WalkFolder(below, prefix, visit));
         }
-      } else if (path.starts_with(prefix) && path > start_after) {
-        paths->push_back(path);
+      } else if (path.starts_with(prefix)) {
+        ARROW_RETURN_NOT_OK(visit(path, false));
       }
     }
   }

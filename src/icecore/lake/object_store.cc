@@ -4,6 +4,26 @@
 
 namespace icecore::lake {
 
+arrow::Result<std::vector<ObjectEntry>> ObjectStore::ListEntries(const std::string& prefix) {
+  ARROW_ASSIGN_OR_RAISE(const auto paths, List(prefix, ""));
+  std::vector<ObjectEntry> entries;
+  for (const std::string& path : paths) {
+    const auto info = Stat(path);
+    if (info.ok()) {
+      entries.push_back({.path = path, .size = info->size, .modified_us = info->modified_us});
+    } else if (base::CodeOf(info.status()) != base::ErrorCode::kNotFound) {
+      return info.status();
+    }
+  }
+  return entries;
+}
+
+arrow::Result<std::vector<ObjectEntry>> ObjectStore::Unfinished(const std::string& /*prefix*/,
+                                                                int64_t /*modified_before_us*/,
+                                                                bool /*remove*/) {
+  return std::vector<ObjectEntry>();
+}
+
 arrow::Status CheckObjectPath(std::string_view path) {
   const auto fail = [&](const char* why) {
     return base::MakeError(base::ErrorCode::kInvalidArgument,

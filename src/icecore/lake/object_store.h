@@ -23,6 +23,13 @@ struct ObjectInfo {
   int64_t modified_us = 0;
 };
 
+// An object as a listing tells it.
+struct ObjectEntry {
+  std::string path;
+  int64_t size = 0;
+  int64_t modified_us = 0;  // by the store's own clock
+};
+
 // Thread safe. Paths are relative to the root, without "..", ".", empty parts or a leading '/';
 // others are kInvalidArgument. What does not exist is kNotFound; what the system refuses for now is
 // kUnavailable (also a full disk), for good kDenied. An object becomes visible whole or not at all,
@@ -47,6 +54,13 @@ class ObjectStore {
   // byte order. A prefix without objects gives an empty list.
   virtual arrow::Result<std::vector<std::string>> List(const std::string& prefix,
                                                        const std::string& start_after) = 0;
+  // As List from the start, with sizes and times. An object that vanishes meanwhile is left out.
+  virtual arrow::Result<std::vector<ObjectEntry>> ListEntries(const std::string& prefix);
+  // What writers below `prefix` began and never ended (temporary files, multi-part uploads), last
+  // touched before `modified_before_us`; no listing of objects shows it. `remove` takes it away.
+  virtual arrow::Result<std::vector<ObjectEntry>> Unfinished(const std::string& prefix,
+                                                             int64_t modified_before_us,
+                                                             bool remove);
   virtual arrow::Result<ObjectInfo> Stat(const std::string& path) = 0;
   virtual arrow::Result<bool> Exists(const std::string& path) = 0;
   // What is not there is deleted already: OK.

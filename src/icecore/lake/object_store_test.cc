@@ -69,6 +69,30 @@ TEST_F(ObjectStoreTest, OutputLeavesNothingWithoutClose) {
   EXPECT_TRUE(std::filesystem::is_empty(FileOf("d")));
 }
 
+TEST_F(ObjectStoreTest, ListingsWithSizes) {
+  ASSERT_OK(store_->Put("d/b", "12345"));
+  ASSERT_OK(store_->Put("d/a/c", "1"));
+  ASSERT_OK(store_->Put("e", ""));
+  const auto entries = Must(store_->ListEntries("d/"));
+  ASSERT_EQ(entries.size(), 2);
+  EXPECT_EQ(entries[0].path, "d/a/c");
+  EXPECT_EQ(entries[0].size, 1);
+  EXPECT_EQ(entries[1].path, "d/b");
+  EXPECT_EQ(entries[1].size, 5);
+  EXPECT_GT(entries[1].modified_us, 0);
+}
+
+TEST_F(ObjectStoreTest, WhatWritersNeverEnded) {
+  ASSERT_OK(store_->Put("d/kept", "12345"));
+  const auto output = Must(store_->OpenOutput("d/file"));
+  const int64_t now_us = base::MakeSystemClock()->NowMicros();
+  EXPECT_TRUE(Must(store_->Unfinished("d/", now_us - 3'600'000'000, true)).empty());
+  EXPECT_EQ(Must(store_->Unfinished("d/", now_us + 3'600'000'000, false)).size(), 1);
+  EXPECT_EQ(Must(store_->Unfinished("d/", now_us + 3'600'000'000, true)).size(), 1);
+  EXPECT_TRUE(Must(store_->Unfinished("d/", now_us + 3'600'000'000, true)).empty());
+  EXPECT_TRUE(Must(store_->Exists("d/kept")));
+}
+
 TEST_F(ObjectStoreTest, OutputDoesNotReplace) {
   const auto output = Must(store_->OpenOutput("file"));
   ASSERT_OK(store_->Put("file", "other"));

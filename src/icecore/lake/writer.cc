@@ -123,7 +123,8 @@ class ParquetDataWriter : public DataWriter {
     properties.version(parquet::ParquetVersion::PARQUET_2_6)
         ->compression(parquet::Compression::ZSTD)
         ->compression_level(options_.zstd_level)
-        ->max_row_group_length(options_.row_group_rows);
+        ->max_row_group_length(options_.row_group_rows)
+        ->enable_page_checksum();
     ARROW_ASSIGN_OR_RAISE(file->parquet,
                           parquet::arrow::FileWriter::Open(*storage_, arrow::default_memory_pool(),
                                                            file->sink, properties.build()));
