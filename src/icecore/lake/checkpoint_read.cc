@@ -34,6 +34,12 @@ class StructColumn {
     return Has(row) && Member(name) != nullptr && Member(name)->IsValid(row);
   }
 
+  // A struct inside the struct.
+  StructColumn Struct(const char* name) const {
+    const arrow::Array* member = array_ == nullptr ? nullptr : Member(name, Type::STRUCT);
+    return StructColumn(member, member != nullptr);
+  }
+
   std::string Text(const char* name, int64_t row) const {
     const auto* member = Member(name, Type::STRING);
     return member == nullptr || member->IsNull(row)
@@ -97,10 +103,23 @@ class StructColumn {
   const arrow::StructArray* array_;
 };
 
-arrow::Result<DataFile> ReadAdd(const StructColumn& add, int64_t row) {
-  if (add.HasMember("deletionVector", row)) {
-    return MakeError(ErrorCode::kUnsupported, "feature deletionVectors");
+std::optional<DeletionVector> ReadDeletionVector(const StructColumn& file, int64_t row) {
+  const StructColumn vector = file.Struct("deletionVector");
+  if (!file.HasMember("deletionVector", row) || !vector.Has(row)) {
+    return std::nullopt;
   }
+  DeletionVector read{.storage_type = vector.Text("storageType", row),
+                      .path_or_inline_dv = vector.Text("pathOrInlineDv", row),
+                      .offset = std::nullopt,
+                      .size_bytes = static_cast<int32_t>(vector.Number("sizeInBytes", row)),
+                      .cardinality = vector.Number("cardinality", row)};
+  if (vector.HasMember("offset", row)) {
+    read.offset = static_cast<int32_t>(vector.Number("offset", row));
+  }
+  return read;
+}
+
+arrow::Result<DataFile> ReadAdd(const StructColumn& add, int64_t row) {
   DataFile file;
   ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(add.Text("path", row)));
   file.size = add.Number("size", row);
@@ -108,6 +127,7 @@ arrow::Result<DataFile> ReadAdd(const StructColumn& add, int64_t row) {
   file.partition_values = add.TextMap("partitionValues", row);
   file.stats_json = add.Text("stats", row);
   file.num_records = NumRecordsOf(file.stats_json);
+  file.deletion_vector = ReadDeletionVector(add, row);
   return file;
 }
 
@@ -136,6 +156,7 @@ arrow::Status ReadRow(const std::vector<StructColumn>& columns, int64_t row, Log
     ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(remove.Text("path", row)));
     file.removed_us = remove.Number("deletionTimestamp", row) * 1000;
     file.size = remove.Number("size", row);
+    file.deletion_vector = ReadDeletionVector(remove, row);
     actions->removes.push_back(std::move(file));
   } else if (columns[kTxn].Has(row)) {
     actions->transactions.emplace_back(columns[kTxn].Text("appId", row),

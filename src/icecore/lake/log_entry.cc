@@ -86,10 +86,39 @@ arrow::Result<MetadataAction> ParseMetadata(const json& body) {
   return metadata;
 }
 
-arrow::Result<DataFile> ParseAdd(const json& body) {
-  if (const auto vector = body.find("deletionVector"); vector != body.end() && !vector->is_null()) {
-    return MakeError(ErrorCode::kUnsupported, "feature deletionVectors");
+std::map<std::string, std::optional<std::string>> ParsePartitionValues(const json& body) {
+  std::map<std::string, std::optional<std::string>> values;
+  const auto found = body.find("partitionValues");
+  if (found != body.end() && !found->is_null()) {
+    for (const auto& [column, value] : found->items()) {
+      values[column] = value.is_null() ? std::nullopt : std::optional(value.get<std::string>());
+    }
   }
+  return values;
+}
+
+std::optional<DeletionVector> ParseDeletionVector(const json& body) {
+  const auto found = body.find("deletionVector");
+  if (found == body.end() || found->is_null()) {
+    return std::nullopt;
+  }
+  DeletionVector vector{.storage_type = found->at("storageType").get<std::string>(),
+                        .path_or_inline_dv = found->at("pathOrInlineDv").get<std::string>(),
+                        .offset = std::nullopt,
+                        .size_bytes = found->at("sizeInBytes").get<int32_t>(),
+                        .cardinality = found->at("cardinality").get<int64_t>()};
+  if (const auto offset = found->find("offset"); offset != found->end() && !offset->is_null()) {
+    vector.offset = offset->get<int32_t>();
+  }
+  return vector;
+}
+
+bool DataChangeOf(const json& body) {
+  const auto found = body.find("dataChange");
+  return found == body.end() || !found->is_boolean() || found->get<bool>();
+}
+
+arrow::Result<DataFile> ParseAdd(const json& body) {
   DataFile file;
   ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(body.at("path").get_ref<const std::string&>()));
   file.size = NumberOr(body, "size", -1);
@@ -97,13 +126,11 @@ arrow::Result<DataFile> ParseAdd(const json& body) {
     return MakeError(ErrorCode::kCorrupt, "file " + file.path + " without a size");
   }
   file.modified_us = NumberOr(body, "modificationTime", 0) * 1000;
-  const json partition_values = body.value("partitionValues", json::object());
-  for (const auto& [column, value] : partition_values.items()) {
-    file.partition_values[column] =
-        value.is_null() ? std::nullopt : std::optional(value.get<std::string>());
-  }
+  file.partition_values = ParsePartitionValues(body);
   file.stats_json = TextOr(body, "stats", "");
   file.num_records = NumRecordsOf(file.stats_json);
+  file.deletion_vector = ParseDeletionVector(body);
+  file.data_change = DataChangeOf(body);
   return file;
 }
 
@@ -112,18 +139,32 @@ arrow::Result<RemovedFile> ParseRemove(const json& body) {
   ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(body.at("path").get_ref<const std::string&>()));
   file.removed_us = NumberOr(body, "deletionTimestamp", 0) * 1000;
   file.size = NumberOr(body, "size", 0);
+  file.deletion_vector = ParseDeletionVector(body);
+  file.partition_values = ParsePartitionValues(body);
+  file.data_change = DataChangeOf(body);
+  return file;
+}
+
+arrow::Result<ChangeFile> ParseChange(const json& body) {
+  ChangeFile file;
+  ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(body.at("path").get_ref<const std::string&>()));
+  file.size = NumberOr(body, "size", 0);
+  file.partition_values = ParsePartitionValues(body);
   return file;
 }
 
 arrow::Status ParseAction(const std::string& kind, const json& body, LogActions* actions) {
   if (kind == "add") {
     ARROW_ASSIGN_OR_RAISE(auto file, ParseAdd(body));
+    actions->data_change |= file.data_change;
     actions->adds.push_back(std::move(file));
-    actions->data_change |= body.value("dataChange", true);
   } else if (kind == "remove") {
     ARROW_ASSIGN_OR_RAISE(auto file, ParseRemove(body));
+    actions->data_change |= file.data_change;
     actions->removes.push_back(std::move(file));
-    actions->data_change |= body.value("dataChange", true);
+  } else if (kind == "cdc") {
+    ARROW_ASSIGN_OR_RAISE(auto file, ParseChange(body));
+    actions->changes.push_back(std::move(file));
   } else if (kind == "commitInfo") {
     actions->info = ParseCommitInfo(body);
   } else if (kind == "protocol") {

@@ -42,6 +42,13 @@ struct DomainAction {
   bool removed = false;
 };
 
+// A file of changed rows (change data feed).
+struct ChangeFile {
+  std::string path;
+  int64_t size = 0;
+  std::map<std::string, std::optional<std::string>> partition_values;
+};
+
 // One log entry, or one checkpoint.
 struct LogActions {
   std::optional<CommitInfo> info;
@@ -49,6 +56,7 @@ struct LogActions {
   std::optional<MetadataAction> metadata;
   std::vector<DataFile> adds;
   std::vector<RemovedFile> removes;
+  std::vector<ChangeFile> changes;
   std::vector<std::pair<std::string, int64_t>> transactions;
   std::vector<DomainAction> domains;
   bool data_change = false;  // an add or remove says so
@@ -81,8 +89,10 @@ std::string EncodePath(std::string_view path);
 arrow::Result<std::string> DecodePath(std::string_view encoded);
 
 // kUnsupported with the features' names where a reader, or a writer, needs what we lack.
-arrow::Status CheckReadable(const Protocol& protocol,
-                            const std::map<std::string, std::string>& configuration);
+arrow::Status CheckReadable(const Protocol& protocol);
+// From protocol and configuration: a mode that the protocol does not enable is none; an unknown one
+// is kUnsupported.
+arrow::Result<ColumnMapping> ColumnMappingOf(const Snapshot& snapshot);
 arrow::Status CheckWritable(const Snapshot& snapshot, const Commit& commit);
 
 }  // namespace icecore::lake

@@ -89,27 +89,52 @@ json MetadataJson(const MetadataAction& metadata) {
   return body;
 }
 
-json AddJson(const DataFile& file, bool data_change) {
-  json values = json::object();
-  for (const auto& [column, value] : file.partition_values) {
-    values[column] = value.has_value() ? json(*value) : json(nullptr);
+json PartitionValuesJson(const std::map<std::string, std::optional<std::string>>& values) {
+  json object = json::object();
+  for (const auto& [column, value] : values) {
+    object[column] = value.has_value() ? json(*value) : json(nullptr);
   }
+  return object;
+}
+
+void AppendDeletionVector(const std::optional<DeletionVector>& vector, json* body) {
+  if (!vector.has_value()) {
+    return;
+  }
+  json object = {{"storageType", vector->storage_type},
+                 {"pathOrInlineDv", vector->path_or_inline_dv}};
+  if (vector->offset.has_value()) {
+    object["offset"] = *vector->offset;
+  }
+  object["sizeInBytes"] = vector->size_bytes;
+  object["cardinality"] = vector->cardinality;
+  (*body)["deletionVector"] = std::move(object);
+}
+
+json AddJson(const DataFile& file, bool data_change) {
   json body = {{"path", EncodePath(file.path)},
-               {"partitionValues", std::move(values)},
+               {"partitionValues", PartitionValuesJson(file.partition_values)},
                {"size", file.size},
                {"modificationTime", file.modified_us / 1000},
                {"dataChange", data_change}};
   if (!file.stats_json.empty()) {
     body["stats"] = file.stats_json;
   }
+  AppendDeletionVector(file.deletion_vector, &body);
   return body;
 }
 
 json RemoveJson(const RemovedFile& file, bool data_change) {
-  return json{{"path", EncodePath(file.path)},
-              {"deletionTimestamp", file.removed_us / 1000},
-              {"dataChange", data_change},
-              {"size", file.size}};
+  json body = {{"path", EncodePath(file.path)},
+               {"deletionTimestamp", file.removed_us / 1000},
+               {"dataChange", data_change},
+               {"size", file.size}};
+  if (!file.partition_values.empty()) {
+    body["extendedFileMetadata"] = true;
+    body["partitionValues"] = PartitionValuesJson(file.partition_values);
+  }
+  AppendDeletionVector(file.deletion_vector, &body);
+  return body;
 }
 
 }  // namespace

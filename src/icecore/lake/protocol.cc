@@ -33,11 +33,6 @@ std::string Setting(const std::map<std::string, std::string>& configuration,
   return found == configuration.end() ? "" : found->second;
 }
 
-bool MapsColumns(const std::map<std::string, std::string>& configuration) {
-  const std::string mode = Setting(configuration, "delta.columnMapping.mode");
-  return !mode.empty() && mode != "none";
-}
-
 bool Lists(const std::vector<std::string>& features, const char* name) {
   return std::find(features.begin(), features.end(), name) != features.end();
 }
@@ -51,18 +46,15 @@ bool HasInvariant(const arrow::DataType& type) {
 
 }  // namespace
 
-arrow::Status CheckReadable(const Protocol& protocol,
-                            const std::map<std::string, std::string>& configuration) {
-  if (MapsColumns(configuration)) {
-    return MakeError(ErrorCode::kUnsupported, "table feature columnMapping");
-  }
+arrow::Status CheckReadable(const Protocol& protocol) {
   if (protocol.min_reader > 3 || protocol.min_reader < 1) {
     return MakeError(ErrorCode::kUnsupported,
                      "reader version " + std::to_string(protocol.min_reader));
   }
   std::vector<std::string> lacking;
   for (const std::string& feature : protocol.reader_features) {
-    if (!IsOneOf(feature, {"timestampNtz", "columnMapping", "vacuumProtocolCheck"})) {
+    if (!IsOneOf(feature,
+                 {"timestampNtz", "columnMapping", "deletionVectors", "vacuumProtocolCheck"})) {
       lacking.push_back(feature);
     }
   }
@@ -70,6 +62,25 @@ arrow::Status CheckReadable(const Protocol& protocol,
     return MakeError(ErrorCode::kUnsupported, "table feature " + Joined(lacking));
   }
   return arrow::Status::OK();
+}
+
+arrow::Result<ColumnMapping> ColumnMappingOf(const Snapshot& snapshot) {
+  const Protocol& protocol = snapshot.protocol;
+  const bool enabled =
+      protocol.min_reader == 2 ||
+      (protocol.min_reader >= 3 && Lists(protocol.reader_features, "columnMapping"));
+  const std::string mode = Setting(snapshot.configuration, "delta.columnMapping.mode");
+  if (!enabled || mode.empty() || mode == "none") {
+    return ColumnMapping::kNone;
+  }
+  if (mode == "name") {
+    return ColumnMapping::kName;
+  }
+  if (mode == "id") {
+    return ColumnMapping::kId;
+  }
+  return MakeError(ErrorCode::kUnsupported,
+                   "table " + snapshot.table_path + ": delta.columnMapping.mode '" + mode + "'");
 }
 
 arrow::Status CheckWritable(const Snapshot& snapshot, const Commit& commit) {
@@ -87,6 +98,9 @@ arrow::Status CheckWritable(const Snapshot& snapshot, const Commit& commit) {
   }
   if (!lacking.empty()) {
     return MakeError(ErrorCode::kUnsupported, "writing with table feature " + Joined(lacking));
+  }
+  if (snapshot.column_mapping != ColumnMapping::kNone) {
+    return MakeError(ErrorCode::kUnsupported, "writing with table feature columnMapping");
   }
   if (!snapshot.partition_columns.empty()) {
     return MakeError(ErrorCode::kUnsupported, "writing partitioned tables");

@@ -23,10 +23,10 @@ Replay::Replay(std::string table_path) { snapshot_.table_path = std::move(table_
 Replay::Replay(const Snapshot& start) : snapshot_(start) {
   live_.reserve(snapshot_.files.size());
   for (size_t i = 0; i < snapshot_.files.size(); ++i) {
-    live_.emplace(snapshot_.files[i].path, i);
+    live_.emplace(snapshot_.files[i].Key(), i);
   }
   for (size_t i = 0; i < snapshot_.removed.size(); ++i) {
-    removed_.emplace(snapshot_.removed[i].path, i);
+    removed_.emplace(snapshot_.removed[i].Key(), i);
   }
 }
 
@@ -78,20 +78,22 @@ void Replay::Apply(LogActions actions) {
     }
   }
   for (RemovedFile& file : actions.removes) {
-    if (const auto place = live_.find(file.path); place != live_.end()) {
+    const std::string key = file.Key();
+    if (const auto place = live_.find(key); place != live_.end()) {
       snapshot_.files[place->second].path.clear();
       live_.erase(place);
     }
-    if (removed_.emplace(file.path, snapshot_.removed.size()).second) {
+    if (removed_.emplace(key, snapshot_.removed.size()).second) {
       snapshot_.removed.push_back(std::move(file));
     }
   }
   for (DataFile& file : actions.adds) {
-    if (const auto place = removed_.find(file.path); place != removed_.end()) {
+    const std::string key = file.Key();
+    if (const auto place = removed_.find(key); place != removed_.end()) {
       snapshot_.removed[place->second].path.clear();
       removed_.erase(place);
     }
-    const auto [place, is_new] = live_.emplace(file.path, snapshot_.files.size());
+    const auto [place, is_new] = live_.emplace(key, snapshot_.files.size());
     if (is_new) {
       snapshot_.files.push_back(std::move(file));
     } else {
@@ -105,7 +107,7 @@ arrow::Result<std::shared_ptr<const Snapshot>> Replay::Finish() {
     return base::MakeError(base::ErrorCode::kCorrupt,
                            "table " + snapshot_.table_path + ": the log has no metaData action");
   }
-  const arrow::Status readable = CheckReadable(snapshot_.protocol, snapshot_.configuration);
+  const arrow::Status readable = CheckReadable(snapshot_.protocol);
   if (!readable.ok()) {
     return base::WithContext(readable, "table " + snapshot_.table_path);
   }
@@ -116,6 +118,7 @@ arrow::Result<std::shared_ptr<const Snapshot>> Replay::Finish() {
     }
     snapshot_.schema = *std::move(schema);
   }
+  ARROW_ASSIGN_OR_RAISE(snapshot_.column_mapping, ColumnMappingOf(snapshot_));
   std::erase_if(snapshot_.files, IsGone);
   std::erase_if(snapshot_.removed, IsBack);
   return std::make_shared<const Snapshot>(std::move(snapshot_));

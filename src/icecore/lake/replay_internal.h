@@ -39,8 +39,8 @@ class Replay {
 
   Snapshot snapshot_;
   std::string schema_json_;                          // parsed at the end; "" = as the start has it
-  std::unordered_map<std::string, size_t> live_;     // path -> place in snapshot_.files
-  std::unordered_map<std::string, size_t> removed_;  // path -> place in snapshot_.removed
+  std::unordered_map<std::string, size_t> live_;     // DataFile::Key -> place in files
+  std::unordered_map<std::string, size_t> removed_;  // likewise, in removed
 };
 
 // The time a commit says it has.

@@ -239,6 +239,11 @@ arrow::Result<std::shared_ptr<arrow::Schema>> Project(
   return arrow::schema(std::move(fields));
 }
 
+bool HasDeletionVectors(const Snapshot& snapshot) {
+  return std::any_of(snapshot.files.begin(), snapshot.files.end(),
+                     [](const DataFile& file) { return file.deletion_vector.has_value(); });
+}
+
 arrow::Status CheckAccess(const Snapshot& snapshot, const arrow::Schema& schema,
                           const ReadAccess& access) {
   const std::vector<std::string> columns = schema.field_names();
@@ -262,6 +267,14 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store
     return MakeError(ErrorCode::kUnsupported,
                      "table " + snapshot.table_path + ": partition columns");
   }
+  if (snapshot.column_mapping != ColumnMapping::kNone) {
+    return MakeError(ErrorCode::kUnsupported,
+                     "table " + snapshot.table_path + ": table feature columnMapping");
+  }
+  if (HasDeletionVectors(snapshot)) {
+    return MakeError(ErrorCode::kUnsupported,
+                     "table " + snapshot.table_path + ": table feature deletionVectors");
+  }
   ARROW_ASSIGN_OR_RAISE(auto schema, Project(snapshot, options.columns));
   ARROW_RETURN_NOT_OK(CheckAccess(snapshot, *schema, access));
   return std::make_shared<ScanReader>(
@@ -284,7 +297,8 @@ std::vector<DataFile> FilesInRange(const Snapshot& snapshot, const std::optional
 
 std::optional<std::vector<std::string>> LocalFiles(const ObjectStore& store,
                                                    const Snapshot& snapshot) {
-  if (!snapshot.exists() || !snapshot.partition_columns.empty()) {
+  if (!snapshot.exists() || !snapshot.partition_columns.empty() || HasDeletionVectors(snapshot) ||
+      snapshot.column_mapping != ColumnMapping::kNone) {
     return std::nullopt;
   }
   const auto storage = StorageSchema(*snapshot.schema);

@@ -5,6 +5,25 @@
 #include "icecore/lake/envelope.h"
 
 namespace icecore::lake {
+namespace {
+
+std::string KeyOf(const std::string& path, const std::optional<DeletionVector>& vector) {
+  // A path has no zero byte.
+  return vector.has_value() ? path + '\0' + vector->UniqueId() : path;
+}
+
+}  // namespace
+
+std::string DeletionVector::UniqueId() const {
+  std::string id = storage_type + path_or_inline_dv;
+  if (offset.has_value()) {
+    id += "@" + std::to_string(*offset);
+  }
+  return id;
+}
+
+std::string DataFile::Key() const { return KeyOf(path, deletion_vector); }
+std::string RemovedFile::Key() const { return KeyOf(path, deletion_vector); }
 
 std::optional<DataFile::Range> DataFile::IntRange(std::string_view column) const {
   if (stats_json.empty()) {
@@ -39,6 +58,7 @@ std::optional<int64_t> Snapshot::row_count() const {
       return std::nullopt;
     }
     rows += *file.num_records;
+    rows -= file.deletion_vector.has_value() ? file.deletion_vector->cardinality : 0;
   }
   return rows;
 }

@@ -71,28 +71,37 @@ arrow::Result<MetadataAction> NewMetadata(const Snapshot& read, const TableMetad
   return action;
 }
 
+RemovedFile Removed(const DataFile& file, int64_t now_us) {
+  return {.path = file.path,
+          .removed_us = now_us,
+          .size = file.size,
+          .deletion_vector = file.deletion_vector,
+          .partition_values = file.partition_values,
+          .data_change = true};
+}
+
 arrow::Status AddRemoves(const Snapshot& read, const Commit& commit, int64_t now_us,
                          LogActions* actions) {
   if (commit.remove_all) {
     for (const DataFile& file : read.files) {
-      actions->removes.push_back({.path = file.path, .removed_us = now_us, .size = file.size});
+      actions->removes.push_back(Removed(file, now_us));
     }
     return arrow::Status::OK();
   }
   if (commit.removes.empty()) {
     return arrow::Status::OK();
   }
-  std::unordered_map<std::string_view, int64_t> sizes;
+  std::unordered_map<std::string_view, const DataFile*> live;
   for (const DataFile& file : read.files) {
-    sizes.emplace(file.path, file.size);
+    live.emplace(file.path, &file);
   }
   for (const std::string& path : commit.removes) {
-    const auto live = sizes.find(path);
-    if (live == sizes.end()) {
+    const auto found = live.find(path);
+    if (found == live.end()) {
       return MakeError(ErrorCode::kInvalidArgument,
                        "file " + path + " is not in version " + std::to_string(read.version));
     }
-    actions->removes.push_back({.path = path, .removed_us = now_us, .size = live->second});
+    actions->removes.push_back(Removed(*found->second, now_us));
   }
   return arrow::Status::OK();
 }

@@ -152,14 +152,13 @@ TEST_F(TableTest, ActionsOfWrongShapeAreCorrupt) {
         R"({"add":{"path":7,"size":1}})", R"({"add":{"path":"x","size":1e300}})",
         R"({"add":{"path":"%zz","size":1}})", R"({"txn":{"appId":"a"}})",
         R"({"protocol":{"minReaderVersion":"1"}})", R"({"metaData":{"id":"i","schemaString":5}})",
-        R"({"domainMetadata":[]})"}) {
+        R"({"domainMetadata":[]})", R"({"add":{"path":"x","size":1,"deletionVector":{}}})"}) {
     ASSERT_OK(store_->Put(LogFile(1), line));
     EXPECT_EQ(CodeOfFailed(OpenTable(*store_)->Load()), ErrorCode::kCorrupt) << line;
   }
   for (const char* line :
        {R"({"add":{"path":"/etc/passwd","size":1}})", R"({"add":{"path":"..%2Fx","size":1}})",
-        R"({"add":{"path":"s3://b/x","size":1}})",
-        R"({"add":{"path":"x","size":1,"deletionVector":{}}})"}) {
+        R"({"add":{"path":"s3://b/x","size":1}})"}) {
     ASSERT_OK(store_->Put(LogFile(1), line));
     EXPECT_EQ(CodeOfFailed(OpenTable(*store_)->Load()), ErrorCode::kUnsupported) << line;
   }
@@ -261,13 +260,13 @@ TEST_F(TableTest, ForeignFeaturesAreRefusedByName) {
            configuration + "}}}\n";
   };
   const std::string v3 =
-      R"({"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors","v2Checkpoint"],"writerFeatures":[]})";
+      R"({"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors","variantType","catalogManaged"],"writerFeatures":[]})";
   ASSERT_OK(store_->Put(LogFile(0), entry(v3, "")));
   const auto refused = OpenTable(*store_)->Load();
   EXPECT_EQ(CodeOfFailed(refused), ErrorCode::kUnsupported);
-  EXPECT_NE(refused.status().message().find("deletionVectors, v2Checkpoint"), std::string::npos);
+  EXPECT_NE(refused.status().message().find("variantType, catalogManaged"), std::string::npos);
   ASSERT_OK(store_->Put(LogFile(0), entry(R"({"minReaderVersion":2,"minWriterVersion":5})",
-                                          R"("delta.columnMapping.mode":"name")")));
+                                          R"("delta.columnMapping.mode":"size")")));
   EXPECT_EQ(CodeOfFailed(OpenTable(*store_)->Load()), ErrorCode::kUnsupported);
   ASSERT_OK(store_->Put(LogFile(0), entry(R"({"minReaderVersion":1,"minWriterVersion":4})", "")));
   const auto table = OpenTable(*store_);
