@@ -143,8 +143,9 @@ arrow::Status Apply(Context* context) {
   return arrow::Status::OK();
 }
 
-arrow::Status Init(Context* context, const std::string& directory, const std::string& example) {
-  ARROW_ASSIGN_OR_RAISE(auto report, engine::InitProject(directory, example));
+arrow::Status Init(Context* context, const engine::InitRequest& request) {
+  const std::string& directory = request.directory;
+  ARROW_ASSIGN_OR_RAISE(auto report, engine::InitProject(request));
   if (context->json) {
     std::printf("%s\n", json{{"directory", directory}, {"files", report.files}}.dump(1).c_str());
     return arrow::Status::OK();
@@ -160,13 +161,18 @@ arrow::Status Init(Context* context, const std::string& directory, const std::st
 
 void AddProjectCommands(CLI::App* app, Context* context) {
   auto* init = app->add_subcommand("init", "Make a new project");
-  auto directory = std::make_shared<std::string>();
-  auto example = std::make_shared<std::string>();
-  init->add_option("DIR", *directory, "A folder that does not exist yet, or is empty")->required();
-  init->add_option("--example", *example,
-                   "flights: a project on real data; default: a small start to fill in")
-      ->type_name("NAME");
-  init->callback([=] { Guard(context, [&] { return Init(context, *directory, *example); }); });
+  auto request = std::make_shared<engine::InitRequest>();
+  init->add_option("DIR", request->directory, "A folder that does not exist yet, or is empty")
+      ->required();
+  auto* example =
+      init->add_option("--example", request->example,
+                       "flights: a project on real data; default: a small start to fill in")
+          ->type_name("NAME");
+  init->add_option("--from", request->from,
+                   "Files, or globs in quotes: definitions are drafted from their columns")
+      ->type_name("FILE")
+      ->excludes(example);
+  init->callback([=] { Guard(context, [&] { return Init(context, *request); }); });
 
   auto* validate = app->add_subcommand(
       "validate", "Check definitions and their SQL; nothing is written (for editors, CI)");

@@ -8,6 +8,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/suggest.h"
 #include "icecore/engine/example_files.h"
+#include "icecore/engine/project_from_files.h"
 
 namespace icecore::engine {
 namespace {
@@ -103,41 +104,67 @@ arrow::Status LinkFlightsData(const fs::path& directory, InitReport* report) {
   return arrow::Status::OK();
 }
 
-}  // namespace
-
-arrow::Result<InitReport> InitProject(const std::string& directory, const std::string& example) {
-  if (!example.empty() && example != "flights") {
-    return MakeError(ErrorCode::kInvalidArgument, "there is no example '" + example + "'" +
-                                                      base::DidYouMean(example, {"flights"}) +
-                                                      " (examples: flights)");
-  }
-  const fs::path root(directory);
-  std::error_code error;
-  if (fs::exists(root, error) && !(fs::is_directory(root, error) && fs::is_empty(root, error))) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "'" + directory + "' is there already and not an empty folder");
-  }
-  fs::create_directories(root, error);
+arrow::Result<InitReport> FillProject(const fs::path& root, const InitRequest& request) {
   InitReport report;
-  if (example == "flights") {
+  if (request.example == "flights") {
     for (const ExampleFile& file : FlightsExample()) {
       ARROW_RETURN_NOT_OK(WriteFile(root / file.path, file.text));
       report.files.push_back(file.path);
     }
     ARROW_RETURN_NOT_OK(LinkFlightsData(root, &report));
-  } else {
-    std::string project = kStartProject;
-    const std::string name = fs::absolute(root).filename().string();
-    project.replace(project.find("PROJECT"), 7, name.empty() ? "project" : "\"" + name + "\"");
-    ARROW_RETURN_NOT_OK(WriteFile(root / "icecore.yaml", project));
-    ARROW_RETURN_NOT_OK(WriteFile(root / "definitions" / "start.yaml", kStartDefinitions));
-    ARROW_RETURN_NOT_OK(WriteFile(root / "data" / "events-001.csv", kStartData));
-    report.files = {"icecore.yaml", "definitions/start.yaml", "data/events-001.csv"};
+    return report;
   }
-  ARROW_RETURN_NOT_OK(WriteFile(root / ".gitignore", "/lake/\n/.icecore/\n"));
-  report.files.push_back(".gitignore");
-  report.next.push_back("Next: cd " + directory +
-                        " && icecore plan && icecore apply && icecore run");
+  std::string project = kStartProject;
+  const std::string name = fs::absolute(root).filename().string();
+  project.replace(project.find("PROJECT"), 7, name.empty() ? "project" : "\"" + name + "\"");
+  std::vector<DraftFile> files = {{"icecore.yaml", project}};
+  ARROW_RETURN_NOT_OK(WriteFile(root / "icecore.yaml", project));
+  if (request.from.empty()) {
+    files.push_back({"definitions/start.yaml", kStartDefinitions});
+    files.push_back({"data/events-001.csv", kStartData});
+  } else {
+    ARROW_ASSIGN_OR_RAISE(auto drafts, DraftDefinitions(root.string(), request.from));
+    files.insert(files.end(), drafts.begin(), drafts.end());
+  }
+  for (const DraftFile& file : files) {
+    ARROW_RETURN_NOT_OK(WriteFile(root / file.path, file.text));
+    report.files.push_back(file.path);
+  }
+  return report;
+}
+
+}  // namespace
+
+arrow::Result<InitReport> InitProject(const InitRequest& request) {
+  const std::string& example = request.example;
+  if (!example.empty() && example != "flights") {
+    return MakeError(ErrorCode::kInvalidArgument, "there is no example '" + example + "'" +
+                                                      base::DidYouMean(example, {"flights"}) +
+                                                      " (examples: flights)");
+  }
+  const fs::path root(request.directory);
+  std::error_code error;
+  const bool was_there = fs::exists(root, error);
+  if (was_there && !(fs::is_directory(root, error) && fs::is_empty(root, error))) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "'" + request.directory + "' is there already and not an empty folder");
+  }
+  fs::create_directories(root, error);
+  auto report = FillProject(root, request);
+  if (report.ok()) {
+    report->files.push_back(".gitignore");
+    report->next.push_back("Next: cd " + request.directory +
+                           " && icecore plan && icecore apply && icecore run");
+    ARROW_RETURN_NOT_OK(WriteFile(root / ".gitignore", "/lake/\n/.icecore/\n"));
+    return report;
+  }
+  for (const auto& made : fs::directory_iterator(root, error)) {
+    std::error_code ignored;
+    fs::remove_all(made.path(), ignored);
+  }
+  if (!was_there) {
+    fs::remove(root, error);
+  }
   return report;
 }
 

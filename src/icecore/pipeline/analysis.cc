@@ -106,6 +106,7 @@ class Analyser {
     ARROW_ASSIGN_OR_RAISE(RawColumns raw, PeekSource(workspace_, source));
     analysed.raw = raw.schema;
     analysed.inferred = raw.inferred;
+    analysed.unreadable = raw.problem;
     if (!analysed.raw) {
       analysed.raw = RawFromContract(source);
     }

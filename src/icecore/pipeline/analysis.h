@@ -28,6 +28,7 @@ struct AnalysedSource {
   // The files' columns are not what the contract allows: the contract step fails with this, and
   // `accepted` is what passed before, if anything did.
   arrow::Status refused;
+  arrow::Status unreadable;  // why the first file could not be read, before anything landed
 };
 
 struct AnalysedTable {

@@ -431,22 +431,26 @@ arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Sou
   }
   auto plan = PlanSource(workspace, source, ingest::Manifest());
   if (!plan.ok() || plan->files.empty()) {
+    out.problem = plan.status();
     return out;
   }
   ingest::FileReadOptions context;  // no store: the file is read where it lies, nothing is kept
   context.column_names = HeaderlessNames(source, *raw);
   auto rows = ingest::OpenFile(source, plan->files.front(), context, std::stop_token());
   if (!rows.ok()) {
-    return out;  // `run` reports what is wrong with the file
+    out.problem = rows.status();  // `run` reports it
+    return out;
   }
   auto merged = MergeColumns(nullptr, *(*rows)->schema());
   if (!merged.ok()) {
+    out.problem = merged.status();
     return out;
   }
   out.schema = *merged;
   if (needs_inference(*out.schema)) {
     while (true) {
       auto batch = (*rows)->Next();
+      out.problem = batch.status();
       if (!batch.ok() || !*batch) {
         break;
       }

@@ -37,7 +37,8 @@ arrow::Result<ingest::FilePlan> PlanSource(const Workspace& workspace, const spe
 struct RawColumns {
   std::shared_ptr<arrow::Schema> schema;  // envelope included
   std::shared_ptr<arrow::Schema>
-      inferred;  // user columns of a text source, from all of the first file
+      inferred;           // user columns of a text source, from all of the first file
+  arrow::Status problem;  // why the first file that the glob names could not be read
 };
 arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Source& source);
 
