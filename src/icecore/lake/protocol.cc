@@ -102,9 +102,6 @@ arrow::Status CheckWritable(const Snapshot& snapshot, const Commit& commit) {
   if (snapshot.column_mapping != ColumnMapping::kNone) {
     return MakeError(ErrorCode::kUnsupported, "writing with table feature columnMapping");
   }
-  if (!snapshot.partition_columns.empty()) {
-    return MakeError(ErrorCode::kUnsupported, "writing partitioned tables");
-  }
   if (!commit.domains.empty() && !Lists(protocol.writer_features, "domainMetadata")) {
     return MakeError(ErrorCode::kUnsupported, "the table lacks feature domainMetadata");
   }

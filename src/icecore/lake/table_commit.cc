@@ -14,6 +14,7 @@
 #include "icecore/lake/checkpoint_internal.h"
 #include "icecore/lake/log_entry_internal.h"
 #include "icecore/lake/log_listing_internal.h"
+#include "icecore/lake/partition_values_internal.h"
 #include "icecore/lake/replay_internal.h"
 #include "icecore/lake/schema.h"
 #include "icecore/lake/table.h"
@@ -50,6 +51,14 @@ arrow::Result<MetadataAction> NewMetadata(const Snapshot& read, const TableMetad
   action.name = metadata.name.empty() ? read.name : metadata.name;
   action.description = metadata.description.empty() ? read.description : metadata.description;
   action.partition_columns = read.partition_columns;
+  if (!metadata.partition_columns.empty() && metadata.partition_columns != read.partition_columns) {
+    if (read.exists()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "partition columns of a table that is there cannot change");
+    }
+    action.partition_columns = metadata.partition_columns;
+  }
+  ARROW_RETURN_NOT_OK(CheckPartitionColumns(*metadata.schema, action.partition_columns));
   action.created_ms = (read.exists() ? read.created_us : now_us) / 1000;
   action.configuration = read.configuration;
   if (!read.exists()) {
@@ -106,6 +115,21 @@ arrow::Status AddRemoves(const Snapshot& read, const Commit& commit, int64_t now
   return arrow::Status::OK();
 }
 
+// Every file has a value of every partition column, and none besides.
+arrow::Status CheckPartitionValues(const std::vector<DataFile>& files,
+                                   const std::vector<std::string>& columns) {
+  for (const DataFile& file : files) {
+    const bool has_all = std::all_of(columns.begin(), columns.end(), [&](const auto& column) {
+      return file.partition_values.contains(column);
+    });
+    if (!has_all || file.partition_values.size() != columns.size()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "file " + file.path + " has not the table's partition columns");
+    }
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Status AddProtocol(const Snapshot& read, const TableMetadata& metadata,
                           LogActions* actions) {
   Protocol wanted = NewProtocol(*metadata.schema);
@@ -147,6 +171,9 @@ arrow::Result<LogActions> ToActions(const Snapshot& read, const Commit& commit, 
                                .removed = !configuration.has_value()});
   }
   ARROW_RETURN_NOT_OK(AddRemoves(read, commit, now_us, &actions));
+  const auto& partition_columns =
+      actions.metadata.has_value() ? actions.metadata->partition_columns : read.partition_columns;
+  ARROW_RETURN_NOT_OK(CheckPartitionValues(commit.adds, partition_columns));
   actions.adds = commit.adds;
   actions.count = 1 + (actions.protocol.has_value() ? 1 : 0) +
                   (actions.metadata.has_value() ? 1 : 0) +

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/lake/partitioned_writer_internal.h"
 #include "icecore/lake/schema.h"
 #include "icecore/lake/stats_internal.h"
 
@@ -125,9 +126,13 @@ class ParquetDataWriter : public DataWriter {
         ->compression_level(options_.zstd_level)
         ->max_row_group_length(options_.row_group_rows)
         ->enable_page_checksum();
-    ARROW_ASSIGN_OR_RAISE(file->parquet,
-                          parquet::arrow::FileWriter::Open(*storage_, arrow::default_memory_pool(),
-                                                           file->sink, properties.build()));
+    // Columns are encoded at once, on Arrow's own threads.
+    const auto arrow_properties = parquet::ArrowWriterProperties::Builder()
+                                      .set_use_threads(storage_->num_fields() > 1)
+                                      ->build();
+    ARROW_ASSIGN_OR_RAISE(file->parquet, parquet::arrow::FileWriter::Open(
+                                             *storage_, arrow::default_memory_pool(), file->sink,
+                                             properties.build(), arrow_properties));
     ARROW_RETURN_NOT_OK(file->parquet->NewBufferedRowGroup());
     file_ = std::move(file);
     return arrow::Status::OK();
@@ -168,6 +173,9 @@ arrow::Result<std::unique_ptr<DataWriter>> DataWriter::Open(
     ObjectStore& store, std::string table_path, const std::shared_ptr<arrow::Schema>& schema,
     const base::Clock& clock, base::Random& random, const WriterOptions& options) {
   ARROW_RETURN_NOT_OK(CheckObjectPath(table_path));
+  if (!options.partition_columns.empty()) {
+    return OpenPartitionedWriter(store, std::move(table_path), schema, clock, random, options);
+  }
   ARROW_ASSIGN_OR_RAISE(auto storage, StorageSchema(*schema));
   return std::make_unique<ParquetDataWriter>(store, std::move(table_path), std::move(storage),
                                              clock, random, options);

@@ -21,6 +21,8 @@ struct WriterOptions {
   int64_t row_group_bytes = int64_t{128} << 20;  // of Arrow memory
   int64_t file_bytes = int64_t{512} << 20;       // a new file begins above this
   int zstd_level = 3;
+  // The table's. Each file holds rows of one value and lacks these columns.
+  std::vector<std::string> partition_columns = {};
 };
 
 // Files become visible one by one but belong to the table only once a commit adds them; those of a
@@ -35,7 +37,8 @@ class DataWriter {
   virtual ~DataWriter() = default;
 
   // Columns by position, in the declared or equivalent types. Rows keep their order. A null in a
-  // column that is not nullable is kInvalidArgument and names the column.
+  // column that is not nullable is kInvalidArgument and names the column, and so is a partition
+  // value that the log cannot hold (an empty text, which means null there).
   virtual arrow::Status Write(const std::shared_ptr<arrow::RecordBatch>& batch) = 0;
   // Closes the last file. No rows: no files. May be called once.
   virtual arrow::Result<std::vector<DataFile>> Finish() = 0;
