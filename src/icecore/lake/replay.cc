@@ -1,7 +1,11 @@
+#include <arrow/type.h>
+
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/lake/envelope.h"
 #include "icecore/lake/replay_internal.h"
 #include "icecore/lake/schema.h"
 
@@ -11,6 +15,48 @@ namespace {
 // Places of files that went are marked so that the order of the others stays.
 bool IsGone(const DataFile& file) { return file.path.empty(); }
 bool IsBack(const RemovedFile& file) { return file.path.empty(); }
+
+// The least _seq of a file, without parsing more of its statistics than must be: ours have _seq
+// first.
+std::optional<int64_t> FirstSeq(const DataFile& file) {
+  constexpr std::string_view kFront = "\"minValues\":{\"_seq\":";
+  const size_t front = file.stats_json.find(kFront);
+  if (front != std::string::npos) {
+    int64_t seq = 0;
+    const char* const begin = file.stats_json.data() + front + kFront.size();
+    const auto [end, error] =
+        std::from_chars(begin, file.stats_json.data() + file.stats_json.size(), seq);
+    if (error == std::errc() && (*end == ',' || *end == '}')) {
+      return seq;
+    }
+  }
+  const auto range = file.IntRange(kSeq);
+  return range.has_value() ? std::optional(range->min) : std::nullopt;
+}
+
+// Files that a rewrite or another writer's checkpoint brought out of the order of _seq get back to
+// where their rows belong. Where a file does not say, the order stays.
+void OrderBySeq(std::vector<DataFile>* files) {
+  std::vector<std::pair<int64_t, size_t>> order;
+  order.reserve(files->size());
+  for (size_t i = 0; i < files->size(); ++i) {
+    const auto seq = FirstSeq((*files)[i]);
+    if (!seq.has_value()) {
+      return;
+    }
+    order.emplace_back(*seq, i);
+  }
+  if (std::is_sorted(order.begin(), order.end())) {
+    return;
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<DataFile> ordered;
+  ordered.reserve(files->size());
+  for (const auto& [seq, place] : order) {
+    ordered.push_back(std::move((*files)[place]));
+  }
+  *files = std::move(ordered);
+}
 
 }  // namespace
 
@@ -32,6 +78,7 @@ Replay::Replay(const Snapshot& start) : snapshot_(start) {
 
 void Replay::ApplyCheckpoint(int64_t version, LogActions actions) {
   Apply(std::move(actions));
+  may_be_unordered_ = true;
   snapshot_.version = version;
   snapshot_.checkpoint_version = version;
   snapshot_.actions_since_checkpoint = 0;
@@ -77,6 +124,7 @@ void Replay::Apply(LogActions actions) {
       snapshot_.domains[domain.domain] = std::move(domain.configuration);
     }
   }
+  may_be_unordered_ |= !actions.removes.empty() && !actions.adds.empty();
   for (RemovedFile& file : actions.removes) {
     const std::string key = file.Key();
     if (const auto place = live_.find(key); place != live_.end()) {
@@ -121,6 +169,9 @@ arrow::Result<std::shared_ptr<const Snapshot>> Replay::Finish() {
   ARROW_ASSIGN_OR_RAISE(snapshot_.column_mapping, ColumnMappingOf(snapshot_));
   std::erase_if(snapshot_.files, IsGone);
   std::erase_if(snapshot_.removed, IsBack);
+  if (may_be_unordered_ && snapshot_.schema->GetFieldIndex(std::string(kSeq)) >= 0) {
+    OrderBySeq(&snapshot_.files);
+  }
   return std::make_shared<const Snapshot>(std::move(snapshot_));
 }
 

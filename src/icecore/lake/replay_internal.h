@@ -41,6 +41,7 @@ class Replay {
   std::string schema_json_;                          // parsed at the end; "" = as the start has it
   std::unordered_map<std::string, size_t> live_;     // DataFile::Key -> place in files
   std::unordered_map<std::string, size_t> removed_;  // likewise, in removed
+  bool may_be_unordered_ = false;                    // whether files must be looked at for order
 };
 
 // The time a commit says it has.

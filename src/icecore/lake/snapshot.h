@@ -91,8 +91,8 @@ struct Snapshot {
   ColumnMapping column_mapping = ColumnMapping::kNone;
   int64_t created_us = 0;
   Protocol protocol;
-  std::vector<DataFile> files;       // in the order of their commits, and within a commit as added
-  std::vector<RemovedFile> removed;  // unexpired only
+  std::vector<DataFile> files;                  // by their first _seq, else as commits added them
+  std::vector<RemovedFile> removed;             // unexpired only
   std::map<std::string, int64_t> transactions;  // appId -> version
   std::map<std::string, std::string> domains;   // live domainMetadata: domain -> configuration
   int64_t timestamp_us = 0;                     // of this version (inCommitTimestamp)
