@@ -28,8 +28,10 @@ struct ScanOptions {
   int64_t batch_rows = 1 << 16;                     // at most
 };
 
-// The batches have the declared types of snapshot.schema. Files come in the snapshot's order, rows
-// as they rest. Columns that an older file lacks are null. A column that the schema lacks is
+// The batches have the declared types of snapshot.schema, whatever types the files have (see
+// docs/formats/delta.md); deleted rows are left out, partition columns put in. Files come in the
+// snapshot's order, rows as they rest. Columns and members of structs that an older file lacks are
+// null. A column that the schema lacks is
 // kNotFound and proposes the nearest. Files are opened one after another while reading; a missing
 // or broken one is kCorrupt with its name, from the reader. `store` must outlive the reader; the
 // snapshot need not.
@@ -43,8 +45,9 @@ std::vector<DataFile> FilesInRange(const Snapshot& snapshot, const std::optional
 
 // A snapshot's files as absolute paths of this machine, in order, for DuckDB; older files may lack
 // newer columns (union_by_name). nullopt where the files by themselves do not give the declared
-// rows: the store is not local, a declared type rests as another one, or there are partition
-// columns.
+// rows: the store is not local, a declared type rests as another one, another writer made the table
+// (its files may have other types and names), there are partition columns, mapped columns or
+// deleted rows.
 std::optional<std::vector<std::string>> LocalFiles(const ObjectStore& store,
                                                    const Snapshot& snapshot);
 

@@ -1,0 +1,52 @@
+#pragma once
+// The rows of one data file, as the table declares them.
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "icecore/lake/object_store.h"
+#include "icecore/lake/row_ranges.h"
+#include "icecore/lake/scan.h"
+#include "icecore/lake/snapshot.h"
+
+namespace icecore::lake {
+
+// What is wanted of every file of a table.
+struct RowRequest {
+  ObjectStore* store = nullptr;
+  std::string table_path;
+  ColumnMapping mapping = ColumnMapping::kNone;
+  std::vector<std::string> partition_columns;
+  std::shared_ptr<arrow::Schema> columns;      // wanted, of declared types
+  std::shared_ptr<arrow::Field> seq_field;     // the table's _seq; nullptr without one
+  std::optional<SeqRange> seq;                 // needs seq_field
+  int64_t batch_rows = 1 << 16;
+};
+
+// One file: what the log says of it, and which of its rows.
+struct FilePart {
+  DataFile file;                  // its deletion vector is applied
+  std::optional<RowRanges> only;  // then only these of them
+};
+
+// Reads one file after the other; not thread safe.
+class FileRows {
+ public:
+  virtual ~FileRows() = default;
+
+  // Opens the file and reads its footer and deletion vector. What goes wrong, here and in Next, is
+  // kCorrupt with the file's name, unless the store is not there or a thing is kUnsupported. The
+  // request must outlive the rows.
+  static arrow::Result<std::unique_ptr<FileRows>> Open(const RowRequest& request, FilePart part);
+
+  // The next rows, at least one; nullptr at the end.
+  virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
+};
+
+}  // namespace icecore::lake
