@@ -137,9 +137,8 @@ bool HasIds(const std::vector<SchemaField>& fields) {
 }
 
 arrow::Result<ArrayDataPtr> CastData(const ArrayDataPtr& data, const TypePtr& type) {
-  ARROW_ASSIGN_OR_RAISE(
-      const auto cast,
-      arrow::compute::Cast(*arrow::MakeArray(data), type, arrow::compute::CastOptions::Safe()));
+  ARROW_ASSIGN_OR_RAISE(const auto cast, arrow::compute::Cast(*arrow::MakeArray(data), type,
+                                                              arrow::compute::CastOptions::Safe()));
   return cast->data();
 }
 
@@ -231,8 +230,8 @@ arrow::Result<ArrayDataPtr> ConvertLeaf(const ArrayDataPtr& data, const TypePtr&
   }
   auto cast = CastData(data, type);
   if (!cast.ok()) {
-    return MakeError(ErrorCode::kCorrupt, from.ToString() + " as " + type->ToString() + ": " +
-                                              cast.status().message());
+    return MakeError(ErrorCode::kCorrupt,
+                     from.ToString() + " as " + type->ToString() + ": " + cast.status().message());
   }
   return cast;
 }

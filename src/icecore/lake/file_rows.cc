@@ -101,16 +101,17 @@ arrow::Result<std::shared_ptr<arrow::Scalar>> ParsePartitionValue(
   if (type->id() == arrow::Type::BINARY) {
     return arrow::MakeScalar(type, arrow::Buffer::FromString(*text));
   }
-  ARROW_ASSIGN_OR_RAISE(const auto value, arrow::compute::Cast(arrow::Datum(*text), type,
-                                          arrow::compute::CastOptions::Safe()));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto value,
+      arrow::compute::Cast(arrow::Datum(*text), type, arrow::compute::CastOptions::Safe()));
   return value.scalar();
 }
 
 // A wanted column of one file.
 struct WantedColumn {
   std::shared_ptr<arrow::Field> storage;
-  ColumnSource source;                         // source.index counts the columns that are read
-  std::shared_ptr<arrow::Scalar> partition;    // the value of all rows; nullptr: look at `source`
+  ColumnSource source;                       // source.index counts the columns that are read
+  std::shared_ptr<arrow::Scalar> partition;  // the value of all rows; nullptr: look at `source`
 };
 
 class ParquetRows : public FileRows {
@@ -134,7 +135,9 @@ class ParquetRows : public FileRows {
     // Nanoseconds in 64 bits would not reach the years that INT96 holds.
     properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
     parquet::arrow::FileReaderBuilder builder;
-    ARROW_RETURN_NOT_OK(builder.Open(input));
+    parquet::ReaderProperties checked;
+    checked.set_page_checksum_verification(true);
+    ARROW_RETURN_NOT_OK(builder.Open(input, checked));
     ARROW_ASSIGN_OR_RAISE(parquet_, builder.properties(properties)->Build());
     return Select();
     END_PARQUET_CATCH_EXCEPTIONS
@@ -177,22 +180,21 @@ class ParquetRows : public FileRows {
                                                 std::to_string(*part_.file.num_records));
     }
     if (deleted_.end() > rows) {
-      return MakeError(ErrorCode::kCorrupt,
-                       "its deletion vector names row " + std::to_string(deleted_.end() - 1) +
-                           " of " + std::to_string(rows));
+      return MakeError(ErrorCode::kCorrupt, "its deletion vector names row " +
+                                                std::to_string(deleted_.end() - 1) + " of " +
+                                                std::to_string(rows));
     }
     const auto& fields = parquet_->manifest().schema_fields;
     if (request_.mapping == ColumnMapping::kId) {
       ARROW_RETURN_NOT_OK(CheckHasIds(fields));
     }
     for (const auto& field : request_.columns->fields()) {
-      ARROW_RETURN_NOT_OK(base::WithContext(Want(*field, &wanted_),
-                                            "column '" + field->name() + "'"));
+      ARROW_RETURN_NOT_OK(
+          base::WithContext(Want(*field, &wanted_), "column '" + field->name() + "'"));
     }
     int seq_leaf = -1;
     if (request_.seq.has_value()) {
-      const auto range =
-          part_.file.IntRange(PhysicalName(*request_.seq_field, request_.mapping));
+      const auto range = part_.file.IntRange(PhysicalName(*request_.seq_field, request_.mapping));
       if (!range.has_value() || !Covers(*request_.seq, *range)) {
         ARROW_RETURN_NOT_OK(Want(*request_.seq_field, &seq_));
         if (seq_[0].source.index < 0) {
@@ -220,9 +222,9 @@ class ParquetRows : public FileRows {
           ParsePartitionValue(value == values.end() ? std::nullopt : value->second,
                               column.storage->type()));
     } else {
-      ARROW_ASSIGN_OR_RAISE(column.source,
-                            FindColumn(*column.storage, parquet_->manifest().schema_fields,
-                                       request_.mapping));
+      ARROW_ASSIGN_OR_RAISE(
+          column.source,
+          FindColumn(*column.storage, parquet_->manifest().schema_fields, request_.mapping));
     }
     wanted->push_back(std::move(column));
     return arrow::Status::OK();
@@ -265,8 +267,8 @@ class ParquetRows : public FileRows {
       const auto group = metadata.RowGroup(i);
       const int64_t end = first + group->num_rows();
       const auto seqs = seq_leaf >= 0 ? SeqRangeOf(*group, seq_leaf) : std::nullopt;
-      const bool may_match = !seqs.has_value() || (seqs->max > request_.seq->after &&
-                                                   seqs->min <= request_.seq->up_to);
+      const bool may_match = !seqs.has_value() ||
+                             (seqs->max > request_.seq->after && seqs->min <= request_.seq->up_to);
       const bool has_rows = deleted_.CountIn(first, end) < end - first &&
                             (!part_.only.has_value() || part_.only->CountIn(first, end) > 0);
       if (may_match && has_rows) {
@@ -333,8 +335,8 @@ class ParquetRows : public FileRows {
       fields.push_back(wanted.storage);
       columns.push_back(std::move(column));
     }
-    return FromStorage(arrow::RecordBatch::Make(arrow::schema(std::move(fields)),
-                                                batch->num_rows(), std::move(columns)),
+    return FromStorage(arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch->num_rows(),
+                                                std::move(columns)),
                        request_.columns);
   }
 

@@ -23,9 +23,9 @@ struct RowRequest {
   std::string table_path;
   ColumnMapping mapping = ColumnMapping::kNone;
   std::vector<std::string> partition_columns;
-  std::shared_ptr<arrow::Schema> columns;      // wanted, of declared types
-  std::shared_ptr<arrow::Field> seq_field;     // the table's _seq; nullptr without one
-  std::optional<SeqRange> seq;                 // needs seq_field
+  std::shared_ptr<arrow::Schema> columns;   // wanted, of declared types
+  std::shared_ptr<arrow::Field> seq_field;  // the table's _seq; nullptr without one
+  std::optional<SeqRange> seq;              // needs seq_field
   int64_t batch_rows = 1 << 16;
 };
 
