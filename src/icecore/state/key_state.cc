@@ -7,8 +7,9 @@
 #include <algorithm>
 
 #include "icecore/base/error.h"
-#include "icecore/base/id.h"
 #include "icecore/base/time.h"
+#include "icecore/state/answers.h"
+#include "icecore/state/cell_bytes.h"
 #include "icecore/state/wire.h"
 
 namespace icecore::state {
@@ -18,44 +19,16 @@ using base::MakeError;
 
 namespace {
 
-// docs/formats/state.md: magic, version, payload, XXH64 of all before.
 constexpr std::string_view kHeadMagic = "ICKH";
 constexpr std::string_view kTileMagic = "ICKT";
-constexpr uint8_t kVersion = 1;
 constexpr size_t kTileSuffixBytes = 10;
 
-void Seal(std::string* bytes) { wire::PutFixed64(base::Hash64(*bytes), bytes); }
-
-arrow::Status Corrupt(std::string_view what) {
-  return MakeError(ErrorCode::kCorrupt,
-                   "the stored state of a key is damaged: " + std::string(what));
-}
-
-arrow::Result<std::string_view> Unseal(std::string_view bytes, std::string_view magic) {
-  if (bytes.size() < magic.size() + 9) return Corrupt("a cell is too short");
-  const std::string_view body = bytes.substr(0, bytes.size() - 8);
-  std::string_view tail = bytes.substr(body.size());
-  uint64_t checksum = 0;
-  wire::GetFixed64(&tail, &checksum);
-  if (!body.starts_with(magic)) return Corrupt("a cell is not of the kind its name says");
-  if (body[magic.size()] != static_cast<char>(kVersion)) {
-    return MakeError(ErrorCode::kUnsupported,
-                     "the stored state has format version " +
-                         std::to_string(static_cast<uint8_t>(body[magic.size()])) +
-                         ", this program reads 1; run `icecore materialize --full`");
-  }
-  if (checksum != base::Hash64(body)) return Corrupt("a cell's checksum does not match");
-  return body.substr(magic.size() + 1);
-}
-
-// Big-endian with the sign turned over, so that suffixes sort by group and start.
+// Suffixes sort by group and start.
 std::string SuffixOf(size_t group, int64_t start) {
   std::string suffix;
   suffix.push_back(static_cast<char>(group >> 8));
   suffix.push_back(static_cast<char>(group));
-  const uint64_t ordered = static_cast<uint64_t>(start) ^ (uint64_t{1} << 63);
-  for (int shift = 56; shift >= 0; shift -= 8)
-    suffix.push_back(static_cast<char>(ordered >> shift));
+  PutSortable(start, &suffix);
   return suffix;
 }
 
@@ -64,32 +37,17 @@ int64_t TileStart(int64_t event_time, int64_t tile_us) {
   return event_time < kLeast + tile_us ? kLeast : base::FloorTo(event_time, tile_us);
 }
 
-void PutOrder(const RowOrder& order, std::string* out) {
-  wire::PutInt64(order.event_time, out);
-  wire::PutInt64(order.known_at, out);
-  wire::PutInt64(order.seq, out);
-}
-
-bool GetOrder(std::string_view* in, RowOrder* order) {
-  return wire::GetInt64(in, &order->event_time) && wire::GetInt64(in, &order->known_at) &&
-         wire::GetInt64(in, &order->seq);
-}
-
-// One encoded element off the front, as its bytes.
-bool TakeElement(const ValueCodec& codec, std::string_view* in, std::string* element) {
-  const std::string_view before = *in;
-  if (!codec.Skip(in)) return false;
-  *element = before.substr(0, before.size() - in->size());
-  return true;
-}
-
 }  // namespace
 
-ValueStatus StatusOfLast(const arrow::ArrayBuilder& builder, int64_t nulls_before) {
-  return builder.null_count() > nulls_before ? ValueStatus::kNull : ValueStatus::kPresent;
+TiledKeyState::TiledKeyState(const ViewPlan* plan) : plan_(plan), chosen_(plan->as_of.size()) {}
+
+arrow::Status TiledKeyState::AddUntil(const PreparedRows&, int64_t, int64_t) {
+  return MakeError(ErrorCode::kInternal, "this view's table has no versions");
 }
 
-TiledKeyState::TiledKeyState(const ViewPlan* plan) : plan_(plan), chosen_(plan->as_of.size()) {}
+arrow::Status TiledKeyState::End(int64_t, int64_t) {
+  return MakeError(ErrorCode::kInternal, "this view's table has no versions");
+}
 
 void TiledKeyState::SetApplied(int64_t seq, int64_t until) {
   if (seq == applied_seq_ && until == applied_until_) return;
@@ -205,9 +163,7 @@ void TiledKeyState::DropTiles() {
 
 arrow::Status TiledKeyState::AdvanceTo(int64_t t) {
   if (t < advanced_to_) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "a key's state at " + base::FormatInstantShort(advanced_to_) +
-                         " cannot go back to " + base::FormatInstantShort(t));
+    return CannotGoBack(advanced_to_, t);
   }
   if (t == advanced_to_) return arrow::Status::OK();
   advanced_to_ = t;
@@ -224,9 +180,7 @@ arrow::Status TiledKeyState::AdvanceTo(int64_t t) {
 
 arrow::Status TiledKeyState::Read(int64_t t, VectorSink* sink) const {
   if (t < advanced_to_) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "the store has moved on to " + base::FormatInstantShort(advanced_to_) +
-                         " and no longer answers for " + base::FormatInstantShort(t));
+    return NoLongerAnswers(advanced_to_, t);
   }
   for (size_t i = 0; i < plan_->as_of.size(); ++i) {
     ARROW_RETURN_NOT_OK(ReadAsOf(t, plan_->as_of[i], chosen_[i], sink));
@@ -257,29 +211,10 @@ arrow::Status TiledKeyState::ReadAsOf(int64_t t, const AsOfSet& set,
     order = &key.second;
     waiting = &row;
   }
-  const ViewLayout& layout = plan_->layout;
-  // t - e does not fit int64 only where it is far beyond any ttl.
-  int64_t age = 0;
-  const bool expired = order != nullptr && layout.ttl_us && !layout.always &&
-                       (__builtin_sub_overflow(t, order->event_time, &age) || age > *layout.ttl_us);
-  std::optional<int64_t> event_time;
-  if (order != nullptr && !layout.always) event_time = order->event_time;
-  for (const AsOfSet::Member& member : set.members) {
-    arrow::ArrayBuilder& builder = sink->builder(member.feature);
-    if (order == nullptr || expired) {
-      ARROW_RETURN_NOT_OK(builder.AppendNull());
-      sink->AppendStatus(member.feature, expired ? ValueStatus::kExpired : ValueStatus::kNotFound,
-                         event_time);
-      continue;
-    }
-    const auto place = static_cast<size_t>(member.place);
+  return AppendAsOf(*plan_, set, t, order, sink, [&](size_t place) -> std::string_view {
     const auto value = static_cast<size_t>(set.values[place]);
-    std::string_view bytes = waiting != nullptr ? waiting->values[value] : entered->values[place];
-    const int64_t nulls = builder.null_count();
-    ARROW_RETURN_NOT_OK(plan_->codecs[value]->Decode(&bytes, &builder));
-    sink->AppendStatus(member.feature, StatusOfLast(builder, nulls), event_time);
-  }
-  return arrow::Status::OK();
+    return waiting != nullptr ? waiting->values[value] : entered->values[place];
+  });
 }
 
 arrow::Status TiledKeyState::ReadWindow(
@@ -302,19 +237,11 @@ arrow::Status TiledKeyState::ReadWindow(
         slot.value < 0 ? nullptr : values[static_cast<size_t>(slot.value)].get();
     ARROW_RETURN_NOT_OK(window->Add(input, 0, order));
   }
-  for (const int feature : read.features) {
-    arrow::ArrayBuilder& builder = sink->builder(feature);
-    const int64_t nulls = builder.null_count();
-    ARROW_RETURN_NOT_OK(
-        window->AppendAs(plan_->layout.features[static_cast<size_t>(feature)].aggregate, &builder));
-    sink->AppendStatus(feature, StatusOfLast(builder, nulls), std::nullopt);
-  }
-  return arrow::Status::OK();
+  return AppendWindow(*plan_, read, *window, sink);
 }
 
 arrow::Result<std::string> TiledKeyState::EncodeHead() const {
-  std::string out(kHeadMagic);
-  wire::PutByte(kVersion, &out);
+  std::string out = OpenCell(kHeadMagic);
   wire::PutInt64(applied_seq_, &out);
   wire::PutInt64(applied_until_, &out);
   wire::PutInt64(advanced_to_, &out);
@@ -331,20 +258,19 @@ arrow::Result<std::string> TiledKeyState::EncodeHead() const {
     for (const uint8_t mask : waiting.masks) wire::PutByte(mask, &out);
     for (const std::string& value : waiting.values) out.append(value);
   }
-  Seal(&out);
+  SealCell(&out);
   return out;
 }
 
 std::string TiledKeyState::EncodeTile(const TileId& id, const Tile& tile) const {
-  std::string out(kTileMagic);
-  wire::PutByte(kVersion, &out);
+  std::string out = OpenCell(kTileMagic);
   wire::PutVarint(id.first, &out);
   wire::PutInt64(id.second, &out);
   for (const auto& state : tile) {
     wire::PutByte(state != nullptr ? 1 : 0, &out);
     if (state != nullptr) state->Serialize(&out);
   }
-  Seal(&out);
+  SealCell(&out);
   return out;
 }
 
@@ -366,69 +292,69 @@ arrow::Result<std::vector<CellChange>> TiledKeyState::TakeChanges() {
 }
 
 arrow::Status TiledKeyState::LoadHead(std::string_view bytes) {
-  ARROW_ASSIGN_OR_RAISE(std::string_view in, Unseal(bytes, kHeadMagic));
+  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(bytes, kHeadMagic));
   uint64_t sets = 0;
   if (!wire::GetInt64(&in, &applied_seq_) || !wire::GetInt64(&in, &applied_until_) ||
       !wire::GetInt64(&in, &advanced_to_) || !wire::GetVarint(&in, &sets) ||
       sets != chosen_.size()) {
-    return Corrupt("its head is of another layout");
+    return CorruptCell("its head is of another layout");
   }
   for (size_t i = 0; i < chosen_.size(); ++i) {
     uint8_t present = 0;
-    if (!wire::GetByte(&in, &present) || present > 1) return Corrupt("a chosen row");
+    if (!wire::GetByte(&in, &present) || present > 1) return CorruptCell("a chosen row");
     if (present == 0) continue;
     Chosen chosen;
-    if (!GetOrder(&in, &chosen.order)) return Corrupt("the order of a chosen row");
+    if (!GetOrder(&in, &chosen.order)) return CorruptCell("the order of a chosen row");
     for (const int value : plan_->as_of[i].values) {
       if (!TakeElement(*plan_->codecs[static_cast<size_t>(value)], &in,
                        &chosen.values.emplace_back())) {
-        return Corrupt("a value of a chosen row");
+        return CorruptCell("a value of a chosen row");
       }
     }
     chosen_[i] = std::move(chosen);
   }
   uint64_t count = 0;
-  if (!wire::GetVarint(&in, &count)) return Corrupt("its queue");
+  if (!wire::GetVarint(&in, &count)) return CorruptCell("its queue");
   for (uint64_t i = 0; i < count; ++i) {
     RowOrder order;
     Waiting waiting;
-    if (!GetOrder(&in, &order)) return Corrupt("a row of its queue");
+    if (!GetOrder(&in, &order)) return CorruptCell("a row of its queue");
     for (int mask = 0; mask < plan_->layout.mask_count; ++mask) {
       uint8_t bit = 0;
-      if (!wire::GetByte(&in, &bit) || bit > 1) return Corrupt("a mask of its queue");
+      if (!wire::GetByte(&in, &bit) || bit > 1) return CorruptCell("a mask of its queue");
       waiting.masks.push_back(bit);
     }
     for (const auto& codec : plan_->codecs) {
       if (!TakeElement(*codec, &in, &waiting.values.emplace_back())) {
-        return Corrupt("a value of its queue");
+        return CorruptCell("a value of its queue");
       }
     }
     const int64_t activation = plan_->ActivationOf(order.event_time, order.known_at);
-    if (activation <= advanced_to_) return Corrupt("a row of its queue is active");
+    if (activation <= advanced_to_) return CorruptCell("a row of its queue is active");
     queue_.emplace(std::pair(activation, order), std::move(waiting));
   }
-  return in.empty() ? arrow::Status::OK() : Corrupt("bytes behind its head");
+  return in.empty() ? arrow::Status::OK() : CorruptCell("bytes behind its head");
 }
 
 arrow::Status TiledKeyState::LoadTile(const Cell& cell) {
-  ARROW_ASSIGN_OR_RAISE(std::string_view in, Unseal(cell.bytes, kTileMagic));
+  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(cell.bytes, kTileMagic));
   uint64_t g = 0;
   int64_t start = 0;
   if (!wire::GetVarint(&in, &g) || !wire::GetInt64(&in, &start) || g >= plan_->groups.size() ||
       start != TileStart(start, plan_->groups[g].tile_us) || cell.suffix != SuffixOf(g, start)) {
-    return Corrupt("a tile is of another layout");
+    return CorruptCell("a tile is of another layout");
   }
   Tile tile;
   for (const Slot& slot : plan_->groups[g].slots) {
     uint8_t present = 0;
-    if (!wire::GetByte(&in, &present) || present > 1) return Corrupt("a state of a tile");
+    if (!wire::GetByte(&in, &present) || present > 1) return CorruptCell("a state of a tile");
     tile.emplace_back();
     if (present != 0) {
       ARROW_ASSIGN_OR_RAISE(tile.back(), slot.maker->Read(&in));
     }
   }
-  if (!in.empty()) return Corrupt("bytes behind a tile");
-  if (!tiles_.emplace(TileId{g, start}, std::move(tile)).second) return Corrupt("a tile twice");
+  if (!in.empty()) return CorruptCell("bytes behind a tile");
+  if (!tiles_.emplace(TileId{g, start}, std::move(tile)).second) return CorruptCell("a tile twice");
   return arrow::Status::OK();
 }
 
@@ -436,16 +362,16 @@ arrow::Status TiledKeyState::Load(const std::vector<Cell>& cells) {
   bool head = false;
   for (const Cell& cell : cells) {
     if (cell.suffix.empty()) {
-      if (head) return Corrupt("two heads");
+      if (head) return CorruptCell("two heads");
       ARROW_RETURN_NOT_OK(LoadHead(cell.bytes));
       head = true;
     } else if (cell.suffix.size() == kTileSuffixBytes) {
       ARROW_RETURN_NOT_OK(LoadTile(cell));
     } else {
-      return Corrupt("a cell of an unknown name");
+      return CorruptCell("a cell of an unknown name");
     }
   }
-  if (!head) return Corrupt("it has no head");
+  if (!head) return CorruptCell("it has no head");
   // A tile that a writer has not yet swept is not read again.
   DropTiles();
   head_changed_ = false;

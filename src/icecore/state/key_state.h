@@ -25,6 +25,8 @@ class TiledKeyState final : public KeyState {
   explicit TiledKeyState(const ViewPlan* plan);
 
   arrow::Status Add(const PreparedRows& rows, int64_t row) override;
+  arrow::Status AddUntil(const PreparedRows& rows, int64_t row, int64_t until) override;
+  arrow::Status End(int64_t seq, int64_t until) override;
   arrow::Status AdvanceTo(int64_t t) override;
   arrow::Status Read(int64_t t, VectorSink* sink) const override;
   int64_t applied_seq() const override { return applied_seq_; }
@@ -84,8 +86,5 @@ class TiledKeyState final : public KeyState {
   std::set<TileId> changed_tiles_;  // touched or dropped since the last TakeChanges
   std::vector<uint8_t> masks_;      // of the row at hand
 };
-
-// How a window's answer, just appended, is called.
-ValueStatus StatusOfLast(const arrow::ArrayBuilder& builder, int64_t nulls_before);
 
 }  // namespace icecore::state

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <random>
 #include <set>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "icecore/base/time.h"
+#include "icecore/state/ordered_bytes.h"
 #include "icecore/state/quantile_buckets.h"
 #include "icecore/state/view_state.h"
 
@@ -34,7 +36,12 @@ struct Row {
   std::optional<int64_t> integer;
   std::optional<std::string> text;
   std::optional<bool> masks[2];
-  int64_t key = 0;
+  int64_t key = 0;  // -1: null
+  // Of a table with versions.
+  int64_t table_key = 0;
+  std::optional<int64_t> order;  // null: below all
+  bool deleted = false;
+  std::optional<bool> where = true;  // of the view
 };
 
 // One element as text that differs where the bits differ.
@@ -176,13 +183,30 @@ inline std::string ValueOf(const Row& row, int value) {
   return row.text ? *row.text : "null";
 }
 
+// Of each table key the greatest version visible, where it is no delete and the view's where holds.
+inline std::vector<Row> ChosenVersions(const ViewLayout& layout, const std::vector<Row>& rows,
+                                       int64_t t, int64_t known_at_most) {
+  std::map<int64_t, Row> greatest;
+  auto place = [](const Row& row) { return std::pair(row.order, row.s); };
+  for (const Row& row : rows) {
+    if (!Visible(row, layout, t, known_at_most)) continue;
+    const auto [known, added] = greatest.try_emplace(row.table_key, row);
+    if (!added && place(known->second) < place(row)) known->second = row;
+  }
+  std::vector<Row> chosen;
+  for (const auto& [key, row] : greatest) {
+    if (!row.deleted && row.where.value_or(false)) chosen.push_back(row);
+  }
+  return chosen;
+}
+
 // The answer for one feature of one key at t, as Show and status.
 inline std::pair<std::string, ValueStatus> Answer(const ViewLayout& layout,
                                                   const FeatureLayout& feature,
                                                   const std::vector<Row>& rows, int64_t key,
                                                   int64_t t, int64_t known_at_most) {
   std::vector<Row> seen;
-  for (const Row& row : rows) {
+  for (const Row& row : layout.versioned ? ChosenVersions(layout, rows, t, known_at_most) : rows) {
     if (row.key != key || !Visible(row, layout, t, known_at_most)) continue;
     if (!Passes(row, feature.mask)) continue;
     if (feature.kind == FeatureLayout::Kind::kWindow) {
@@ -269,6 +293,29 @@ inline std::vector<Row> RandomRows(std::mt19937_64& random, int64_t keys) {
   return rows;
 }
 
+// Few table keys with several versions each: corrections, deletes, moves to other keys, equal and
+// null orders, older versions that come late, all in the order of `s`.
+inline std::vector<Row> RandomVersions(std::mt19937_64& random, int64_t keys) {
+  std::vector<Row> rows = RandomRows(random, keys);
+  const uint64_t table_keys = random() % 12 + 1;
+  const bool ordered = random() % 3 != 0;
+  std::map<int64_t, Row> last;
+  for (Row& row : rows) {
+    row.table_key = static_cast<int64_t>(random() % table_keys);
+    if (ordered && random() % 8 != 0) row.order = static_cast<int64_t>(random() % 5);
+    row.deleted = random() % 6 == 0;
+    if (random() % 8 == 0) row.where = random() % 2 == 0 ? std::nullopt : std::optional(false);
+    if (random() % 15 == 0) row.key = -1;
+    if (const auto before = last.find(row.table_key); before != last.end()) {
+      if (random() % 3 != 0) row.e = before->second.e;
+      if (random() % 2 != 0) row.key = before->second.key;
+      if (row.deleted) row.e = before->second.e;
+    }
+    last[row.table_key] = row;
+  }
+  return rows;
+}
+
 inline PreparedRows Prepare(const std::vector<Row>& rows) {
   arrow::Int64Builder key;
   arrow::Int64Builder e;
@@ -306,6 +353,26 @@ inline PreparedRows Prepare(const std::vector<Row>& rows) {
   for (auto& mask : masks) {
     out.masks.push_back(std::static_pointer_cast<arrow::BooleanArray>(*mask.Finish()));
   }
+  return out;
+}
+
+// As BoundView::Prepare gives the rows of a table with versions.
+inline PreparedRows PrepareVersions(const std::vector<Row>& rows) {
+  PreparedRows out = Prepare(rows);
+  arrow::Int64Builder key;
+  arrow::Int64Builder table_key;
+  arrow::Int64Builder order;
+  arrow::BooleanBuilder live;
+  for (const Row& row : rows) {
+    (void)(row.key < 0 ? key.AppendNull() : key.Append(row.key));
+    (void)table_key.Append(row.table_key);
+    (void)(row.order ? order.Append(*row.order) : order.AppendNull());
+    (void)live.Append(!row.deleted && row.where.value_or(false) && row.key >= 0);
+  }
+  out.keys = {*key.Finish()};
+  out.table_key = *OrderedBytes({*table_key.Finish()}, out.num_rows);
+  out.version_order = *OrderedBytes({*order.Finish()}, out.num_rows);
+  out.live = std::static_pointer_cast<arrow::BooleanArray>(*live.Finish());
   return out;
 }
 

@@ -11,6 +11,8 @@
 
 #include "icecore/base/id.h"
 #include "icecore/state/aggregate.h"
+#include "icecore/state/cell_bytes.h"
+#include "icecore/state/version_chain.h"
 #include "icecore/state/view_state.h"
 #include "icecore/state/wire.h"
 
@@ -19,8 +21,9 @@ namespace {
 using icecore::state::AggregateKind;
 using icecore::state::FeatureLayout;
 
-icecore::state::ViewLayout Layout() {
+icecore::state::ViewLayout Layout(bool versioned) {
   icecore::state::ViewLayout layout;
+  layout.versioned = versioned;
   layout.value_types = {arrow::float64(), arrow::utf8(), arrow::list(arrow::int32())};
   layout.mask_count = 1;
   layout.features.resize(6);
@@ -57,12 +60,47 @@ void Load(const icecore::state::ViewEngine& engine, std::string_view bytes, bool
   (void)(*key)->TakeChanges();
 }
 
+void LoadVersioned(const icecore::state::ViewEngine& engine, std::string_view bytes, bool chain) {
+  std::string sealed = (chain ? "ICKC\1" : "ICKR\1") + std::string(bytes);
+  icecore::state::wire::PutFixed64(icecore::base::Hash64(sealed), &sealed);
+  if (chain) {
+    auto loaded = icecore::state::VersionChain::Load(sealed);
+    if (!loaded.ok()) return;
+    if (loaded->Encode() != sealed) __builtin_trap();
+    loaded->Add({"", 0, 0, "k"}, 0);
+    (void)loaded->Settle(0);
+    return;
+  }
+  std::string head("ICKV\1", 5);
+  head.append(24, '\0');
+  icecore::state::wire::PutFixed64(icecore::base::Hash64(head), &head);
+  // The suffix is what the row says itself: e and seq.
+  std::string_view in = bytes;
+  icecore::state::RowOrder order;
+  if (!icecore::state::GetOrder(&in, &order)) return;
+  std::string suffix;
+  icecore::state::PutSortable(order.event_time, &suffix);
+  icecore::state::PutSortable(order.seq, &suffix);
+  auto key = engine.LoadKey({{"", head}, {suffix, sealed}});
+  if (!key.ok()) return;
+  auto sink = icecore::state::VectorSink::Make(engine.output_types());
+  if (!sink.ok()) return;
+  (void)(*key)->Read(INT64_MAX, sink->get());
+  (void)(*key)->AdvanceTo(INT64_MAX);
+  (void)(*key)->TakeChanges();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const auto engine = icecore::state::ViewEngine::Make(Layout()).ValueOrDie();
+  static const auto engine = icecore::state::ViewEngine::Make(Layout(false)).ValueOrDie();
   if (size < 1) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data + 1), size - 1);
+  static const auto versioned = icecore::state::ViewEngine::Make(Layout(true)).ValueOrDie();
+  if (data[0] >= 0xe0 && data[0] < 0xf0) {
+    LoadVersioned(*versioned, bytes, data[0] >= 0xe8);
+    return 0;
+  }
   if (data[0] >= 0xf0) {
     Load(*engine, bytes, data[0] >= 0xf8);
     return 0;

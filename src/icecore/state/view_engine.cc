@@ -1,11 +1,11 @@
 #include <arrow/array/builder_base.h>
 #include <arrow/type.h>
 
-#include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "icecore/state/key_state.h"
+#include "icecore/state/versioned_state.h"
 #include "icecore/state/view_plan.h"
 #include "icecore/state/view_state.h"
 
@@ -24,31 +24,31 @@ class PlannedEngine final : public ViewEngine {
   int64_t ActivationOf(int64_t event_time, int64_t known_at) const override {
     return plan_.ActivationOf(event_time, known_at);
   }
-  int64_t OldestRelevant(int64_t t) const override;
+  int64_t OldestRelevant(int64_t t) const override {
+    return plan_.as_of.empty() ? plan_.OldestInWindows(t) : std::numeric_limits<int64_t>::min();
+  }
   std::unique_ptr<KeyState> NewKey() const override {
+    if (plan_.layout.versioned) return std::make_unique<VersionedKeyState>(&plan_);
     return std::make_unique<TiledKeyState>(&plan_);
   }
   arrow::Result<std::unique_ptr<KeyState>> LoadKey(const std::vector<Cell>& cells) const override {
-    auto key = std::make_unique<TiledKeyState>(&plan_);
-    ARROW_RETURN_NOT_OK(key->Load(cells));
-    return key;
+    if (plan_.layout.versioned) return Loaded<VersionedKeyState>(cells);
+    return Loaded<TiledKeyState>(cells);
   }
   arrow::Status ReadEmpty(VectorSink* sink) const override {
     return TiledKeyState(&plan_).Read(std::numeric_limits<int64_t>::min(), sink);
   }
 
  private:
+  template <typename State>
+  arrow::Result<std::unique_ptr<KeyState>> Loaded(const std::vector<Cell>& cells) const {
+    auto key = std::make_unique<State>(&plan_);
+    ARROW_RETURN_NOT_OK(key->Load(cells));
+    return key;
+  }
+
   ViewPlan plan_;
 };
-
-int64_t PlannedEngine::OldestRelevant(int64_t t) const {
-  if (!plan_.as_of.empty()) return std::numeric_limits<int64_t>::min();
-  int64_t oldest = std::numeric_limits<int64_t>::max();
-  for (const TileGroup& group : plan_.groups) {
-    oldest = std::min(oldest, WindowTail(t, group.longest_us, group.hop_us));
-  }
-  return oldest;
-}
 
 }  // namespace
 

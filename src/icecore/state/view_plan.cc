@@ -104,6 +104,14 @@ int64_t ViewPlan::ActivationOf(int64_t event_time, int64_t known_at) const {
   return std::max(known_at, visible_from);
 }
 
+int64_t ViewPlan::OldestInWindows(int64_t t) const {
+  int64_t oldest = std::numeric_limits<int64_t>::max();
+  for (const TileGroup& group : groups) {
+    oldest = std::min(oldest, WindowTail(t, group.longest_us, group.hop_us));
+  }
+  return oldest;
+}
+
 arrow::Result<ViewPlan> ViewPlan::Make(ViewLayout layout) {
   ViewPlan plan;
   std::map<int64_t, std::vector<int>> by_hop;

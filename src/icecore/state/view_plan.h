@@ -60,6 +60,8 @@ struct ViewPlan {
 
   static arrow::Result<ViewPlan> Make(ViewLayout layout);
   int64_t ActivationOf(int64_t event_time, int64_t known_at) const;
+  // Rows with e below this can reach no window at t or later; INT64_MAX without windows.
+  int64_t OldestInWindows(int64_t t) const;
 };
 
 }  // namespace icecore::state

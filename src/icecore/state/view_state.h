@@ -26,6 +26,13 @@ struct PreparedRows {
   std::shared_ptr<arrow::Int64Array> seq;           // s, never null
   std::vector<std::shared_ptr<arrow::Array>> values;        // one per ViewLayout::value_types
   std::vector<std::shared_ptr<arrow::BooleanArray>> masks;  // one per distinct where; null = false
+  // Of a table with versions (ViewLayout::versioned); none of it has nulls. Of the rows of one
+  // table key that are active, only the greatest by (version_order, seq) counts, and that one only
+  // if it is `live`: no delete, not left out by the view's where, its entity key whole. Rows that
+  // are not live may have nulls in `keys`.
+  std::shared_ptr<arrow::BinaryArray> table_key;      // ordered_bytes.h
+  std::shared_ptr<arrow::BinaryArray> version_order;  // ordered_bytes.h; compared as bytes
+  std::shared_ptr<arrow::BooleanArray> live;
   int64_t num_rows = 0;
 };
 
@@ -46,6 +53,7 @@ struct ViewLayout {
   std::optional<int64_t> ttl_us;  // as-of features only
   bool exclude_at = false;        // e < t instead of e <= t
   bool always = false;            // facts without time: visible at every t, the greatest s wins
+  bool versioned = false;         // rows are versions of table keys
 };
 
 enum class ValueStatus : uint8_t { kPresent, kNull, kNotFound, kExpired };
@@ -70,8 +78,8 @@ class VectorSink {
   virtual arrow::Result<std::vector<Column>> Finish() = 0;
 };
 
-// A named piece of a key's state in a store: suffix "" is the head, others are tiles. Suffixes sort
-// by group and tile start.
+// A named piece of a key's state in a store: suffix "" is the head, others are tiles, sorted by
+// group and start, or, of versioned views, rows, sorted by event time.
 struct Cell {
   std::string suffix;
   std::string bytes;
@@ -89,9 +97,15 @@ class KeyState {
  public:
   virtual ~KeyState() = default;
 
-  // Takes row `row`. A row with seq <= applied_seq() and activation <= applied_until() was taken
-  // before and is dropped. Rows may come in any order.
+  // Not for versioned views. Takes row `row`. A row with seq <= applied_seq() and activation <=
+  // applied_until() was taken before and is dropped. Rows may come in any order.
   virtual arrow::Status Add(const PreparedRows& rows, int64_t row) = 0;
+
+  // Versioned views only (version_chain.h says what to tell which key). Takes row `row`, which
+  // counts at t in [activation, until); what is held of a row with its seq is replaced.
+  virtual arrow::Status AddUntil(const PreparedRows& rows, int64_t row, int64_t until) = 0;
+  // The row with this seq counts from `until` on no longer, if it is held.
+  virtual arrow::Status End(int64_t seq, int64_t until) = 0;
 
   // Lets every row active by t enter, for good, and drops tiles that no window at t or later
   // covers. t must not decrease.
