@@ -12,10 +12,12 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <set>
 #include <tuple>
 #include <utility>
 
 #include "icecore/feature/sweep_window.h"
+#include "icecore/state/version_chain.h"
 
 namespace icecore::feature {
 
@@ -63,7 +65,8 @@ struct AsOfOutput {
   std::vector<uint8_t> passes;  // per position; empty: all
   std::vector<int64_t> positions;
   std::vector<uint8_t> expired;
-  int64_t best = -1;  // of the key at hand
+  int64_t best = -1;          // of the key at hand
+  std::set<int64_t> present;  // of the key at hand; only where rows end
 };
 
 // The windows of one length and hop, whose tails move together.
@@ -90,7 +93,16 @@ class ViewSweep {
   arrow::Result<SweepColumn*> ColumnOf(const state::Slot& slot);
   arrow::Status MakeOutputs();
   arrow::Status SweepKey(int64_t begin, int64_t end, const int64_t* labels, int64_t label_count);
+  void SortEnds(int64_t begin, int64_t end);
+  void EnterUpTo(int64_t t);
+  void EndUpTo(int64_t t);
   void Enter(int64_t position);
+  void End(int64_t position);
+  bool ends() const { return !rows_.untils.empty(); }
+  // When the row at `position` ends; state::kForever where nothing ends.
+  int64_t UntilOf(int64_t position) const {
+    return ends() ? untils_[static_cast<size_t>(position)] : state::kForever;
+  }
   arrow::Status Answer(int64_t label, int64_t t);
 
   arrow::Result<std::shared_ptr<arrow::Array>> Gather(const arrow::Array& values,
@@ -106,8 +118,13 @@ class ViewSweep {
   ByKey order_;                       // position -> row, by (key, e, a, s)
   std::vector<int64_t> event_times_;  // by position
   std::vector<int64_t> activations_;  // by position
-  std::vector<uint8_t> entered_;      // by position
+  std::vector<int64_t> untils_;       // by position; empty where nothing ends
+  std::vector<uint8_t> entered_;      // by position: in, and not ended
+  // Of the key at hand, and how far the labels have come in them.
   std::vector<int64_t> by_activation_;
+  std::vector<int64_t> by_until_;  // those that end
+  size_t next_entry_ = 0;
+  size_t next_end_ = 0;
   std::map<int, std::shared_ptr<const std::vector<uint64_t>>> narrow_;  // by value
   std::map<int, std::shared_ptr<const std::vector<std::string>>> wide_;
   std::map<std::pair<int, int>, std::unique_ptr<SweepColumn>> columns_;  // by value, mask
@@ -128,6 +145,7 @@ void ViewSweep::SortRows(int64_t key_count) {
   for (const int64_t row : order_.items) {
     event_times_.push_back(OrderOf(row).event_time);
     activations_.push_back(rows_.activations[static_cast<size_t>(row)]);
+    if (ends()) untils_.push_back(rows_.untils[static_cast<size_t>(row)]);
   }
   entered_.assign(order_.items.size(), 0);
 }
@@ -229,7 +247,8 @@ arrow::Status ViewSweep::MakeColumns() {
     for (const state::WindowRead& read : group.reads) {
       const state::Slot& slot = group.slots[static_cast<size_t>(read.slot)];
       ARROW_ASSIGN_OR_RAISE(SweepColumn * column, ColumnOf(slot));
-      ARROW_ASSIGN_OR_RAISE(auto window, MakeSweepWindow(plan_, slot, read, column, &outputs_));
+      ARROW_ASSIGN_OR_RAISE(auto window,
+                            MakeSweepWindow(plan_, slot, read, column, ends(), &outputs_));
       auto clock = std::find_if(clocks_.begin(), clocks_.end(), [&](const Clock& c) {
         return c.length_us == read.length_us && c.hop_us == group.hop_us;
       });
@@ -247,11 +266,41 @@ void ViewSweep::Enter(int64_t position) {
   const auto at = static_cast<size_t>(position);
   entered_[at] = 1;
   for (AsOfOutput& set : as_of_) {
-    if (set.passes.empty() || set.passes[at] != 0) set.best = std::max(set.best, position);
+    if (!set.passes.empty() && set.passes[at] == 0) continue;
+    set.best = std::max(set.best, position);
+    if (ends()) set.present.insert(position);
   }
   for (Clock& clock : clocks_) {
     if (position < clock.tail_position) continue;
     for (auto& window : clock.windows) window->Enter(position);
+  }
+}
+
+void ViewSweep::End(int64_t position) {
+  entered_[static_cast<size_t>(position)] = 0;
+  for (AsOfOutput& set : as_of_) {
+    set.present.erase(position);
+    set.best = set.present.empty() ? -1 : *set.present.rbegin();
+  }
+  for (Clock& clock : clocks_) {
+    if (position < clock.tail_position) continue;  // has left already
+    for (auto& window : clock.windows) window->Leave(position);
+  }
+}
+
+void ViewSweep::EnterUpTo(int64_t t) {
+  while (next_entry_ < by_activation_.size()) {
+    const int64_t position = by_activation_[next_entry_];
+    if (activations_[static_cast<size_t>(position)] > t) return;
+    ++next_entry_;
+    if (t < UntilOf(position)) Enter(position);
+  }
+}
+
+void ViewSweep::EndUpTo(int64_t t) {
+  while (next_end_ < by_until_.size() && UntilOf(by_until_[next_end_]) <= t) {
+    const int64_t position = by_until_[next_end_++];
+    if (entered_[static_cast<size_t>(position)] != 0) End(position);
   }
 }
 
@@ -276,6 +325,15 @@ arrow::Status ViewSweep::Answer(int64_t label, int64_t t) {
   return arrow::Status::OK();
 }
 
+void ViewSweep::SortEnds(int64_t begin, int64_t end) {
+  by_until_.clear();
+  for (int64_t position = begin; ends() && position < end; ++position) {
+    if (UntilOf(position) != state::kForever) by_until_.push_back(position);
+  }
+  std::sort(by_until_.begin(), by_until_.end(),
+            [this](int64_t a, int64_t b) { return UntilOf(a) < UntilOf(b); });
+}
+
 arrow::Status ViewSweep::SweepKey(int64_t begin, int64_t end, const int64_t* labels,
                                   int64_t label_count) {
   by_activation_.resize(static_cast<size_t>(end - begin));
@@ -286,12 +344,16 @@ arrow::Status ViewSweep::SweepKey(int64_t begin, int64_t end, const int64_t* lab
   if (!std::is_sorted(by_activation_.begin(), by_activation_.end(), earlier)) {
     std::stable_sort(by_activation_.begin(), by_activation_.end(), earlier);
   }
-  for (AsOfOutput& set : as_of_) set.best = -1;
+  SortEnds(begin, end);
+  for (AsOfOutput& set : as_of_) {
+    set.best = -1;
+    set.present.clear();
+  }
   for (Clock& clock : clocks_) {
     clock.tail_position = begin;
     for (auto& window : clock.windows) window->StartKey(begin, end);
   }
-  size_t next = 0;
+  next_entry_ = next_end_ = 0;
   for (int64_t i = 0; i < label_count; ++i) {
     const int64_t t = labels_.times[static_cast<size_t>(labels[i])];
     for (Clock& clock : clocks_) {
@@ -302,10 +364,8 @@ arrow::Status ViewSweep::SweepKey(int64_t begin, int64_t end, const int64_t* lab
         for (auto& window : clock.windows) window->Leave(at);
       }
     }
-    while (next < by_activation_.size() &&
-           activations_[static_cast<size_t>(by_activation_[next])] <= t) {
-      Enter(by_activation_[next++]);
-    }
+    EndUpTo(t);
+    EnterUpTo(t);
     ARROW_RETURN_NOT_OK(Answer(labels[i], t));
   }
   return arrow::Status::OK();

@@ -19,6 +19,9 @@ struct SweepRows {
   state::PreparedRows rows;
   std::vector<int64_t> keys;         // per row; >= 0
   std::vector<int64_t> activations;  // per row: first t that sees it
+  // Of a table with versions, per row: first t that no longer sees it (state::kForever: none).
+  // Empty elsewhere: nothing ends.
+  std::vector<int64_t> untils;
 };
 
 struct SweepLabels {

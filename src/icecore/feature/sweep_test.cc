@@ -8,6 +8,7 @@
 #include <random>
 
 #include "icecore/state/naive_view.h"
+#include "icecore/state/version_chain.h"
 
 namespace icecore::feature {
 namespace {
@@ -16,13 +17,30 @@ namespace naive = state::naive;
 
 enum class Cut { kLabel, kLatest, kTime };
 
-void RunCase(uint64_t seed) {
+void FindUntils(SweepRows* sweep) {
+  const state::PreparedRows& rows = sweep->rows;
+  std::vector<state::VersionMark> marks;
+  for (int64_t row = 0; row < rows.num_rows; ++row) {
+    marks.push_back({rows.table_key->GetView(row), rows.version_order->GetView(row),
+                     rows.seq->Value(row), sweep->activations[static_cast<size_t>(row)], row,
+                     state::kForever});
+    if (!rows.live->Value(row)) sweep->keys[static_cast<size_t>(row)] = -1;
+  }
+  state::FindEnds(&marks);
+  sweep->untils.resize(marks.size());
+  for (const auto& mark : marks) sweep->untils[static_cast<size_t>(mark.place)] = mark.until;
+}
+
+void RunCase(uint64_t seed, bool versioned) {
   std::mt19937_64 random(seed);
-  auto made = state::ViewPlan::Make(naive::RandomLayout(random));
+  state::ViewLayout layout = naive::RandomLayout(random);
+  layout.versioned = versioned;
+  auto made = state::ViewPlan::Make(layout);
   ASSERT_TRUE(made.ok()) << made.status().ToString();
   const state::ViewPlan& plan = *made;
   const int64_t keys = static_cast<int64_t>(random() % 3) + 1;
-  const std::vector<naive::Row> all = naive::RandomRows(random, keys);
+  const std::vector<naive::Row> all =
+      versioned ? naive::RandomVersions(random, keys) : naive::RandomRows(random, keys);
   const Cut cut = static_cast<Cut>(random() % 3);
   const int64_t cut_time = static_cast<int64_t>(random() % 300) - 100;
 
@@ -37,7 +55,8 @@ void RunCase(uint64_t seed) {
     sweep.keys.push_back(row.key);
     sweep.activations.push_back(plan.ActivationOf(*row.e, cut == Cut::kLabel ? known_at : *row.e));
   }
-  sweep.rows = naive::Prepare(rows);
+  sweep.rows = versioned ? naive::PrepareVersions(rows) : naive::Prepare(rows);
+  if (versioned) FindUntils(&sweep);
 
   SweepLabels labels;
   for (size_t i = random() % 30; i > 0; --i) {
@@ -66,7 +85,17 @@ TEST(Sweep, AnswersLikeTheNaiveDefinition) {
   const uint64_t first_seed = 5000;
   std::cout << "seeds from " << first_seed << "\n";
   for (uint64_t seed = first_seed; seed < first_seed + 6000; ++seed) {
-    RunCase(seed);
+    RunCase(seed, false);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(Sweep, AnswersLikeTheNaiveDefinitionOfVersions) {
+  ASSERT_TRUE(arrow::compute::Initialize().ok());
+  const uint64_t first_seed = 40000;
+  std::cout << "seeds from " << first_seed << "\n";
+  for (uint64_t seed = first_seed; seed < first_seed + 6000; ++seed) {
+    RunCase(seed, true);
     if (HasFatalFailure()) return;
   }
 }

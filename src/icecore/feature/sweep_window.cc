@@ -60,6 +60,26 @@ class WindowBase : public SweepWindow {
       target.output->integers[static_cast<size_t>(label)] = position;
     }
   }
+  // Of aggregates that give lists.
+  arrow::Status AnswerNull(int64_t label) {
+    for (const Target& target : targets_) {
+      ARROW_RETURN_NOT_OK(target.output->builder->AppendNull());
+      target.output->labels.push_back(label);
+    }
+    return arrow::Status::OK();
+  }
+  arrow::Status AnswerList(int64_t label, const std::vector<int64_t>& positions) {
+    for (const Target& target : targets_) {
+      auto* list = checked_cast<arrow::ListBuilder*>(target.output->builder.get());
+      ARROW_RETURN_NOT_OK(list->Append());
+      for (const int64_t at : positions) {
+        ARROW_RETURN_NOT_OK(narrow() ? codec().AppendNarrow(Narrow(at), list->value_builder())
+                                     : codec().AppendWide(Wide(at), list->value_builder()));
+      }
+      target.output->labels.push_back(label);
+    }
+    return arrow::Status::OK();
+  }
   static void Put(SweepOutput* output, int64_t label, int64_t value) {
     output->integers[static_cast<size_t>(label)] = value;
     output->valid[static_cast<size_t>(label)] = 1;
@@ -277,29 +297,14 @@ class EdgeWindow final : public WindowBase {
   bool Present(int64_t position) const {
     return present_[static_cast<size_t>(position - begin_)] != 0;
   }
-  arrow::Status AnswerNull(int64_t label) {
-    for (const Target& target : targets_) {
-      ARROW_RETURN_NOT_OK(target.output->builder->AppendNull());
-      target.output->labels.push_back(label);
-    }
-    return arrow::Status::OK();
-  }
   arrow::Status AnswerLastN(int64_t label) {
     std::vector<int64_t> newest;
     for (int64_t at = last_; at >= first_; --at) {
       if (static_cast<int64_t>(newest.size()) == maker_.spec().n) break;
       if (Present(at)) newest.push_back(at);
     }
-    for (const Target& target : targets_) {
-      auto* list = checked_cast<arrow::ListBuilder*>(target.output->builder.get());
-      ARROW_RETURN_NOT_OK(list->Append());
-      for (auto at = newest.rbegin(); at != newest.rend(); ++at) {
-        ARROW_RETURN_NOT_OK(narrow() ? codec().AppendNarrow(Narrow(*at), list->value_builder())
-                                     : codec().AppendWide(Wide(*at), list->value_builder()));
-      }
-      target.output->labels.push_back(label);
-    }
-    return arrow::Status::OK();
+    std::reverse(newest.begin(), newest.end());
+    return AnswerList(label, newest);
   }
 
   int64_t begin_ = 0;
@@ -356,38 +361,22 @@ class ExtremeWindow final : public WindowBase {
   size_t front_ = 0;
 };
 
-class TopNWindow final : public WindowBase {
+// Rows by value, then position; they leave in any order.
+class ValueOrderedWindow : public WindowBase {
  public:
-  TopNWindow(const state::Slot& slot, const state::WindowRead& read,
-             const std::vector<state::FeatureLayout>& features, const SweepColumn* column,
-             std::vector<SweepOutput>* outputs)
+  ValueOrderedWindow(const state::Slot& slot, const state::WindowRead& read,
+                     const std::vector<state::FeatureLayout>& features, const SweepColumn* column,
+                     std::vector<SweepOutput>* outputs)
       : WindowBase(slot, read, features, column, outputs), ordered_(Less{this}) {}
   void StartKey(int64_t, int64_t) override { ordered_.clear(); }
   void Enter(int64_t position) override {
     if (Usable(position)) ordered_.insert(position);
   }
   void Leave(int64_t position) override { ordered_.erase(position); }
-  arrow::Status Answer(int64_t label) override {
-    for (const Target& target : targets_) {
-      target.output->labels.push_back(label);
-      if (ordered_.empty()) {
-        ARROW_RETURN_NOT_OK(target.output->builder->AppendNull());
-        continue;
-      }
-      auto* list = checked_cast<arrow::ListBuilder*>(target.output->builder.get());
-      ARROW_RETURN_NOT_OK(list->Append());
-      int64_t left = maker_.spec().n;
-      for (auto at = ordered_.rbegin(); at != ordered_.rend() && left > 0; ++at, --left) {
-        ARROW_RETURN_NOT_OK(narrow() ? codec().AppendNarrow(Narrow(*at), list->value_builder())
-                                     : codec().AppendWide(Wide(*at), list->value_builder()));
-      }
-    }
-    return arrow::Status::OK();
-  }
 
- private:
+ protected:
   struct Less {
-    const TopNWindow* window;
+    const ValueOrderedWindow* window;
     bool operator()(int64_t a, int64_t b) const {
       if (window->narrow()) {
         return std::pair(window->Narrow(a), a) < std::pair(window->Narrow(b), b);
@@ -397,6 +386,64 @@ class TopNWindow final : public WindowBase {
     }
   };
   std::set<int64_t, Less> ordered_;
+};
+
+class TopNWindow final : public ValueOrderedWindow {
+ public:
+  using ValueOrderedWindow::ValueOrderedWindow;
+  arrow::Status Answer(int64_t label) override {
+    if (ordered_.empty()) return AnswerNull(label);
+    std::vector<int64_t> greatest;
+    for (auto at = ordered_.rbegin(); at != ordered_.rend(); ++at) {
+      if (static_cast<int64_t>(greatest.size()) == maker_.spec().n) break;
+      greatest.push_back(*at);
+    }
+    return AnswerList(label, greatest);
+  }
+};
+
+// min and max where rows leave in any order.
+class OrderedExtremeWindow final : public ValueOrderedWindow {
+ public:
+  using ValueOrderedWindow::ValueOrderedWindow;
+  arrow::Status Answer(int64_t label) override {
+    if (ordered_.empty()) return arrow::Status::OK();
+    const bool min = maker_.spec().kind == AggregateKind::kMin;
+    PutPosition(label, min ? *ordered_.begin() : *ordered_.rbegin());
+    return arrow::Status::OK();
+  }
+};
+
+// first, last and last_n where rows leave in any order.
+class OrderedEdgeWindow final : public WindowBase {
+ public:
+  using WindowBase::WindowBase;
+  void StartKey(int64_t, int64_t) override { present_.clear(); }
+  void Enter(int64_t position) override {
+    if (Usable(position)) present_.insert(position);
+  }
+  void Leave(int64_t position) override { present_.erase(position); }
+  arrow::Status Answer(int64_t label) override {
+    const AggregateKind kind = maker_.spec().kind;
+    if (kind == AggregateKind::kLastN) return AnswerLastN(label);
+    if (present_.empty()) return arrow::Status::OK();
+    PutPosition(label, kind == AggregateKind::kFirst ? *present_.begin() : *present_.rbegin());
+    return arrow::Status::OK();
+  }
+
+ private:
+  arrow::Status AnswerLastN(int64_t label) {
+    if (present_.empty()) return AnswerNull(label);
+    std::vector<int64_t> newest;
+    for (auto at = present_.rbegin(); at != present_.rend(); ++at) {
+      if (static_cast<int64_t>(newest.size()) == maker_.spec().n) break;
+      newest.push_back(*at);
+    }
+    std::reverse(newest.begin(), newest.end());
+    return AnswerList(label, newest);
+  }
+
+  std::set<int64_t> present_;
 };
 
 }  // namespace
@@ -423,11 +470,9 @@ SweepOutput::Form FormOf(const state::AggregateSpec& aggregate) {
   }
 }
 
-arrow::Result<std::unique_ptr<SweepWindow>> MakeSweepWindow(const state::ViewPlan& plan,
-                                                            const state::Slot& slot,
-                                                            const state::WindowRead& read,
-                                                            const SweepColumn* column,
-                                                            std::vector<SweepOutput>* outputs) {
+arrow::Result<std::unique_ptr<SweepWindow>> MakeSweepWindow(
+    const state::ViewPlan& plan, const state::Slot& slot, const state::WindowRead& read,
+    const SweepColumn* column, bool leave_in_any_order, std::vector<SweepOutput>* outputs) {
   auto make = [&]<typename Window>() -> std::unique_ptr<SweepWindow> {
     return std::make_unique<Window>(slot, read, plan.layout.features, column, outputs);
   };
@@ -442,11 +487,13 @@ arrow::Result<std::unique_ptr<SweepWindow>> MakeSweepWindow(const state::ViewPla
       return make.operator()<DistinctWindow>();
     case state::StateKind::kMin:
     case state::StateKind::kMax:
-      return make.operator()<ExtremeWindow>();
+      return leave_in_any_order ? make.operator()<OrderedExtremeWindow>()
+                                : make.operator()<ExtremeWindow>();
     case state::StateKind::kTopN:
       return make.operator()<TopNWindow>();
     default:
-      return make.operator()<EdgeWindow>();
+      return leave_in_any_order ? make.operator()<OrderedEdgeWindow>()
+                                : make.operator()<EdgeWindow>();
   }
 }
 

@@ -42,7 +42,8 @@ class SweepWindow {
   // For a key whose rows lie in [begin, end).
   virtual void StartKey(int64_t begin, int64_t end) = 0;
   virtual void Enter(int64_t position) = 0;
-  // Of a row that entered; rows leave in order of position.
+  // Of a row that entered and has not left; rows leave in order of position, unless the window was
+  // made for any order.
   virtual void Leave(int64_t position) = 0;
   // Answers for every feature of the window at label `label`.
   virtual arrow::Status Answer(int64_t label) = 0;
@@ -52,10 +53,8 @@ class SweepWindow {
 SweepOutput::Form FormOf(const state::AggregateSpec& aggregate);
 
 // `outputs` holds one entry per feature of the plan, those of read.features ready for the labels.
-arrow::Result<std::unique_ptr<SweepWindow>> MakeSweepWindow(const state::ViewPlan& plan,
-                                                            const state::Slot& slot,
-                                                            const state::WindowRead& read,
-                                                            const SweepColumn* column,
-                                                            std::vector<SweepOutput>* outputs);
+arrow::Result<std::unique_ptr<SweepWindow>> MakeSweepWindow(
+    const state::ViewPlan& plan, const state::Slot& slot, const state::WindowRead& read,
+    const SweepColumn* column, bool leave_in_any_order, std::vector<SweepOutput>* outputs);
 
 }  // namespace icecore::feature

@@ -1,5 +1,6 @@
 #include "icecore/feature/table_view.h"
 
+#include <arrow/array/array_binary.h>
 #include <arrow/array/array_primitive.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/compute/api_vector.h>
@@ -16,6 +17,7 @@
 #include "icecore/feature/key_column.h"
 #include "icecore/feature/time_column.h"
 #include "icecore/lake/envelope.h"
+#include "icecore/state/ordered_bytes.h"
 
 namespace icecore::feature {
 
@@ -24,6 +26,7 @@ using base::ErrorCode;
 namespace {
 
 using Types = std::vector<std::shared_ptr<arrow::DataType>>;
+using Arrays = std::vector<std::shared_ptr<arrow::Array>>;
 
 class TableView final : public BoundView {
  public:
@@ -48,7 +51,14 @@ class TableView final : public BoundView {
                                                       const std::string& column) const;
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Select(
       const arrow::RecordBatch& rows, std::vector<std::shared_ptr<arrow::Array>>* keys) const;
+  arrow::Result<Arrays> CastKeys(const arrow::RecordBatch& rows) const;
+  // Per row whether the view's where holds; all where it has none.
+  arrow::Result<std::vector<bool>> HoldsWhere(const arrow::RecordBatch& rows) const;
   arrow::Status PrepareTimes(const arrow::RecordBatch& rows, state::PreparedRows* out) const;
+  arrow::Result<std::shared_ptr<arrow::Int64Array>> DeleteTimes(
+      const arrow::RecordBatch& rows, const std::vector<bool>& deleted,
+      const state::PreparedRows& times) const;
+  arrow::Status PrepareVersions(const arrow::RecordBatch& rows, state::PreparedRows* out) const;
 
   ViewParts parts_;
 };
@@ -70,27 +80,42 @@ arrow::Result<std::shared_ptr<arrow::Array>> TableView::Column(const arrow::Reco
   return values;
 }
 
-// The rows that pass the view's where and have whole keys, and their keys.
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> TableView::Select(
-    const arrow::RecordBatch& rows, std::vector<std::shared_ptr<arrow::Array>>* keys) const {
-  std::vector<bool> keep(static_cast<size_t>(rows.num_rows()), true);
-  bool all = true;
+arrow::Result<Arrays> TableView::CastKeys(const arrow::RecordBatch& rows) const {
+  Arrays keys;
   for (size_t i = 0; i < parts_.key_columns.size(); ++i) {
     ARROW_ASSIGN_OR_RAISE(auto column, Column(rows, parts_.key_columns[i]));
     ARROW_ASSIGN_OR_RAISE(auto key, CastKey(std::move(column), parts_.key_types[i]));
+    keys.push_back(std::move(key));
+  }
+  return keys;
+}
+
+arrow::Result<std::vector<bool>> TableView::HoldsWhere(const arrow::RecordBatch& rows) const {
+  std::vector<bool> keep(static_cast<size_t>(rows.num_rows()), true);
+  if (parts_.where == nullptr) return keep;
+  ARROW_ASSIGN_OR_RAISE(auto holds, Holds(*parts_.where, rows));
+  for (int64_t row = 0; row < holds->length(); ++row) {
+    if (holds->IsNull(row) || !holds->Value(row)) keep[static_cast<size_t>(row)] = false;
+  }
+  return keep;
+}
+
+void LeaveOutNullKeys(const Arrays& keys, std::vector<bool>* keep) {
+  for (const auto& key : keys) {
     for (int64_t row = 0; key->null_count() > 0 && row < key->length(); ++row) {
-      if (key->IsNull(row)) keep[static_cast<size_t>(row)] = all = false;
+      if (key->IsNull(row)) (*keep)[static_cast<size_t>(row)] = false;
     }
-    keys->push_back(std::move(key));
   }
+}
+
+// The rows that pass the view's where and have whole keys, and their keys.
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> TableView::Select(const arrow::RecordBatch& rows,
+                                                                     Arrays* keys) const {
+  ARROW_ASSIGN_OR_RAISE(*keys, CastKeys(rows));
+  ARROW_ASSIGN_OR_RAISE(std::vector<bool> keep, HoldsWhere(rows));
+  LeaveOutNullKeys(*keys, &keep);
   auto selected = rows.Slice(0);
-  if (parts_.where != nullptr) {
-    ARROW_ASSIGN_OR_RAISE(auto holds, Holds(*parts_.where, rows));
-    for (int64_t row = 0; row < holds->length(); ++row) {
-      if (holds->IsNull(row) || !holds->Value(row)) keep[static_cast<size_t>(row)] = all = false;
-    }
-  }
-  if (all) return selected;
+  if (std::find(keep.begin(), keep.end(), false) == keep.end()) return selected;
   arrow::BooleanBuilder builder;
   ARROW_RETURN_NOT_OK(builder.AppendValues(keep));
   ARROW_ASSIGN_OR_RAISE(auto filter, builder.Finish());
@@ -144,11 +169,84 @@ arrow::Status TableView::PrepareTimes(const arrow::RecordBatch& rows,
   return builder.Finish(&out->known_at);
 }
 
+std::vector<bool> IsDelete(const arrow::Array& ops) {
+  const auto& texts = static_cast<const arrow::StringArray&>(ops);
+  std::vector<bool> deleted(static_cast<size_t>(texts.length()));
+  for (int64_t row = 0; row < texts.length(); ++row) {
+    deleted[static_cast<size_t>(row)] = texts.IsValid(row) && texts.GetView(row) == "delete";
+  }
+  return deleted;
+}
+
+// known_at of rows and deletes. What a delete's other columns say is about the row it ends.
+arrow::Result<std::shared_ptr<arrow::Int64Array>> TableView::DeleteTimes(
+    const arrow::RecordBatch& rows, const std::vector<bool>& deleted,
+    const state::PreparedRows& times) const {
+  const bool arrival = parts_.known_at.kind == spec::KnownAt::Kind::kArrival;
+  ARROW_ASSIGN_OR_RAISE(auto column,
+                        Column(rows, std::string(arrival ? lake::kArrivedAt : lake::kKnownAt)));
+  ARROW_ASSIGN_OR_RAISE(const auto log_times, ToMicros(*column, Rounding::kUp));
+  arrow::Int64Builder builder;
+  ARROW_RETURN_NOT_OK(builder.Reserve(rows.num_rows()));
+  for (int64_t row = 0; row < rows.num_rows(); ++row) {
+    const bool ends = deleted[static_cast<size_t>(row)];
+    const arrow::Int64Array& from = ends ? *log_times : *times.known_at;
+    if (from.IsNull(row)) {
+      builder.UnsafeAppendNull();
+      continue;
+    }
+    int64_t known_at = from.Value(row);
+    if (times.event_time->IsValid(row)) {
+      known_at = std::max(known_at, times.event_time->Value(row));
+    }
+    builder.UnsafeAppend(known_at);
+  }
+  std::shared_ptr<arrow::Int64Array> known_at;
+  ARROW_RETURN_NOT_OK(builder.Finish(&known_at));
+  return known_at;
+}
+
+arrow::Status TableView::PrepareVersions(const arrow::RecordBatch& rows,
+                                         state::PreparedRows* out) const {
+  ARROW_ASSIGN_OR_RAISE(auto ops, Column(rows, std::string(lake::kOp)));
+  if (ops->type_id() != arrow::Type::STRING) {
+    ARROW_ASSIGN_OR_RAISE(ops, arrow::compute::Cast(*ops, arrow::utf8()));
+  }
+  const std::vector<bool> deleted = IsDelete(*ops);
+  if (!parts_.event_time.always) {
+    ARROW_ASSIGN_OR_RAISE(out->known_at, DeleteTimes(rows, deleted, *out));
+  }
+  ARROW_ASSIGN_OR_RAISE(std::vector<bool> live, HoldsWhere(rows));
+  LeaveOutNullKeys(out->keys, &live);
+  for (size_t row = 0; row < live.size(); ++row) live[row] = live[row] && !deleted[row];
+  arrow::BooleanBuilder builder;
+  ARROW_RETURN_NOT_OK(builder.AppendValues(live));
+  ARROW_RETURN_NOT_OK(builder.Finish(&out->live));
+  const auto ordered = [&](const std::vector<std::string>& names)
+      -> arrow::Result<std::shared_ptr<arrow::BinaryArray>> {
+    Arrays columns;
+    for (const std::string& name : names) {
+      ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), Column(rows, name));
+    }
+    return state::OrderedBytes(columns, rows.num_rows());
+  };
+  ARROW_ASSIGN_OR_RAISE(out->table_key, ordered(parts_.table_key));
+  ARROW_ASSIGN_OR_RAISE(out->version_order, ordered(parts_.order_by));
+  return arrow::Status::OK();
+}
+
 arrow::Result<state::PreparedRows> TableView::Prepare(const arrow::RecordBatch& batch) const {
   state::PreparedRows out;
-  ARROW_ASSIGN_OR_RAISE(const auto rows, Select(batch, &out.keys));
+  std::shared_ptr<arrow::RecordBatch> rows;
+  if (parts_.versioned) {
+    rows = batch.Slice(0);
+    ARROW_ASSIGN_OR_RAISE(out.keys, CastKeys(*rows));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(rows, Select(batch, &out.keys));
+  }
   out.num_rows = rows->num_rows();
   ARROW_RETURN_NOT_OK(PrepareTimes(*rows, &out));
+  if (parts_.versioned) ARROW_RETURN_NOT_OK(PrepareVersions(*rows, &out));
   const Types& types = parts_.engine->layout().value_types;
   for (size_t i = 0; i < parts_.value_columns.size(); ++i) {
     ARROW_ASSIGN_OR_RAISE(auto values, Column(*rows, parts_.value_columns[i]));

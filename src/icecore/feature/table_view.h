@@ -25,6 +25,9 @@ struct ViewParts {
   std::vector<std::string> value_columns;   // one per value of the engine's layout
   std::unique_ptr<expr::Expression> where;  // of the view, or null; rows that fail it are left out
   std::vector<std::unique_ptr<expr::Expression>> masks;
+  bool versioned = false;                                // the rows are versions of table keys:
+  std::vector<std::string> table_key;                    // columns
+  std::vector<std::string> order_by;                     // columns; empty: by `_seq` alone
   std::vector<std::shared_ptr<arrow::Scalar>> defaults;  // one per feature, or null
   std::shared_ptr<const state::ViewEngine> engine;
 };

@@ -1,5 +1,6 @@
 #include "icecore/feature/training_set.h"
 
+#include <arrow/array/array_binary.h>
 #include <arrow/array/array_primitive.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/array/concatenate.h>
@@ -23,6 +24,7 @@
 #include "icecore/feature/sweep.h"
 #include "icecore/feature/time_column.h"
 #include "icecore/spec/parse.h"
+#include "icecore/state/version_chain.h"
 
 namespace icecore::feature {
 
@@ -164,6 +166,7 @@ class RowCollector {
         cut_(cut),
         engine_(*job.view->engine()),
         always_(engine_.layout().always),
+        versioned_(engine_.layout().versioned),
         oldest_(job.latest < job.earliest ? 0 : engine_.OldestRelevant(job.earliest)),
         values_(engine_.layout().value_types.size()),
         masks_(static_cast<size_t>(engine_.layout().mask_count)) {}
@@ -172,18 +175,29 @@ class RowCollector {
     ARROW_ASSIGN_OR_RAISE(const auto keys, job_.keys->FindAll(batch.keys));
     arrow::Int64Builder kept;
     for (int64_t row = 0; row < batch.num_rows; ++row) {
-      const int64_t key = keys[static_cast<size_t>(row)];
-      if (key < 0 || batch.event_time->IsNull(row) || batch.known_at->IsNull(row)) continue;
+      int64_t key = keys[static_cast<size_t>(row)];
+      if (versioned_ && !batch.live->Value(row)) key = -1;
+      if ((key < 0 && !versioned_) || batch.event_time->IsNull(row) || batch.known_at->IsNull(row))
+        continue;
       const int64_t event_time = batch.event_time->Value(row);
       const int64_t known_at = std::max(batch.known_at->Value(row), event_time);
       if (!always_ && cut_.kind == KnowledgeCut::Kind::kTime && known_at > cut_.time_us) continue;
       const int64_t activation = engine_.ActivationOf(
           event_time, cut_.kind == KnowledgeCut::Kind::kLabel ? known_at : event_time);
-      if (activation > job_.latest || (!always_ && event_time < oldest_)) continue;
+      if (activation > job_.latest) continue;
+      const bool reached = key >= 0 && (always_ || event_time >= oldest_);
+      if (versioned_) {
+        // Whatever it is, it ends its predecessors.
+        marks_.push_back({batch.table_key->GetView(row), batch.version_order->GetView(row),
+                          batch.seq->Value(row), activation,
+                          reached ? static_cast<int64_t>(out_.keys.size()) : -1, state::kForever});
+      }
+      if (!reached) continue;
       out_.keys.push_back(key);
       out_.activations.push_back(activation);
       ARROW_RETURN_NOT_OK(kept.Append(row));
     }
+    if (versioned_) marked_.insert(marked_.end(), {batch.table_key, batch.version_order});
     ARROW_ASSIGN_OR_RAISE(const auto indices, kept.Finish());
     if (indices->length() == 0) return arrow::Status::OK();
     out_.rows.num_rows += indices->length();
@@ -200,6 +214,13 @@ class RowCollector {
   }
 
   arrow::Result<SweepRows> Finish() {
+    if (versioned_) {
+      out_.untils.assign(out_.keys.size(), state::kForever);
+      state::FindEnds(&marks_);
+      for (const state::VersionMark& mark : marks_) {
+        if (mark.place >= 0) out_.untils[static_cast<size_t>(mark.place)] = mark.until;
+      }
+    }
     ARROW_ASSIGN_OR_RAISE(auto event_time, Join(event_times_, arrow::int64()));
     ARROW_ASSIGN_OR_RAISE(auto known_at, Join(known_ats_, arrow::int64()));
     ARROW_ASSIGN_OR_RAISE(auto seq, Join(seqs_, arrow::int64()));
@@ -238,8 +259,11 @@ class RowCollector {
   const KnowledgeCut& cut_;
   const state::ViewEngine& engine_;
   bool always_;
+  bool versioned_;
   int64_t oldest_;
   SweepRows out_;
+  std::vector<state::VersionMark> marks_;  // of every version, also of keys that no label has
+  Arrays marked_;                          // whose bytes the marks point to
   Arrays event_times_;
   Arrays known_ats_;
   Arrays seqs_;

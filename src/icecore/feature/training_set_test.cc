@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "icecore/spec/parse.h"
 
@@ -48,7 +49,9 @@ std::string Text(const arrow::ChunkedArray& column) {
 // A project of one source table per name, with the definitions given.
 class World {
  public:
-  World(const std::string& definitions, std::map<std::string, Fields> tables) {
+  World(const std::string& definitions, std::map<std::string, Fields> tables,
+        std::optional<TableVersions> versions = std::nullopt)
+      : versions_(std::move(versions)) {
     char folder[] = "/tmp/icecore_feature_XXXXXX";
     root_ = mkdtemp(folder);
     std::filesystem::create_directories(root_ / "definitions");
@@ -118,13 +121,15 @@ class World {
   void Bind() {
     for (const spec::FeatureView& view : project_.views) {
       if (view.on_request()) continue;
-      auto bound = BoundView::Bind(view, *project_.FindEntity(view.entity), *view.event_time,
-                                   view.known_at.value_or(spec::KnownAt{}),
-                                   *tables_.at(view.from)->schema(), &diagnostics_);
+      auto bound =
+          BoundView::Bind(view, *project_.FindEntity(view.entity), *view.event_time,
+                          view.known_at.value_or(spec::KnownAt{}), *tables_.at(view.from)->schema(),
+                          versions_ ? &*versions_ : nullptr, &diagnostics_);
       if (bound.ok()) views_[view.name] = std::move(bound).ValueUnsafe();
     }
   }
 
+  std::optional<TableVersions> versions_;
   std::filesystem::path root_;
   base::Diagnostics diagnostics_;
   spec::Project project_;
@@ -329,6 +334,82 @@ features: [facts]
             "5 5 4");
 }
 
+constexpr char kOrderViews[] = R"(
+entity: user
+keys: [{name: user_id, type: int64}]
+---
+feature_view: latest
+entity: user
+from: processing.orders
+event_time: placed_at
+known_at: told_at
+features: [order_id, amount]
+---
+feature_view: open
+entity: user
+from: processing.orders
+event_time: placed_at
+known_at: told_at
+where: "state <> 'cancelled'"
+features:
+  - {name: open, aggregate: count, windows: [1h]}
+  - {name: total, aggregate: sum, of: amount, windows: [1h]}
+  - {name: first, aggregate: first, of: amount, windows: [1h]}
+  - {name: most, aggregate: max, of: amount, windows: [1h]}
+---
+feature_service: training
+features: [latest, open]
+)";
+
+// Order 1 is corrected and cancelled; order 2 moves to user 8 and an older version of it comes
+// late; order 3 is deleted, found at 150; order 4 loses its user.
+Fields OrderVersions() {
+  return {{"order_id", arrow::int64(), "[1, 2, 1, 3, 2, 1, 2, 3, 4, 4]"},
+          {"user_id", arrow::int64(), "[7, 7, 7, 7, 8, 7, 7, 7, 7, null]"},
+          {"placed_at", Seconds(), "[100, 101, 100, 102, 101, 100, 101, 102, 90, 90]"},
+          {"told_at", Seconds(), "[100, 101, 110, 102, 120, 130, 125, 102, 90, 160]"},
+          {"version", arrow::int32(), "[1, 1, 2, 1, 3, 3, 2, null, 1, 2]"},
+          {"state", arrow::utf8(),
+           R"(["open","open","open","open","open","cancelled","open","open","open","open"])"},
+          {"amount", arrow::float64(), "[10, 20, 11, 30, 21, 11, 22, 30, 40, 40]"},
+          {"_op", arrow::utf8(),
+           R"(["insert","insert","update","insert","update","update","update","delete","insert",
+               "update"])"},
+          {"_known_at", Seconds(), "[100, 101, 110, 102, 120, 130, 125, 150, 90, 160]"}};
+}
+
+TEST(TrainingSet, OfATableWithVersions) {
+  // Order 3's delete has no version, so `_seq` alone must decide.
+  World by_seq(kOrderViews, {{"orders", OrderVersions()}}, TableVersions{{"order_id"}, {}});
+  const Fields spine = {{"user_id", arrow::int64(), "[7, 7, 7, 7, 7, 7, 8, 8]"},
+                        {"event_timestamp", Seconds(), "[100, 105, 110, 120, 149, 160, 119, 120]"}};
+  EXPECT_EQ(by_seq.Column(spine, "order_id"), "1 3 3 3 3 2 null 2");
+  EXPECT_EQ(by_seq.Column(spine, "open_1h"), "2 4 4 3 3 1 0 1");
+  EXPECT_EQ(by_seq.Column(spine, "total_1h"), "50 100 101 81 92 22 null 21");
+  EXPECT_EQ(by_seq.Column(spine, "first_1h"), "40 40 40 40 40 22 null 21");
+  EXPECT_EQ(by_seq.Column(spine, "most_1h"), "40 40 40 40 40 22 null 21");
+  // By version: the older version of order 2 that came late changes nothing, nor does a delete that
+  // has none.
+  World by_version(kOrderViews, {{"orders", OrderVersions()}},
+                   TableVersions{{"order_id"}, {"version"}});
+  EXPECT_EQ(by_version.Column(spine, "order_id"), "1 3 3 3 3 3 null 2");
+  EXPECT_EQ(by_version.Column(spine, "open_1h"), "2 4 4 3 2 1 0 1");
+  EXPECT_EQ(by_version.Column(spine, "total_1h"), "50 100 101 81 70 30 null 21");
+}
+
+TEST(TrainingSet, OtherCutsOfATableWithVersions) {
+  World world(kOrderViews, {{"orders", OrderVersions()}}, TableVersions{{"order_id"}, {}});
+  const Fields spine = {{"user_id", arrow::int64(), "[7, 7, 8]"},
+                        {"event_timestamp", Seconds(), "[100, 105, 105]"}};
+  // What is known at last: 1 cancelled, 2 back at user 7, 3 deleted, 4 nobody's.
+  const KnowledgeCut latest{KnowledgeCut::Kind::kLatest, 0};
+  EXPECT_EQ(world.Column(spine, "order_id", latest), "1 2 null");
+  EXPECT_EQ(world.Column(spine, "open_1h", latest), "0 1 0");
+  const KnowledgeCut then{KnowledgeCut::Kind::kTime, 122'000'000};
+  EXPECT_EQ(world.Column(spine, "order_id", then), "1 3 2");
+  EXPECT_EQ(world.Column(spine, "total_1h", then), "51 81 21");
+}
+
 TEST(BoundView, NamesWhatIsWrong) {
   base::Diagnostics diagnostics;
   spec::Entity entity;
@@ -352,7 +433,8 @@ TEST(BoundView, NamesWhatIsWrong) {
                      arrow::field("amount", arrow::float64()),
                      arrow::field("happened_at", arrow::timestamp(arrow::TimeUnit::MICRO))});
   EXPECT_FALSE(
-      BoundView::Bind(view, entity, event_time, spec::KnownAt{}, *table, &diagnostics).ok());
+      BoundView::Bind(view, entity, event_time, spec::KnownAt{}, *table, nullptr, &diagnostics)
+          .ok());
   // The key's type, the time without zone, and the column.
   EXPECT_EQ(diagnostics.error_count(), 3);
 }

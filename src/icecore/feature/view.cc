@@ -16,6 +16,7 @@
 #include "icecore/feature/time_column.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/spec/parse.h"
+#include "icecore/state/ordered_bytes.h"
 
 namespace icecore::feature {
 
@@ -35,15 +36,18 @@ class ViewBinder {
 
   arrow::Result<std::shared_ptr<const BoundView>> Bind(const spec::Entity& entity,
                                                        const spec::EventTime& event_time,
-                                                       const spec::KnownAt& known_at) {
+                                                       const spec::KnownAt& known_at,
+                                                       const TableVersions* versions) {
     parts_.name = view_.name;
     BindKeys(entity);
     BindTimes(event_time, known_at);
+    if (versions != nullptr) BindVersions(*versions);
     if (view_.where) parts_.where = BindWhere(*view_.where);
     for (const spec::Feature& feature : view_.features) BindFeature(feature);
     layout_.ttl_us = view_.ttl_us;
     layout_.exclude_at = view_.exclude_at;
     layout_.always = event_time.always;
+    layout_.versioned = versions != nullptr;
     layout_.mask_count = static_cast<int>(parts_.masks.size());
     if (!diagnostics_.has_errors()) {
       auto engine = state::ViewEngine::Make(layout_);
@@ -153,6 +157,27 @@ class ViewBinder {
     }
   }
 
+  void BindVersions(const TableVersions& versions) {
+    parts_.versioned = true;
+    parts_.table_key = versions.key;
+    parts_.order_by = versions.order_by;
+    for (const auto* columns : {&versions.key, &versions.order_by}) {
+      const std::string what =
+          columns == &versions.key ? "the table's key" : "the table's order_by";
+      for (const std::string& column : *columns) {
+        const auto field = Find(column, view_.location, what);
+        if (field == nullptr || state::CanBeOrdered(*field->type())) continue;
+        Error(view_.location, what + ": column '" + column + "' is " +
+                                  spec::TypeText(*field->type()) + ", which has no order");
+      }
+    }
+    Need(std::string(lake::kOp));
+    Need(std::string(lake::kKnownAt));
+    if (parts_.known_at.kind == spec::KnownAt::Kind::kArrival) {
+      Need(std::string(lake::kArrivedAt));
+    }
+  }
+
   std::unique_ptr<expr::Expression> BindWhere(const spec::ExpressionText& where) {
     auto bound = expr::BindPredicate(where.text, where.location, table_);
     if (!bound.ok()) {
@@ -258,10 +283,11 @@ class ViewBinder {
 
 arrow::Result<std::shared_ptr<const BoundView>> BoundView::Bind(
     const spec::FeatureView& view, const spec::Entity& entity, const spec::EventTime& event_time,
-    const spec::KnownAt& known_at, const arrow::Schema& table, base::Diagnostics* diagnostics) {
+    const spec::KnownAt& known_at, const arrow::Schema& table, const TableVersions* versions,
+    base::Diagnostics* diagnostics) {
   ARROW_RETURN_NOT_OK(arrow::compute::Initialize());
   ViewBinder binder(view, table);
-  auto bound = binder.Bind(entity, event_time, known_at);
+  auto bound = binder.Bind(entity, event_time, known_at, versions);
   diagnostics->Append(binder.diagnostics());
   return bound;
 }

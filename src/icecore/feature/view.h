@@ -14,6 +14,13 @@
 
 namespace icecore::feature {
 
+// What makes a table's rows versions: its key and order_by. The view then reads the table's log of
+// versions, which holds its columns, `_seq`, `_arrived_at`, `_op` and `_known_at`.
+struct TableVersions {
+  std::vector<std::string> key;
+  std::vector<std::string> order_by;  // empty: `_seq` alone
+};
+
 // Immutable, thread safe.
 class BoundView {
  public:
@@ -21,13 +28,15 @@ class BoundView {
   // is reported to diagnostics with file and line: unknown columns (nearest name), key and value
   // types, aggregates on the wrong type, TIMESTAMP without zone as event_time or known_at,
   // expressions, defaults of another type. event_time and known_at are the resolved ones.
+  // `versions`: of a table with versions, else null; `table` may lack the log's own columns then.
   static arrow::Result<std::shared_ptr<const BoundView>> Bind(
       const spec::FeatureView& view, const spec::Entity& entity, const spec::EventTime& event_time,
-      const spec::KnownAt& known_at, const arrow::Schema& table, base::Diagnostics* diagnostics);
+      const spec::KnownAt& known_at, const arrow::Schema& table, const TableVersions* versions,
+      base::Diagnostics* diagnostics);
   virtual ~BoundView() = default;
 
   virtual const std::string& name() const = 0;
-  // The columns of the table that Prepare needs, each once.
+  // The columns of the table (of a table with versions: of its log) that Prepare needs, each once.
   virtual const std::vector<std::string>& columns() const = 0;
   virtual const std::vector<std::shared_ptr<arrow::DataType>>& key_types() const = 0;
   virtual const std::vector<std::string>& key_names() const = 0;  // the entity's
@@ -36,8 +45,10 @@ class BoundView {
   virtual std::shared_ptr<const state::ViewEngine> engine() const = 0;
 
   // Rows of the table -> rows of the log: keys cast to the entity's types, e and a in UTC
-  // microseconds rounded up, a := max(a, e), where-masks evaluated. Rows with a null key part are
-  // left out.
+  // microseconds rounded up, a := max(a, e), where-masks evaluated. Rows with a null key part, and
+  // those that the view's where leaves out, are left out; of a table with versions they stay, not
+  // live, since they hide their predecessors. A delete is known at `_known_at`, or where the view
+  // says `arrival` at `_arrived_at`: its other columns are those of the row it ends.
   virtual arrow::Result<state::PreparedRows> Prepare(const arrow::RecordBatch& rows) const = 0;
 
   // `default:` in the place of nulls, feature by feature (indices as feature_names()).

@@ -384,7 +384,7 @@ class Analyser {
       }
       ARROW_ASSIGN_OR_RAISE(
           auto bound, feature::BoundView::Bind(view, *entity, *times.event_time, times.known_at,
-                                               *schema, &out_.diagnostics));
+                                               *schema, nullptr, &out_.diagnostics));
       if (bound) {
         WarnOfKnownAt(view, times);
         NoteBias(view, times);

@@ -195,7 +195,7 @@ inline std::vector<Row> ChosenVersions(const ViewLayout& layout, const std::vect
   }
   std::vector<Row> chosen;
   for (const auto& [key, row] : greatest) {
-    if (!row.deleted && row.where.value_or(false)) chosen.push_back(row);
+    if (!row.deleted && row.where.value_or(false) && row.key >= 0) chosen.push_back(row);
   }
   return chosen;
 }
