@@ -26,6 +26,7 @@ enum class Tag : uint8_t {
   kTime = 0x08,        // microseconds, as an integer
   kString = 0x09,      // 0x00 as 0x00 0xff; ends with 0x00 0x01
   kBinary = 0x0a,      // as kString
+  kTableKey = 0x0b,    // as kString; of no entity
 };
 
 constexpr uint64_t kSignBit = uint64_t{1} << 63;
@@ -234,6 +235,7 @@ std::optional<size_t> PartLength(uint8_t tag) {
       return 17;
     case Tag::kString:
     case Tag::kBinary:
+    case Tag::kTableKey:
       return 0;
   }
   return std::nullopt;
@@ -277,6 +279,12 @@ arrow::Result<EncodedKeys> EncodeKeys(const std::vector<std::shared_ptr<arrow::A
     ends.push_back(bytes.size());
   }
   return EncodedKeys(std::move(bytes), std::move(ends));
+}
+
+std::string EncodeTableKey(std::string_view bytes) {
+  std::string out;
+  PutText(Tag::kTableKey, bytes, &out);
+  return out;
 }
 
 std::optional<size_t> EncodedKeyLength(std::string_view bytes) {

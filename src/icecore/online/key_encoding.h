@@ -44,6 +44,10 @@ class EncodedKeys {
 arrow::Result<EncodedKeys> EncodeKeys(const std::vector<std::shared_ptr<arrow::Array>>& columns,
                                       int64_t num_rows);
 
+// The key of a cell that belongs to no entity key but to a table key (of a view over a table with
+// versions), given as bytes: no entity key's bytes are these.
+std::string EncodeTableKey(std::string_view bytes);
+
 // Length of the encoded key at the front of `bytes`, which a zero byte must follow; nullopt when
 // the bytes are no encoded key.
 std::optional<size_t> EncodedKeyLength(std::string_view bytes);

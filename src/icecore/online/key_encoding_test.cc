@@ -117,6 +117,13 @@ TEST(KeyEncoding, LengthIsFoundInFrontOfAZero) {
   }
 }
 
+TEST(KeyEncoding, TableKeysAreNoEntityKeys) {
+  const std::string key = EncodeTableKey(std::string_view("a\0b", 3));
+  EXPECT_EQ(key, std::string("\x0b\x61\x00\xff\x62\x00\x01", 7));
+  EXPECT_EQ(EncodedKeyLength(key + std::string(1, '\0')), key.size());
+  EXPECT_NE(key, Encode({One(arrow::BinaryBuilder(), std::string("a\0b", 3))}));
+}
+
 TEST(KeyEncoding, OtherTypesAreRefusedByName) {
   auto lists = arrow::MakeArrayOfNull(arrow::list(arrow::int64()), 1).ValueOrDie();
   EXPECT_EQ(Encode({lists}), "");

@@ -53,7 +53,8 @@ struct ViewAnswer {
 
 // A batch of prepared rows: every row of the view's log with seq in (position.seq, seq] that
 // becomes active by applied_until, and every earlier row that becomes active in
-// (position.applied_until, applied_until]. Several calls may bring one batch in pieces.
+// (position.applied_until, applied_until]. Several calls may bring one batch in pieces. Of a view
+// over a table with versions: also the rows that are not live, which end others.
 class ViewLoad {
  public:
   virtual ~ViewLoad() = default;

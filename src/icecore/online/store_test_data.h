@@ -15,6 +15,7 @@
 
 #include "icecore/base/time.h"
 #include "icecore/online/store.h"
+#include "icecore/state/ordered_bytes.h"
 
 namespace icecore::online::testing {
 
@@ -173,6 +174,54 @@ inline Answer Expected(const StoredView& view, const std::vector<TestRow>& rows,
   auto sink = state::VectorSink::Make(view.engine->output_types()).ValueOrDie();
   EXPECT_TRUE((any ? state->Read(t, sink.get()) : view.engine->ReadEmpty(sink.get())).ok());
   return AnswerAt(sink->Finish().ValueOrDie(), 0);
+}
+
+// A version of a table with versions.
+struct TestVersion {
+  std::string table_key;
+  std::optional<std::string> key;
+  int64_t event_time = 0;
+  int64_t known_at = 0;
+  int64_t seq = 0;
+  std::optional<int64_t> order;
+  std::optional<int64_t> value;
+  bool live = true;
+};
+
+inline state::PreparedRows Versions(const std::vector<TestVersion>& versions) {
+  std::vector<TestRow> rows;
+  std::vector<std::optional<std::string>> table_keys;
+  std::vector<std::optional<int64_t>> orders;
+  arrow::BooleanBuilder live;
+  for (const TestVersion& version : versions) {
+    rows.push_back({version.key, version.event_time, version.known_at, version.seq, version.value});
+    table_keys.push_back(version.table_key);
+    orders.push_back(version.order);
+    EXPECT_TRUE(live.Append(version.live).ok());
+  }
+  state::PreparedRows prepared = Rows(rows);
+  prepared.table_key = state::OrderedBytes({Strings(table_keys)}, prepared.num_rows).ValueOrDie();
+  prepared.version_order = state::OrderedBytes({Ints(orders)}, prepared.num_rows).ValueOrDie();
+  prepared.live = std::static_pointer_cast<arrow::BooleanArray>(live.Finish().ValueOrDie());
+  return prepared;
+}
+
+inline arrow::Status LoadVersions(Store* store, const StoredView& view,
+                                  const std::vector<TestVersion>& versions,
+                                  const ViewPosition& position, bool fresh = false) {
+  ARROW_ASSIGN_OR_RAISE(auto load, store->BeginLoad(view, fresh));
+  ARROW_RETURN_NOT_OK(load->Add(Versions(versions)));
+  return load->Commit(position);
+}
+
+// As MakeView, over a table with versions.
+inline StoredView MakeVersionedView(const std::string& name,
+                                    const std::string& fingerprint = "f1") {
+  StoredView view = MakeView(name, fingerprint);
+  state::ViewLayout layout = view.engine->layout();
+  layout.versioned = true;
+  view.engine = state::ViewEngine::Make(std::move(layout)).ValueOrDie();
+  return view;
 }
 
 }  // namespace icecore::online::testing

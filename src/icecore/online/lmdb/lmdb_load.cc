@@ -38,6 +38,10 @@ arrow::Status LmdbLoad::Add(const state::PreparedRows& rows) {
   }
   ARROW_ASSIGN_OR_RAISE(EncodedKeys keys, EncodeKeys(rows.keys, rows.num_rows));
   const uint32_t piece = static_cast<uint32_t>(pieces_.size());
+  if (view_.engine->layout().versioned) {
+    pieces_.push_back(LoadPiece{rows, std::move(keys)});
+    return arrow::Status::OK();
+  }
   rows_.reserve(rows_.size() + static_cast<size_t>(rows.num_rows));
   for (int64_t row = 0; row < rows.num_rows; ++row) {
     const std::string_view key = keys.key(row);
@@ -45,7 +49,7 @@ arrow::Status LmdbLoad::Add(const state::PreparedRows& rows) {
       rows_.push_back(Row{FrontOf(key), piece, static_cast<uint32_t>(row)});
     }
   }
-  pieces_.push_back(Piece{rows, std::move(keys)});
+  pieces_.push_back(LoadPiece{rows, std::move(keys)});
   return arrow::Status::OK();
 }
 
@@ -100,7 +104,9 @@ arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
   if (committed_) {
     return base::MakeError(base::ErrorCode::kInternal, "this load is committed");
   }
-  SortRows();
+  if (!view_.engine->layout().versioned) {
+    SortRows();
+  }
   ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginWrite(env_));
   ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> found, GetView(*transaction, view_.name));
   if (!found.has_value()) {
@@ -119,7 +125,14 @@ arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
   }
   record.position = position;
   record.position.generation = record.last_generation;
-  ARROW_RETURN_NOT_OK(WriteRows(transaction.get(), record.space(), position));
+  const arrow::Status written = view_.engine->layout().versioned
+                                    ? WriteVersions(transaction.get(), record.space(), position)
+                                    : WriteRows(transaction.get(), record.space(), position);
+  if (!written.ok()) {
+    const bool corrupt = base::CodeOf(written) == base::ErrorCode::kCorrupt;
+    return base::WithContext(
+        written, "view " + view_.name + (corrupt ? " (materialize it with --full)" : ""));
+  }
   ARROW_RETURN_NOT_OK(PutView(transaction.get(), view_.name, record));
   ARROW_RETURN_NOT_OK(transaction->Commit());
   committed_ = true;
@@ -127,6 +140,24 @@ arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
   rows_.clear();
   lock_.reset();
   return arrow::Status::OK();
+}
+
+template <typename Change>
+arrow::Status LmdbLoad::WriteKey(Transaction* transaction, Cursor* cursor, const CellSpace& space,
+                                 std::string_view key, const ViewPosition& position,
+                                 const Change& change, WorkingMemory* memory) const {
+  ARROW_RETURN_NOT_OK(ReadCells(cursor, space, key, &memory->prefix, &memory->cells));
+  std::unique_ptr<state::KeyState> state;
+  if (memory->cells.empty()) {
+    state = view_.engine->NewKey();
+  } else {
+    ARROW_ASSIGN_OR_RAISE(state, view_.engine->LoadKey(memory->cells));
+  }
+  ARROW_RETURN_NOT_OK(change(state.get()));
+  ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
+  state->SetApplied(position.seq, position.applied_until);
+  ARROW_ASSIGN_OR_RAISE(const auto changes, state->TakeChanges());
+  return WriteChanges(transaction, key, changes, memory);
 }
 
 arrow::Status LmdbLoad::WriteRows(Transaction* transaction, const CellSpace& space,
@@ -141,42 +172,69 @@ arrow::Status LmdbLoad::WriteRows(Transaction* transaction, const CellSpace& spa
            KeyOf(rows_[end]) == key) {
       ++end;
     }
-    arrow::Status status = ReadCells(cursor.get(), space, key, &memory.prefix, &memory.cells);
-    if (status.ok()) {
-      arrow::Result<std::unique_ptr<state::KeyState>> state =
-          UpdateKey(begin, end, memory.cells, position);
-      status = state.status();
-      if (status.ok()) {
-        ARROW_ASSIGN_OR_RAISE(const auto changes, (*state)->TakeChanges());
-        status = WriteChanges(transaction, key, changes, &memory);
+    // Rows [begin, end) share one key.
+    const auto add = [&](state::KeyState* state) -> arrow::Status {
+      for (size_t i = begin; i < end; ++i) {
+        const Row& row = rows_[i];
+        ARROW_RETURN_NOT_OK(state->Add(pieces_[row.piece].rows, static_cast<int64_t>(row.row)));
       }
-    }
-    if (!status.ok()) {
-      const bool corrupt = base::CodeOf(status) == base::ErrorCode::kCorrupt;
-      return base::WithContext(
-          status, "view " + view_.name + (corrupt ? " (materialize it with --full)" : ""));
-    }
+      return arrow::Status::OK();
+    };
+    ARROW_RETURN_NOT_OK(WriteKey(transaction, cursor.get(), space, key, position, add, &memory));
     begin = end;
   }
   return arrow::Status::OK();
 }
 
-arrow::Result<std::unique_ptr<state::KeyState>> LmdbLoad::UpdateKey(
-    size_t begin, size_t end, const std::vector<state::Cell>& cells,
-    const ViewPosition& position) const {
-  std::unique_ptr<state::KeyState> state;
-  if (cells.empty()) {
-    state = view_.engine->NewKey();
-  } else {
-    ARROW_ASSIGN_OR_RAISE(state, view_.engine->LoadKey(cells));
+// The cells of table keys beside those of entity keys, in the same transaction.
+class LmdbLoad::LmdbChainCells final : public ChainCells {
+ public:
+  LmdbChainCells(Transaction* transaction, Cursor* cursor, const CellSpace& space)
+      : transaction_(transaction), cursor_(cursor), space_(space) {}
+
+  arrow::Result<std::optional<std::string>> Get(const std::string& key) override {
+    ARROW_RETURN_NOT_OK(ReadCells(cursor_, space_, key, &memory_.prefix, &memory_.cells));
+    if (memory_.cells.empty()) {
+      return std::nullopt;
+    }
+    return std::move(memory_.cells.front().bytes);
   }
-  for (size_t i = begin; i < end; ++i) {
-    const Row& row = rows_[i];
-    ARROW_RETURN_NOT_OK(state->Add(pieces_[row.piece].rows, static_cast<int64_t>(row.row)));
+  arrow::Status Put(const std::string& key, const std::string& bytes) override {
+    memory_.prefix.Assign(space_, key);
+    return WriteChanges(transaction_, key, {{"", bytes}}, &memory_);
   }
-  ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
-  state->SetApplied(position.seq, position.applied_until);
-  return state;
+
+ private:
+  Transaction* transaction_;
+  Cursor* cursor_;
+  CellSpace space_;
+  WorkingMemory memory_;
+};
+
+arrow::Status LmdbLoad::WriteVersions(Transaction* transaction, const CellSpace& space,
+                                      const ViewPosition& position) const {
+  WorkingMemory memory;
+  ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
+  LmdbChainCells cells(transaction, cursor.get(), space);
+  ARROW_ASSIGN_OR_RAISE(const std::vector<OwnerChange> changes,
+                        SettleVersions(*view_.engine, pieces_, position.applied_at, &cells));
+  size_t begin = 0;
+  while (begin < changes.size()) {
+    size_t end = begin + 1;
+    while (end < changes.size() && changes[end].owner == changes[begin].owner) {
+      ++end;
+    }
+    const auto apply = [&](state::KeyState* state) -> arrow::Status {
+      for (size_t i = begin; i < end; ++i) {
+        ARROW_RETURN_NOT_OK(ApplyChange(pieces_, changes[i], state));
+      }
+      return arrow::Status::OK();
+    };
+    ARROW_RETURN_NOT_OK(
+        WriteKey(transaction, cursor.get(), space, changes[begin].owner, position, apply, &memory));
+    begin = end;
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Status LmdbLoad::WriteChanges(Transaction* transaction, std::string_view key,

@@ -12,6 +12,7 @@
 #include "icecore/online/lmdb/load_lock.h"
 #include "icecore/online/lmdb/view_record.h"
 #include "icecore/online/store.h"
+#include "icecore/online/version_load.h"
 
 namespace icecore::online::lmdb {
 
@@ -26,16 +27,13 @@ class LmdbLoad : public ViewLoad {
   arrow::Status Commit(const ViewPosition& position) override;
 
  private:
-  struct Piece {
-    state::PreparedRows rows;
-    EncodedKeys keys;
-  };
   // A row, sorted by its key: eight bytes of the key first, which decide nearly always.
   struct Row {
     uint64_t front = 0;
     uint32_t piece = 0;
     uint32_t row = 0;
   };
+  class LmdbChainCells;
   struct WorkingMemory {
     CellPrefix prefix;
     std::vector<state::Cell> cells;
@@ -48,12 +46,15 @@ class LmdbLoad : public ViewLoad {
   }
   void SortRows();
   arrow::Status CheckPosition(const ViewRecord& record, const ViewPosition& position) const;
+  // Reads the cells of `key` and brings its state up to `position`; `change` adds to the state.
+  template <typename Change>
+  arrow::Status WriteKey(Transaction* transaction, Cursor* cursor, const CellSpace& space,
+                         std::string_view key, const ViewPosition& position, const Change& change,
+                         WorkingMemory* memory) const;
+  arrow::Status WriteVersions(Transaction* transaction, const CellSpace& space,
+                              const ViewPosition& position) const;
   arrow::Status WriteRows(Transaction* transaction, const CellSpace& space,
                           const ViewPosition& position) const;
-  // Rows [begin, end) of rows_ share one key.
-  arrow::Result<std::unique_ptr<state::KeyState>> UpdateKey(size_t begin, size_t end,
-                                                            const std::vector<state::Cell>& cells,
-                                                            const ViewPosition& position) const;
   static arrow::Status WriteChanges(Transaction* transaction, std::string_view key,
                                     const std::vector<state::CellChange>& changes,
                                     WorkingMemory* memory);
@@ -62,7 +63,7 @@ class LmdbLoad : public ViewLoad {
   StoredView view_;
   bool fresh_;
   std::unique_ptr<LoadLock> lock_;
-  std::vector<Piece> pieces_;
+  std::vector<LoadPiece> pieces_;
   std::vector<Row> rows_;
   bool committed_ = false;
 };
