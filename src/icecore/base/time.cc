@@ -123,7 +123,8 @@ bool ScanZone(Scanner* in, bool* has_zone, int64_t* offset_seconds) {
   if (h > 23 || m > 59) {
     return false;
   }
-  *offset_seconds = (h * 3600 + m * 60) * (minus ? -1 : 1);
+  const int64_t offset = int64_t{h} * 3600 + int64_t{m} * 60;
+  *offset_seconds = minus ? -offset : offset;
   return true;
 }
 
@@ -196,9 +197,8 @@ std::string FormatDate(int64_t days_since_epoch) {
 
 arrow::Result<int64_t> ParseDuration(std::string_view text) {
   int64_t count = 0;
-  const char* end = text.data() + text.size();
-  const auto [unit_begin, error] = std::from_chars(text.data(), end, count);
-  const std::string_view unit(unit_begin, static_cast<size_t>(end - unit_begin));
+  const auto [unit_begin, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view unit = text.substr(static_cast<size_t>(unit_begin - text.data()));
   const int64_t scale = unit == "us"   ? 1
                         : unit == "ms" ? 1000
                         : unit == "s"  ? kMicrosPerSecond

@@ -457,6 +457,7 @@ class Binder {
                              [&](const FunctionRule& known) { return known.name == node.name; });
     if (rule == kFunctions.end()) {
       std::vector<std::string> names;
+      names.reserve(kFunctions.size());
       for (const FunctionRule& known : kFunctions) {
         names.emplace_back(known.name);
       }

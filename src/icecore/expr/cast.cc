@@ -285,15 +285,15 @@ class Cast final : public Operator {
   }
 
   static bool IntegerFromText(std::string_view text, Int128* out) {
-    const char* end = text.data() + text.size();
+    const char* const end = text.data() + text.size();
     if (!text.empty() && text[0] == '-') {
       int64_t value = 0;
-      auto [stop, error] = std::from_chars(text.data(), end, value);
+      auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
       *out = value;
       return error == std::errc() && stop == end;
     }
     uint64_t value = 0;
-    auto [stop, error] = std::from_chars(text.data(), end, value);
+    auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     *out = static_cast<Int128>(value);
     return error == std::errc() && stop == end && !text.empty();
   }
@@ -410,7 +410,6 @@ bool CastExists(Kind from, Kind to) {
     case Kind::kBinary:
       return from == Kind::kString;
     case Kind::kDate:
-      return from == Kind::kTimestamp || from == Kind::kLocalTimestamp || from == Kind::kString;
     case Kind::kTime:
       return from == Kind::kTimestamp || from == Kind::kLocalTimestamp || from == Kind::kString;
     case Kind::kTimestamp:

@@ -46,10 +46,7 @@ template <typename ArrayType, typename Target>
 void CopyNumbers(const Array& array, std::vector<Target>* out) {
   const auto& typed = static_cast<const ArrayType&>(array);
   const auto* raw = typed.raw_values();
-  out->resize(static_cast<size_t>(array.length()));
-  for (int64_t i = 0; i < array.length(); ++i) {
-    (*out)[static_cast<size_t>(i)] = static_cast<Target>(raw[i]);
-  }
+  out->assign(raw, raw + array.length());
 }
 
 template <typename ArrayType>

@@ -205,7 +205,7 @@ class TypeParser {
       fields.push_back(arrow::field(name, std::move(type)));
     } while (Accept(','));
     ARROW_RETURN_NOT_OK(Expect('>'));
-    return arrow::struct_(std::move(fields));
+    return arrow::struct_(fields);
   }
 
   const std::string& text_;
