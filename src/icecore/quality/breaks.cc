@@ -47,9 +47,9 @@ std::string PlaceOf(const arrow::RecordBatch& rows, int64_t row) {
 arrow::Status FailAt(const arrow::RecordBatch& raw, int64_t row, const Reason& reason,
                      const std::string& subject) {
   return base::MakeError(base::ErrorCode::kContractViolation,
-                         subject + ": " + RuleKey(reason.rule, reason.column) +
-                             " has severity fail and is broken" + PlaceOf(raw, row) + ": found " +
-                             reason.observed + ", expected " + reason.expected);
+                         subject + ": " + RuleKey(reason) + " has severity fail and is broken" +
+                             PlaceOf(raw, row) + ": found " + reason.observed + ", expected " +
+                             reason.expected);
 }
 
 }  // namespace
@@ -99,7 +99,7 @@ arrow::Result<SplitRows> Split(const std::shared_ptr<arrow::RecordBatch>& typed,
       if (reason.severity == spec::Severity::kFail) {
         return FailAt(*raw, row, reason, subject);
       }
-      std::string key = RuleKey(reason.rule, reason.column);
+      std::string key = RuleKey(reason);
       if (reason.severity == spec::Severity::kError) {
         ++out.broken_by_rule[key];
         if (std::exchange(first, false)) {

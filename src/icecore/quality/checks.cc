@@ -275,8 +275,9 @@ class Checker final : public TableChecker {
     if (compiled->check->mostly.has_value()) {
       return;
     }
-    breaks->Add(row, {compiled->check->name, inputs_.version, columns.size() == 1 ? columns[0] : "",
-                      ObservedColumns(rows, columns, row), expected, compiled->check->severity});
+    breaks->Add(row,
+                {compiled->check->name, inputs_.version, columns.size() == 1 ? columns[0] : "",
+                 ObservedColumns(rows, columns, row), expected, compiled->check->severity, true});
   }
 
   void NotNull(const arrow::RecordBatch& rows, const std::vector<uint8_t>& looked,

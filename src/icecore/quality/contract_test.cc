@@ -130,7 +130,7 @@ TEST(Contract, RowsThatBreakItGoToQuarantineWithEveryReason) {
   for (const auto& reasons : result.quarantined.reasons) {
     rules.emplace_back();
     for (const Reason& reason : reasons) {
-      rules.back().push_back(RuleKey(reason.rule, reason.column));
+      rules.back().push_back(RuleKey(reason));
     }
   }
   EXPECT_EQ(rules, (std::vector<std::vector<std::string>>{{"required(user_id)"},

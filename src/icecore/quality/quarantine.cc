@@ -54,7 +54,7 @@ Result<ArrayPtr> Repeat(const std::string& text, int64_t rows) {
 Result<ArrayPtr> FirstRules(const RejectedRows& rejected) {
   arrow::StringBuilder builder;
   for (const std::vector<Reason>& reasons : rejected.reasons) {
-    ARROW_RETURN_NOT_OK(builder.Append(RuleKey(reasons[0].rule, reasons[0].column)));
+    ARROW_RETURN_NOT_OK(builder.Append(RuleKey(reasons[0])));
   }
   return builder.Finish();
 }

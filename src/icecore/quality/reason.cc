@@ -6,4 +6,8 @@ std::string RuleKey(const std::string& rule, const std::string& column) {
   return column.empty() ? rule : rule + "(" + column + ")";
 }
 
+std::string RuleKey(const Reason& reason) {
+  return reason.own_name ? reason.rule : RuleKey(reason.rule, reason.column);
+}
+
 }  // namespace icecore::quality

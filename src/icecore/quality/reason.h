@@ -23,10 +23,12 @@ struct Reason {
   std::string observed;  // the value as received, as text; "null" for null
   std::string expected;  // what the rule asks, as a user would write it
   spec::Severity severity = spec::Severity::kError;
+  bool own_name = false;  // `rule` is the name of a check, which tells it from all others
 };
 
 // The name under which counts of rules are kept: "required(user_id)", or the rule's own name.
 std::string RuleKey(const std::string& rule, const std::string& column);
+std::string RuleKey(const Reason& reason);
 
 // Rows by RuleKey.
 using RuleCounts = std::map<std::string, int64_t>;
