@@ -98,6 +98,7 @@ arrow::Result<std::vector<DefinitionChange>> SqliteCatalog::Diff(
     }
   }
   std::vector<DefinitionChange> sorted;
+  sorted.reserve(changes.size());
   for (auto& [name, change] : changes) {
     sorted.push_back(std::move(change));
   }

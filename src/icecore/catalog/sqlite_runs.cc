@@ -59,7 +59,7 @@ arrow::Result<std::string> SqliteCatalog::StartRun(const std::string& command,
                                                    int64_t definition_version, int64_t now_us,
                                                    int64_t started_at_us) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const std::string id = base::NewUuid(*random_);
+  std::string id = base::NewUuid(*random_);
   ARROW_ASSIGN_OR_RAISE(
       Statement insert,
       Statement::Prepare(db_.get(),
@@ -92,7 +92,7 @@ arrow::Result<std::string> SqliteCatalog::StartStep(const std::string& run_id,
   const std::lock_guard<std::mutex> lock(mutex_);
   ARROW_ASSIGN_OR_RAISE(Transaction transaction, Transaction::Begin(db_.get()));
   ARROW_ASSIGN_OR_RAISE(const int64_t run, RunningRow("run", run_id));
-  const std::string id = base::NewUuid(*random_);
+  std::string id = base::NewUuid(*random_);
   ARROW_ASSIGN_OR_RAISE(
       Statement insert,
       Statement::Prepare(db_.get(),

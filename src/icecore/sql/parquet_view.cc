@@ -38,7 +38,7 @@ bool IsTime(const arrow::DataType& type) {
 arrow::Result<std::string> ColumnExpression(const arrow::Field& field,
                                             const std::map<std::string, std::string>& stored) {
   ARROW_ASSIGN_OR_RAISE(const std::string declared, DuckDbTypeOf(*field.type()));
-  const std::string name = QuoteIdentifier(field.name());
+  std::string name = QuoteIdentifier(field.name());
   const auto found = stored.find(Lower(field.name()));
   if (found == stored.end()) return "CAST(NULL AS " + declared + ") AS " + name;
   if (found->second == declared) return name;

@@ -114,7 +114,7 @@ arrow::Result<std::shared_ptr<arrow::DataType>> StructOf(duckdb_logical_type typ
     fields.push_back(arrow::field(name, child_type));
     duckdb_free(name);
   }
-  return arrow::struct_(std::move(fields));
+  return arrow::struct_(fields);
 }
 
 arrow::Result<std::shared_ptr<arrow::DataType>> ArrowTypeOf(duckdb_logical_type type, bool nested) {

@@ -25,7 +25,7 @@ using base::ErrorCode;
 using base::MakeError;
 
 // Rows of a batch handed out; DuckDB's own chunks of 2,048 rows are joined up to it.
-constexpr int64_t kBatchRows = 16 * 2048;
+constexpr int64_t kBatchRows = int64_t{16} * 2048;
 
 std::string QualifiedName(const std::string& schema, const std::string& name) {
   return QuoteIdentifier(schema) + "." + QuoteIdentifier(name);
@@ -254,7 +254,7 @@ arrow::Status Session::RegisterView(const std::string& schema, const std::string
 }
 
 arrow::Status Session::RegisterArrow(const std::string& schema, const std::string& name,
-                                     std::shared_ptr<arrow::Table> rows) {
+                                     const std::shared_ptr<arrow::Table>& rows) {
   ARROW_RETURN_NOT_OK(CreateSchema(schema));
   Database& database = *impl_->database;
   std::string columns;

@@ -74,7 +74,7 @@ class Session {
   // Creates (or replaces) a table of these rows; they are copied, so they count against
   // memory_bytes and can be read any number of times in one query.
   arrow::Status RegisterArrow(const std::string& schema, const std::string& name,
-                              std::shared_ptr<arrow::Table> rows);
+                              const std::shared_ptr<arrow::Table>& rows);
   // SQL of ours (never a user's) over what is registered, as the view schema.name.
   arrow::Status RegisterView(const std::string& schema, const std::string& name,
                              const std::string& select_sql);

@@ -50,8 +50,11 @@ void ReadPicture(std::string_view picture, std::string_view sql, SqlError* error
   picture.remove_prefix(std::string_view("LINE ").size());
   const size_t colon = picture.find(": ");
   if (colon == std::string_view::npos) return;
-  const char* digits_end = picture.data() + colon;
-  if (std::from_chars(picture.data(), digits_end, error->line).ec != std::errc()) return;
+  const std::string_view digits = picture.substr(0, colon);
+  if (std::from_chars(digits.data(), digits.data() + digits.size(), error->line).ec !=
+      std::errc()) {
+    return;
+  }
   const size_t line_end = picture.find('\n');
   if (line_end == std::string_view::npos) return;
   const size_t prefix = std::string_view("LINE ").size() + colon + 2;
