@@ -43,6 +43,7 @@ std::string Shortened(std::string text) {
 
 std::string TextTable::ToString() const {
   std::vector<size_t> widths;
+  widths.reserve(header_.size());
   for (const std::string& name : header_) {
     widths.push_back(WidthOf(name));
   }

@@ -248,7 +248,8 @@ class DistinctWindow final : public WindowBase {
     const state::RegisterRank at = state::RegisterRankOf(hash);
     std::map<uint8_t, int32_t>& counts = ranks_[at.index];
     --histogram_[counts.empty() ? 0 : counts.rbegin()->first];
-    if ((counts[at.rank] += change) == 0) counts.erase(at.rank);
+    counts[at.rank] += change;
+    if (counts[at.rank] == 0) counts.erase(at.rank);
     ++histogram_[counts.empty() ? 0 : counts.rbegin()->first];
   }
 

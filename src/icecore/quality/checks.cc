@@ -315,6 +315,7 @@ class Checker final : public TableChecker {
                 Compiled* compiled, Breaks* breaks) const {
     const std::vector<std::string>& columns = compiled->check->columns;
     std::vector<std::shared_ptr<arrow::Array>> parts;
+    parts.reserve(columns.size());
     for (const std::string& column : columns) {
       parts.push_back(rows.GetColumnByName(column));
     }

@@ -156,6 +156,7 @@ class Checker final : public ContractChecker {
 
   Status AddFurther(const spec::Contract& contract, const arrow::Schema* inferred) {
     std::vector<std::string> declared;
+    declared.reserve(contract.columns.size());
     for (const spec::ColumnContract& column : contract.columns) {
       declared.push_back(column.name);
     }

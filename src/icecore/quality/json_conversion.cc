@@ -226,8 +226,10 @@ class Reader {
     if (rest_.size() < 4) {
       return false;
     }
-    auto [stop, error] = std::from_chars(rest_.data(), rest_.data() + 4, *out, 16);
-    bool whole = error == std::errc() && stop == rest_.data() + 4;
+    const std::string_view digits = rest_.substr(0, 4);
+    const char* const end = digits.data() + digits.size();
+    auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), *out, 16);
+    bool whole = error == std::errc() && stop == end;
     rest_.remove_prefix(4);
     return whole;
   }

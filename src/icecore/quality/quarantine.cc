@@ -62,6 +62,7 @@ Result<ArrayPtr> FirstRules(const RejectedRows& rejected) {
 Result<ArrayPtr> Reasons(const RejectedRows& rejected) {
   std::shared_ptr<arrow::DataType> type = ReasonType();
   std::vector<std::shared_ptr<arrow::ArrayBuilder>> parts;
+  parts.reserve(static_cast<size_t>(type->num_fields()));
   for (int i = 0; i < type->num_fields(); ++i) {
     parts.push_back(std::make_shared<arrow::StringBuilder>());
   }

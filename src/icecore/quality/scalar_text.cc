@@ -61,8 +61,8 @@ bool ParseFloat(std::string_view text, T* out) {
   if (text.size() <= first || !(IsDigit(text[first]) || text[first] == '.')) {
     return ParseSpecial(text, out);
   }
-  const char* end = text.data() + text.size();
-  auto [stop, error] = std::from_chars(text.data(), end, *out);
+  const char* const end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
   if (stop != end) {
     return false;
   }

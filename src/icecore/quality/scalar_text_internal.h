@@ -11,8 +11,8 @@ namespace icecore::quality {
 
 template <typename T>
 bool ParseInteger(std::string_view text, T* out) {
-  const char* end = text.data() + text.size();
-  auto [stop, error] = std::from_chars(text.data(), end, *out);
+  const char* const end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
   return error == std::errc() && stop == end;
 }
 

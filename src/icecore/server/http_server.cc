@@ -27,7 +27,7 @@ constexpr std::chrono::milliseconds kAcceptPause{100};
 arrow::Result<asio::ip::address> ParseAddress(const HttpServer::Options& options) {
   boost::system::error_code error;
   const std::string text = options.address == "localhost" ? "127.0.0.1" : options.address;
-  const asio::ip::address address = asio::ip::make_address(text, error);
+  asio::ip::address address = asio::ip::make_address(text, error);
   if (error) {
     return base::MakeError(base::ErrorCode::kInvalidArgument,
                            "'" + options.address +

@@ -142,6 +142,7 @@ void FixedPoint::AddScaled(std::span<const uint64_t> magnitude, int exponent, bo
 void FixedPoint::Combine(const FixedPoint& other, bool subtract) {
   if (other.limbs_.size() == 0) return;
   if (&other == this) {
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `other` changes with *this
     const FixedPoint copy = other;
     Combine(copy, subtract);
     return;

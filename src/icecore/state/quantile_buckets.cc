@@ -107,7 +107,7 @@ bool QuantileBuckets::Parse(std::string_view* in) {
     int64_t step = 0;
     uint64_t count = 0;
     if (!wire::GetSigned(in, &step) || !wire::GetVarint(in, &count)) return false;
-    if ((i > 0 && step <= 0) || step > 2 * kInfinity || step < -kInfinity) return false;
+    if ((i > 0 && step <= 0) || step > int64_t{2} * kInfinity || step < -kInfinity) return false;
     bucket += step;
     if (bucket > kInfinity || count == 0 || count > uint64_t{1} << 48) return false;
     AddCount(static_cast<int32_t>(bucket), static_cast<int64_t>(count));

@@ -56,7 +56,7 @@ TypePtr PlainType(const TypePtr& type) {
       for (const auto& field : type->fields()) {
         fields.push_back(PlainField(field));
       }
-      return arrow::struct_(std::move(fields));
+      return arrow::struct_(fields);
     }
     default:
       return type;
@@ -218,7 +218,7 @@ class IpcFileBatches : public arrow::RecordBatchReader {
 };
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ArrowReader(
-    std::shared_ptr<arrow::io::RandomAccessFile> file) {
+    const std::shared_ptr<arrow::io::RandomAccessFile>& file) {
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.use_threads = false;
   constexpr std::string_view kFileMagic = "ARROW1";

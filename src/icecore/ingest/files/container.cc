@@ -244,8 +244,7 @@ arrow::Result<std::shared_ptr<arrow::io::InputStream>> Unpack(
       auto codec, arrow::util::Codec::Create(packing == Packing::kGzip ? arrow::Compression::GZIP
                                                                        : arrow::Compression::ZSTD));
   // The stream keeps the decompressor that the codec makes, not the codec.
-  ARROW_ASSIGN_OR_RAISE(auto unpacked,
-                        arrow::io::CompressedInputStream::Make(codec.get(), std::move(stream)));
+  ARROW_ASSIGN_OR_RAISE(auto unpacked, arrow::io::CompressedInputStream::Make(codec.get(), stream));
   return std::static_pointer_cast<arrow::io::InputStream>(std::move(unpacked));
 }
 

@@ -61,7 +61,7 @@ arrow::Result<std::vector<std::pair<std::string, bool>>> Names(const fs::path& f
 // Walks the parts of a pattern.
 class Walk {
  public:
-  Walk(std::vector<std::string> parts) : parts_(std::move(parts)) {}
+  explicit Walk(std::vector<std::string> parts) : parts_(std::move(parts)) {}
 
   // folder: absolute; shown: what stands for it in the result.
   arrow::Status From(const fs::path& folder, const fs::path& shown, size_t part) {

@@ -67,7 +67,7 @@ std::string StoredPath(const FileReadOptions& options, const std::string& digest
 // Keeps the file byte for byte and returns its digest.
 arrow::Result<std::string> KeepOriginal(const PlannedFile& file, const FileReadOptions& options,
                                         const Sealer& sealer) {
-  ARROW_ASSIGN_OR_RAISE(const std::string digest, DigestFile(file.absolute_path, file.looks));
+  ARROW_ASSIGN_OR_RAISE(std::string digest, DigestFile(file.absolute_path, file.looks));
   const std::string path = StoredPath(options, digest);
   ARROW_ASSIGN_OR_RAISE(const bool exists, options.store->Exists(path));
   if (!exists) {

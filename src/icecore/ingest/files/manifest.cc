@@ -86,8 +86,9 @@ class Line {
     if (member == nullptr || member->kind != JsonMember::Kind::kNumber) {
       return false;
     }
-    const char* end = member->text.data() + member->text.size();
-    const auto [stop, error] = std::from_chars(member->text.data(), end, *out);
+    const std::string_view text = member->text;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
     return error == std::errc() && stop == end && *out >= 0;
   }
 

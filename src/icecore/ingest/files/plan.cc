@@ -76,7 +76,7 @@ class Planner {
       ++plan_.unchanged;
       return arrow::Status::OK();
     }
-    const arrow::Status status = AddTouched(file, *known);
+    arrow::Status status = AddTouched(file, *known);
     if (!status.ok() && base::CodeOf(status) == ErrorCode::kConflict) {
       plan_.waiting.push_back(file.path);
       return arrow::Status::OK();
