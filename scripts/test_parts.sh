@@ -3,7 +3,7 @@
 test_preset=${ICECORE_TEST_PRESET:-asan}  # assertions, ASan and UBSan
 long=${ICECORE_LONG:-}                       # set by ./dev test --long
 icecore=$root/build/$test_preset/bin/icecore
-test_parts=(build unit layers format spec oracle conformance fault integration facts)
+test_parts=(build unit layers format tidy spec oracle conformance fault integration facts)
 
 # runner FILE ARGUMENTS...: a Python runner of tests/; one that does not exist (yet) is skipped, loudly and counted.
 runner() {
@@ -25,6 +25,11 @@ part_format() {
     if clang-format-19 --dry-run -Werror "$file"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
   done < <(cpp_files)
   echo "$passed passed, $failed failed"
+}
+
+# At most 40 sources: three minutes on two cores when none was read before.
+part_tidy() {
+  if [ -n "$long" ]; then tidy --all; else tidy --limit 40; fi
 }
 
 part_spec() { runner tests/spec/run.py --icecore "$icecore"; }
