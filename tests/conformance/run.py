@@ -56,8 +56,8 @@ def main() -> int:
     parser.add_argument("--mode", choices=["plain", "increments", "online"], default="plain")
     parser.add_argument("-k", default="", help="only cases with this in their name")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--timeout", type=float, default=60, help="seconds for one command")
-    parser.add_argument("--label-times", type=int, default=8, help="moments of a case that mode online asks at")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds for one command")
+    parser.add_argument("--label-times", type=int, default=4, help="moments of a case that mode online asks at")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     given = parser.parse_args()
     runner.LABEL_TIMES = given.label_times
