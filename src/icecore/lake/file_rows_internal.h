@@ -29,6 +29,17 @@ struct RowRequest {
   int64_t batch_rows = 1 << 16;
 };
 
+// The columns by name, in that order; all for nullopt. What the schema lacks is kNotFound and
+// proposes the nearest.
+arrow::Result<std::shared_ptr<arrow::Schema>> ProjectColumns(
+    const Snapshot& snapshot, const std::optional<std::vector<std::string>>& columns);
+// Asks the policy and tells the audit.
+arrow::Status CheckRead(const Snapshot& snapshot, const arrow::Schema& schema,
+                        const ReadAccess& access);
+// All rows of the snapshot's files.
+RowRequest RequestFor(ObjectStore& store, const Snapshot& snapshot,
+                      std::shared_ptr<arrow::Schema> columns);
+
 // One file: what the log says of it, and which of its rows.
 struct FilePart {
   DataFile file;                  // its deletion vector is applied

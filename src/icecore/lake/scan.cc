@@ -59,7 +59,9 @@ std::shared_ptr<arrow::Field> SeqField(const Snapshot& snapshot) {
   return snapshot.schema->GetFieldByName(std::string(kSeq));
 }
 
-arrow::Result<std::shared_ptr<arrow::Schema>> Project(
+}  // namespace
+
+arrow::Result<std::shared_ptr<arrow::Schema>> ProjectColumns(
     const Snapshot& snapshot, const std::optional<std::vector<std::string>>& columns) {
   if (!columns.has_value()) {
     return snapshot.schema;
@@ -77,8 +79,8 @@ arrow::Result<std::shared_ptr<arrow::Schema>> Project(
   return arrow::schema(std::move(fields));
 }
 
-arrow::Status CheckAccess(const Snapshot& snapshot, const arrow::Schema& schema,
-                          const ReadAccess& access) {
+arrow::Status CheckRead(const Snapshot& snapshot, const arrow::Schema& schema,
+                        const ReadAccess& access) {
   const std::vector<std::string> columns = schema.field_names();
   const ReadRequest request{
       .table = snapshot.table_path, .version = snapshot.version, .columns = columns};
@@ -87,7 +89,17 @@ arrow::Status CheckAccess(const Snapshot& snapshot, const arrow::Schema& schema,
   return decision;
 }
 
-}  // namespace
+RowRequest RequestFor(ObjectStore& store, const Snapshot& snapshot,
+                      std::shared_ptr<arrow::Schema> columns) {
+  return {.store = &store,
+          .table_path = snapshot.table_path,
+          .mapping = snapshot.column_mapping,
+          .partition_columns = snapshot.partition_columns,
+          .columns = std::move(columns),
+          .seq_field = SeqField(snapshot),
+          .seq = std::nullopt,
+          .batch_rows = 1 << 16};
+}
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store,
                                                               const Snapshot& snapshot,
@@ -96,19 +108,14 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store
   if (!snapshot.exists()) {
     return MakeError(ErrorCode::kNotFound, "no table at " + snapshot.table_path);
   }
-  ARROW_ASSIGN_OR_RAISE(auto schema, Project(snapshot, options.columns));
-  ARROW_RETURN_NOT_OK(CheckAccess(snapshot, *schema, access));
+  ARROW_ASSIGN_OR_RAISE(auto schema, ProjectColumns(snapshot, options.columns));
+  ARROW_RETURN_NOT_OK(CheckRead(snapshot, *schema, access));
   if (options.seq.has_value() && SeqField(snapshot) == nullptr) {
     return MakeError(ErrorCode::kNotFound, "table " + snapshot.table_path + " has no column _seq");
   }
-  RowRequest request{.store = &store,
-                     .table_path = snapshot.table_path,
-                     .mapping = snapshot.column_mapping,
-                     .partition_columns = snapshot.partition_columns,
-                     .columns = std::move(schema),
-                     .seq_field = SeqField(snapshot),
-                     .seq = options.seq,
-                     .batch_rows = options.batch_rows};
+  RowRequest request = RequestFor(store, snapshot, std::move(schema));
+  request.seq = options.seq;
+  request.batch_rows = options.batch_rows;
   return std::make_shared<ScanReader>(std::move(request), FilesInRange(snapshot, options.seq));
 }
 
