@@ -40,7 +40,7 @@ void RunCase(uint64_t seed, bool versioned) {
   const state::ViewPlan& plan = *made;
   const int64_t keys = static_cast<int64_t>(random() % 3) + 1;
   const std::vector<naive::Row> all =
-      versioned ? naive::RandomVersions(random, keys) : naive::RandomRows(random, keys);
+      versioned ? naive::RandomVersions(random, keys, layout) : naive::RandomRows(random, keys);
   const Cut cut = static_cast<Cut>(random() % 3);
   const int64_t cut_time = static_cast<int64_t>(random() % 300) - 100;
 

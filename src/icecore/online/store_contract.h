@@ -511,7 +511,7 @@ TYPED_TEST_P(StoreContract, RandomVersionsGiveWhatTheDefinitionSays) {
     StoredView view = MakeView("v" + std::to_string(seed));
     view.engine = state::ViewEngine::Make(layout).ValueOrDie();
     view.key_types = {arrow::int64()};
-    const std::vector<naive::Row> all = naive::RandomVersions(random, kKeys);
+    const std::vector<naive::Row> all = naive::RandomVersions(random, kKeys, layout);
     const auto activation = [&](const naive::Row& row) {
       return view.engine->ActivationOf(*row.e, std::max(*row.a, *row.e));
     };

@@ -73,7 +73,9 @@ arrow::Result<std::vector<OwnerChange>> SettleVersions(const state::ViewEngine& 
                 static_cast<int64_t>(end));
     }
     for (state::VersionChain::Change& told : chain.Settle(now)) {
-      OwnerChange change{std::move(told.owner), told.seq, told.until, -1, 0};
+      OwnerChange change{std::move(told.owner),
+                         state::MakeVersionId(places[begin].table_key, told.order, told.seq),
+                         told.until, -1, 0};
       if (told.row >= 0) {
         change.piece = places[static_cast<size_t>(told.row)].piece;
         change.row = places[static_cast<size_t>(told.row)].row;
@@ -85,14 +87,14 @@ arrow::Result<std::vector<OwnerChange>> SettleVersions(const state::ViewEngine& 
     begin = end;
   }
   std::sort(changes.begin(), changes.end(), [](const OwnerChange& a, const OwnerChange& b) {
-    return std::tie(a.owner, a.seq) < std::tie(b.owner, b.seq);
+    return std::tie(a.owner, a.version) < std::tie(b.owner, b.version);
   });
   return changes;
 }
 
 arrow::Status ApplyChange(const std::vector<LoadPiece>& pieces, const OwnerChange& change,
                           state::KeyState* state) {
-  if (change.piece < 0) return state->End(change.seq, change.until);
+  if (change.piece < 0) return state->End(change.version, change.until);
   return state->AddUntil(pieces[static_cast<size_t>(change.piece)].rows, change.row, change.until);
 }
 

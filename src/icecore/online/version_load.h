@@ -36,7 +36,7 @@ class ChainCells {
 // A row that an entity key takes, or (piece < 0) ends.
 struct OwnerChange {
   std::string owner;  // encoded entity key
-  int64_t seq = 0;
+  state::VersionId version;
   int64_t until = 0;
   int64_t piece = -1;
   int64_t row = 0;

@@ -45,7 +45,7 @@ arrow::Status TiledKeyState::AddUntil(const PreparedRows&, int64_t, int64_t) {
   return MakeError(ErrorCode::kInternal, "this view's table has no versions");
 }
 
-arrow::Status TiledKeyState::End(int64_t, int64_t) {
+arrow::Status TiledKeyState::End(const VersionId&, int64_t) {
   return MakeError(ErrorCode::kInternal, "this view's table has no versions");
 }
 

@@ -26,7 +26,7 @@ class TiledKeyState final : public KeyState {
 
   arrow::Status Add(const PreparedRows& rows, int64_t row) override;
   arrow::Status AddUntil(const PreparedRows& rows, int64_t row, int64_t until) override;
-  arrow::Status End(int64_t seq, int64_t until) override;
+  arrow::Status End(const VersionId& version, int64_t until) override;
   arrow::Status AdvanceTo(int64_t t) override;
   arrow::Status Read(int64_t t, VectorSink* sink) const override;
   int64_t applied_seq() const override { return applied_seq_; }

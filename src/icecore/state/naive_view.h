@@ -295,7 +295,8 @@ inline std::vector<Row> RandomRows(std::mt19937_64& random, int64_t keys) {
 
 // Few table keys with several versions each: corrections, deletes, moves to other keys, equal and
 // null orders, older versions that come late, all in the order of `s`.
-inline std::vector<Row> RandomVersions(std::mt19937_64& random, int64_t keys) {
+inline std::vector<Row> RandomVersions(std::mt19937_64& random, int64_t keys,
+                                       const ViewLayout& layout) {
   std::vector<Row> rows = RandomRows(random, keys);
   const uint64_t table_keys = random() % 12 + 1;
   const bool ordered = random() % 3 != 0;
@@ -312,6 +313,13 @@ inline std::vector<Row> RandomVersions(std::mt19937_64& random, int64_t keys) {
       if (row.deleted) row.e = before->second.e;
     }
     last[row.table_key] = row;
+  }
+  // Several rows of one driver's row; their order stays total.
+  for (size_t i = 1; i < rows.size() && !layout.always; ++i) {
+    const Row& before = rows[i - 1];
+    if (random() % 8 == 0 && rows[i].table_key != before.table_key && rows[i].e != before.e) {
+      rows[i++].s = before.s;  // two of one, not three
+    }
   }
   return rows;
 }

@@ -81,6 +81,7 @@ void LoadVersioned(const icecore::state::ViewEngine& engine, std::string_view by
   std::string suffix;
   icecore::state::PutSortable(order.event_time, &suffix);
   icecore::state::PutSortable(order.seq, &suffix);
+  suffix.append(icecore::state::kMarkBytes, 'm');
   auto key = engine.LoadKey({{"", head}, {suffix, sealed}});
   if (!key.ok()) return;
   auto sink = icecore::state::VectorSink::Make(engine.output_types());

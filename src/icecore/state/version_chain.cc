@@ -19,7 +19,7 @@ auto PlaceOf(const Version& version) { return std::tie(version.order, version.se
 
 void VersionChain::Add(Version version, int64_t row) {
   const bool known = std::any_of(versions_.begin(), versions_.end(), [&](const Entry& entry) {
-    return entry.version.seq == version.seq;
+    return PlaceOf(entry.version) == PlaceOf(version);
   });
   if (!known) versions_.push_back({std::move(version), row, kForever});
 }
@@ -35,7 +35,7 @@ std::vector<VersionChain::Change> VersionChain::Settle(int64_t now) {
     const bool counts = version.activation < until && until > now;
     const bool fresh = entry->row >= 0;
     if (!version.owner.empty() && (fresh ? counts : until < entry->until)) {
-      changes.push_back({version.owner, version.seq, until, entry->row});
+      changes.push_back({version.owner, version.order, version.seq, until, entry->row});
     }
     if (counts) kept.push_back({version, -1, until});
     until = std::min(until, version.activation);

@@ -31,6 +31,7 @@ class VersionChain {
   // What an owner has to be told.
   struct Change {
     std::string owner;
+    std::string order;
     int64_t seq = 0;
     int64_t until = kForever;
     int64_t row = -1;  // as given to Add: the owner has to take it; -1: the owner was told before
@@ -39,8 +40,8 @@ class VersionChain {
   // kCorrupt when the bytes are not what Encode gave.
   static arrow::Result<VersionChain> Load(std::string_view bytes);
 
-  // Takes a version in, in any order; one that is held already (by seq) is left as it is. `row`
-  // (>= 0) comes back in Settle.
+  // Takes a version in, in any order; one that is held already (by order and seq) is left as it is.
+  // `row` (>= 0) comes back in Settle.
   void Add(Version version, int64_t row);
 
   // What the owners have to be told of the versions taken since the last call, for answers at `now`

@@ -1,6 +1,7 @@
 #include "icecore/state/versioned_state.h"
 
 #include <arrow/array/array_base.h>
+#include <arrow/array/array_binary.h>
 #include <arrow/array/array_primitive.h>
 #include <arrow/array/builder_base.h>
 #include <arrow/type.h>
@@ -9,6 +10,7 @@
 #include <optional>
 
 #include "icecore/base/error.h"
+#include "icecore/base/id.h"
 #include "icecore/state/answers.h"
 #include "icecore/state/cell_bytes.h"
 #include "icecore/state/wire.h"
@@ -20,14 +22,24 @@ namespace {
 constexpr std::string_view kHeadMagic = "ICKV";
 constexpr std::string_view kRowMagic = "ICKR";
 
-std::string SuffixOf(int64_t event_time, int64_t seq) {
+constexpr size_t kRowSuffixBytes = 16 + kMarkBytes;
+
+std::string SuffixOf(int64_t event_time, const VersionId& version) {
   std::string suffix;
   PutSortable(event_time, &suffix);
-  PutSortable(seq, &suffix);
+  PutSortable(version.seq, &suffix);
+  suffix.append(version.mark);
   return suffix;
 }
 
 }  // namespace
+
+VersionId MakeVersionId(std::string_view table_key, std::string_view order, int64_t seq) {
+  std::string both;
+  wire::PutBytes(table_key, &both);
+  both.append(order);
+  return {seq, base::Hash128(both).substr(0, kMarkBytes)};
+}
 
 arrow::Status VersionedKeyState::Add(const PreparedRows&, int64_t) {
   return base::MakeError(base::ErrorCode::kInternal,
@@ -49,19 +61,19 @@ arrow::Status VersionedKeyState::AddUntil(const PreparedRows& rows, int64_t row,
   for (size_t i = 0; i < plan_->codecs.size(); ++i) {
     ARROW_RETURN_NOT_OK(plan_->codecs[i]->Encode(*rows.values[i], row, &held.values[i]));
   }
-  if (const auto known = rows_.find(held.order.seq); known != rows_.end()) Drop(known);
+  const VersionId version =
+      MakeVersionId(rows.table_key->GetView(row), rows.version_order->GetView(row), held.order.seq);
+  if (const auto known = rows_.find(version); known != rows_.end()) Drop(known);
   if (!Matters(held)) return arrow::Status::OK();
-  head_changed_ = true;
-  changed_.insert(IdOf(held));
-  rows_.emplace(held.order.seq, std::move(held));
+  Touch(version, held);
+  rows_.emplace(version, std::move(held));
   return arrow::Status::OK();
 }
 
-arrow::Status VersionedKeyState::End(int64_t seq, int64_t until) {
-  const auto held = rows_.find(seq);
+arrow::Status VersionedKeyState::End(const VersionId& version, int64_t until) {
+  const auto held = rows_.find(version);
   if (held == rows_.end() || held->second.until == until) return arrow::Status::OK();
-  head_changed_ = true;
-  changed_.insert(IdOf(held->second));
+  Touch(version, held->second);
   held->second.until = until;
   if (!Matters(held->second)) Drop(held);
   return arrow::Status::OK();
@@ -75,9 +87,13 @@ bool VersionedKeyState::Matters(const Held& row) const {
   return row.order.event_time >= plan_->OldestInWindows(advanced_to_);
 }
 
-VersionedKeyState::Rows::iterator VersionedKeyState::Drop(Rows::iterator row) {
+void VersionedKeyState::Touch(const VersionId& version, const Held& row) {
   head_changed_ = true;
-  changed_.insert(IdOf(row->second));
+  changed_.emplace(SuffixOf(row.order.event_time, version), version);
+}
+
+VersionedKeyState::Rows::iterator VersionedKeyState::Drop(Rows::iterator row) {
+  Touch(row->first, row->second);
   return rows_.erase(row);
 }
 
@@ -101,7 +117,7 @@ void VersionedKeyState::SetApplied(int64_t seq, int64_t until) {
 arrow::Status VersionedKeyState::Read(int64_t t, VectorSink* sink) const {
   if (t < advanced_to_) return NoLongerAnswers(advanced_to_, t);
   std::vector<const Held*> active;
-  for (const auto& [seq, row] : rows_) {
+  for (const auto& [version, row] : rows_) {
     if (row.activation <= t && t < row.until) active.push_back(&row);
   }
   for (const AsOfSet& set : plan_->as_of) {
@@ -166,7 +182,7 @@ std::string VersionedKeyState::EncodeHead() const {
   return out;
 }
 
-std::string VersionedKeyState::EncodeRow(const Held& row) const {
+std::string VersionedKeyState::EncodeRow(const Held& row) {
   std::string out = OpenCell(kRowMagic);
   PutOrder(row.order, &out);
   wire::PutInt64(row.until, &out);
@@ -182,12 +198,10 @@ arrow::Result<std::vector<CellChange>> VersionedKeyState::TakeChanges() {
     // A key without rows has no cells at all.
     changes.push_back({"", rows_.empty() ? std::nullopt : std::optional(EncodeHead())});
   }
-  for (const auto& [event_time, seq] : changed_) {
-    CellChange change{SuffixOf(event_time, seq), std::nullopt};
-    const auto row = rows_.find(seq);
-    if (row != rows_.end() && row->second.order.event_time == event_time) {
-      change.bytes = EncodeRow(row->second);
-    }
+  for (const auto& [suffix, version] : changed_) {
+    CellChange change{suffix, std::nullopt};
+    const auto row = rows_.find(version);
+    if (row != rows_.end()) change.bytes = EncodeRow(row->second);
     changes.push_back(std::move(change));
   }
   head_changed_ = false;
@@ -208,8 +222,12 @@ arrow::Status VersionedKeyState::LoadRow(const Cell& cell) {
   ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(cell.bytes, kRowMagic));
   Held row;
   if (!GetOrder(&in, &row.order) || !wire::GetInt64(&in, &row.until) ||
-      cell.suffix != SuffixOf(row.order.event_time, row.order.seq)) {
+      cell.suffix.size() != kRowSuffixBytes) {
     return CorruptCell("the order of a row");
+  }
+  VersionId version{row.order.seq, cell.suffix.substr(kRowSuffixBytes - kMarkBytes)};
+  if (cell.suffix != SuffixOf(row.order.event_time, version)) {
+    return CorruptCell("a row under another name");
   }
   for (int mask = 0; mask < plan_->layout.mask_count; ++mask) {
     uint8_t bit = 0;
@@ -223,7 +241,7 @@ arrow::Status VersionedKeyState::LoadRow(const Cell& cell) {
   }
   if (!in.empty()) return CorruptCell("bytes behind a row");
   row.activation = plan_->ActivationOf(row.order.event_time, row.order.known_at);
-  if (!rows_.emplace(row.order.seq, std::move(row)).second) return CorruptCell("a row twice");
+  if (!rows_.emplace(std::move(version), std::move(row)).second) return CorruptCell("a row twice");
   return arrow::Status::OK();
 }
 

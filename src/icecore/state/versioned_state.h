@@ -7,9 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "icecore/state/view_plan.h"
@@ -23,7 +21,7 @@ class VersionedKeyState final : public KeyState {
 
   arrow::Status Add(const PreparedRows& rows, int64_t row) override;
   arrow::Status AddUntil(const PreparedRows& rows, int64_t row, int64_t until) override;
-  arrow::Status End(int64_t seq, int64_t until) override;
+  arrow::Status End(const VersionId& version, int64_t until) override;
   arrow::Status AdvanceTo(int64_t t) override;
   arrow::Status Read(int64_t t, VectorSink* sink) const override;
   int64_t applied_seq() const override { return applied_seq_; }
@@ -41,22 +39,21 @@ class VersionedKeyState final : public KeyState {
     std::vector<uint8_t> masks;
     std::vector<std::string> values;  // encoded, one per value type
   };
-  using Rows = std::map<int64_t, Held>;       // by seq
-  using RowId = std::pair<int64_t, int64_t>;  // e, seq: what a cell's suffix says
+  using Rows = std::map<VersionId, Held>;
 
   static bool Passes(const Held& row, int mask) {
     return mask < 0 || row.masks[static_cast<size_t>(mask)] != 0;
   }
-  static RowId IdOf(const Held& row) { return {row.order.event_time, row.order.seq}; }
   // Whether an answer at advanced_to_ or later can need the row.
   bool Matters(const Held& row) const;
+  void Touch(const VersionId& version, const Held& row);
   Rows::iterator Drop(Rows::iterator row);
   arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> Decode(
       const std::vector<const Held*>& rows) const;
   arrow::Status ReadWindows(int64_t t, const std::vector<const Held*>& active,
                             VectorSink* sink) const;
   std::string EncodeHead() const;
-  std::string EncodeRow(const Held& row) const;
+  static std::string EncodeRow(const Held& row);
   arrow::Status LoadHead(std::string_view bytes);
   arrow::Status LoadRow(const Cell& cell);
 
@@ -66,7 +63,8 @@ class VersionedKeyState final : public KeyState {
   int64_t applied_until_ = std::numeric_limits<int64_t>::min();
   int64_t advanced_to_ = std::numeric_limits<int64_t>::min();
   bool head_changed_ = true;
-  std::set<RowId> changed_;  // taken, ended or dropped since the last TakeChanges
+  // By suffix: taken, ended or dropped since the last TakeChanges.
+  std::map<std::string, VersionId> changed_;
 };
 
 }  // namespace icecore::state

@@ -30,6 +30,7 @@ class SmallStore {
       by_table_key[rows_[static_cast<size_t>(place)].table_key].push_back(place);
     }
     std::map<std::string, std::vector<VersionChain::Change>> by_owner;
+    ids_.clear();
     for (const auto& [table_key, members] : by_table_key) {
       VersionChain chain;
       if (chains_.count(table_key) > 0) {
@@ -42,14 +43,19 @@ class SmallStore {
                    engine_.ActivationOf(*row.e, std::max(*row.a, *row.e)), OwnerOf(row)},
                   place);
       }
-      for (auto& change : chain.Settle(now)) by_owner[change.owner].push_back(change);
+      for (auto& change : chain.Settle(now)) {
+        ids_[change.owner].push_back(
+            MakeVersionId(prepared_.table_key->GetView(members[0]), change.order, change.seq));
+        by_owner[change.owner].push_back(change);
+      }
       chains_[table_key] = chain.Encode();
     }
     for (const auto& [owner, changes] : by_owner) {
       const auto key = KeyOf(owner);
-      for (const auto& change : changes) {
+      for (size_t i = 0; i < changes.size(); ++i) {
+        const auto& change = changes[i];
         ASSERT_TRUE((change.row >= 0 ? key->AddUntil(prepared_, change.row, change.until)
-                                     : key->End(change.seq, change.until))
+                                     : key->End(ids_[owner][i], change.until))
                         .ok());
       }
       ASSERT_TRUE(key->AdvanceTo(now).ok());
@@ -90,6 +96,7 @@ class SmallStore {
   std::vector<naive::Row> rows_;
   PreparedRows prepared_;
   std::map<int64_t, std::string> chains_;
+  std::map<std::string, std::vector<VersionId>> ids_;  // of the changes at hand, by owner
   std::map<std::string, std::map<std::string, std::string>> cells_;
 };
 
@@ -106,7 +113,7 @@ void RunCase(uint64_t seed) {
   ASSERT_TRUE(made.ok()) << made.status().ToString();
   const ViewEngine& engine = **made;
   const ViewLayout& typed = engine.layout();
-  const std::vector<naive::Row> rows = naive::RandomVersions(random, kKeys);
+  const std::vector<naive::Row> rows = naive::RandomVersions(random, kKeys, layout);
   SmallStore store(engine, rows);
   std::vector<int64_t> waiting;
   std::vector<naive::Row> come;
@@ -198,6 +205,16 @@ TEST(VersionedKeyState, RowsThatNoWindowReachesGo) {
   EXPECT_EQ(store.cell_count(), 4u);  // that of the other key is not touched
 }
 
+TEST(VersionedKeyState, RowsOfOneSeqStayApart) {
+  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  SmallStore store(*engine, {MakeRow(1, 1, 10, 10, 1, 1), MakeRow(2, 1, 10, 10, 1, 2),
+                             MakeRow(2, 2, 10, 30, 3, 4)});
+  store.Load({0, 1}, 20);
+  EXPECT_EQ(naive::Show(*store.Read(1, 20)[0].values, 0), naive::Show(3.0));
+  store.Load({2}, 30);
+  EXPECT_EQ(naive::Show(*store.Read(1, 30)[0].values, 0), naive::Show(1.0));
+}
+
 std::string Hex(std::string_view bytes) {
   std::string text;
   for (const char byte : bytes) {
@@ -228,7 +245,7 @@ TEST(VersionedKeyState, Golden) {
   EXPECT_EQ(cells[0].suffix, "");
   EXPECT_EQ(Hex(cells[0].bytes),
             "49434b560105000000000000003c000000000000001400000000000000444310e812fe3e75");
-  EXPECT_EQ(Hex(cells[1].suffix), "800000000000000a8000000000000003");
+  EXPECT_EQ(Hex(cells[1].suffix), "800000000000000a8000000000000003a752e2ebbd681171fb7b201689666f");
   EXPECT_EQ(Hex(cells[1].bytes),
             "49434b52010a000000000000000c0000000000000003000000000000002800000000000000010001000000"
             "000000f8bf00010178b9bb4fcb73bc3170");

@@ -89,6 +89,16 @@ struct CellChange {
   std::optional<std::string> bytes;  // nullopt: delete
 };
 
+// What tells the versions that a key holds from one another: a driver's row may become several
+// rows of one seq, of several table keys or orders.
+struct VersionId {
+  int64_t seq = 0;
+  std::string mark;  // kMarkBytes that stand for table key and order
+  auto operator<=>(const VersionId&) const = default;
+};
+inline constexpr size_t kMarkBytes = 15;
+VersionId MakeVersionId(std::string_view table_key, std::string_view order, int64_t seq);
+
 class ViewEngine;
 
 // Not thread safe. Times are UTC microseconds. A row is *active* at t when e <= t (e < t with
@@ -102,10 +112,10 @@ class KeyState {
   virtual arrow::Status Add(const PreparedRows& rows, int64_t row) = 0;
 
   // Versioned views only (version_chain.h says what to tell which key). Takes row `row`, which
-  // counts at t in [activation, until); what is held of a row with its seq is replaced.
+  // counts at t in [activation, until); what is held of the same version is replaced.
   virtual arrow::Status AddUntil(const PreparedRows& rows, int64_t row, int64_t until) = 0;
-  // The row with this seq counts from `until` on no longer, if it is held.
-  virtual arrow::Status End(int64_t seq, int64_t until) = 0;
+  // The version counts from `until` on no longer, if it is held.
+  virtual arrow::Status End(const VersionId& version, int64_t until) = 0;
 
   // Lets every row active by t enter, for good, and drops tiles that no window at t or later
   // covers. t must not decrease.
