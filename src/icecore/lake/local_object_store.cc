@@ -4,6 +4,8 @@
 #include <arrow/buffer.h>
 #include <arrow/io/file.h>
 #include <arrow/io/interfaces.h>
+#include <arrow/util/future.h>
+#include <arrow/util/thread_pool.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,7 +16,11 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <mutex>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
@@ -98,6 +104,86 @@ arrow::Status WriteFully(int fd, std::string_view bytes, const std::string& file
   return arrow::Status::OK();
 }
 
+// Files that have their names and may not rest on the disk yet: a table's data files, which nobody
+// looks for before a commit names them. Syncing them together right before that commit costs one
+// turn of the file system's journal instead of two for each. Thread safe.
+class UnsyncedFiles {
+ public:
+  arrow::Status Add(std::unique_ptr<FileDescriptor> fd, const std::string& file) {
+    const std::lock_guard lock(mutex_);
+    // Begins to write; waits for nothing.
+    static_cast<void>(::sync_file_range(fd->get(), 0, 0, SYNC_FILE_RANGE_WRITE));
+    files_[file] = std::move(fd);
+    return files_.size() < kMostFiles ? arrow::Status::OK() : Await(StartAll());
+  }
+
+  // All that were added rest on the disk with their names, and so does `fd`. Everything is waited
+  // for at once: the disk flushes its cache once or twice, not once per file. What fails stays and
+  // fails again: a second fsync would report success for bytes that are lost.
+  arrow::Status SyncWith(int fd, const std::string& file) {
+    const std::lock_guard lock(mutex_);
+    const auto others = StartAll();
+    const int error = ::fsync(fd) == 0 ? 0 : errno;
+    ARROW_RETURN_NOT_OK(Await(others));
+    return error == 0 ? arrow::Status::OK() : SystemError(error, "cannot sync", file);
+  }
+
+  void Forget(const std::string& file) {
+    const std::lock_guard lock(mutex_);
+    files_.erase(file);
+    failed_.erase(file);
+  }
+
+ private:
+  static constexpr size_t kMostFiles = 128;
+
+  using Syncs = std::vector<std::pair<std::string, arrow::Future<>>>;
+
+  // Syncs every file and every folder with one, on Arrow's threads for I/O.
+  Syncs StartAll() {
+    Syncs syncs;
+    std::set<std::string> folders;
+    for (auto& [file, fd] : files_) {
+      syncs.emplace_back(file, Start([fd = std::shared_ptr(std::move(fd)), name = file] {
+                           return ::fsync(fd->get()) == 0 ? arrow::Status::OK()
+                                                          : SystemError(errno, "cannot sync", name);
+                         }));
+      folders.insert(ParentOf(file));
+    }
+    files_.clear();
+    for (const std::string& folder : folders) {
+      syncs.emplace_back(folder, Start([folder] {
+                           const arrow::Status synced = SyncFolder(folder);
+                           // A folder that is gone has nothing to sync.
+                           return !synced.ok() && base::CodeOf(synced) == ErrorCode::kNotFound
+                                      ? arrow::Status::OK()
+                                      : synced;
+                         }));
+    }
+    return syncs;
+  }
+
+  template <typename Sync>
+  static arrow::Future<> Start(Sync sync) {
+    auto started = arrow::io::default_io_context().executor()->Submit(sync);
+    return started.ok() ? arrow::Future<>(*started) : arrow::Future<>::MakeFinished(sync());
+  }
+
+  arrow::Status Await(const Syncs& syncs) {
+    for (const auto& [name, sync] : syncs) {
+      if (!sync.status().ok()) {
+        failed_.insert(name);
+      }
+    }
+    return failed_.empty() ? arrow::Status::OK()
+                           : MakeError(ErrorCode::kUnavailable, "cannot sync " + *failed_.begin());
+  }
+
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<FileDescriptor>> files_;
+  std::set<std::string> failed_;
+};
+
 // A file without its final name yet; removed on destruction unless it got one.
 class TemporaryFile {
  public:
@@ -119,68 +205,75 @@ class TemporaryFile {
   }
   ~TemporaryFile() { ::unlink(name_.c_str()); }
 
-  arrow::Status Write(std::string_view bytes) { return WriteFully(fd_.get(), bytes, target_); }
+  arrow::Status Write(std::string_view bytes) { return WriteFully(fd_->get(), bytes, target_); }
 
-  arrow::Status Replace() {
-    ARROW_RETURN_NOT_OK(Finish());
+  arrow::Status Replace(UnsyncedFiles* before) {
+    ARROW_RETURN_NOT_OK(Finish(before));
     if (::rename(name_.c_str(), target_.c_str()) != 0) {
       return SystemError(errno, "cannot rename to", target_);
     }
     return SyncFolder(ParentOf(target_));
   }
 
-  // false: the target exists. link(2) fails on an existing name on every file system that has
-  // links.
-  arrow::Result<bool> LinkIfAbsent() {
-    ARROW_RETURN_NOT_OK(Finish());
-    if (::link(name_.c_str(), target_.c_str()) != 0) {
-      if (errno == EEXIST) {
-        return false;
-      }
-      return RenameIfAbsent(errno);
+  // false: the target exists.
+  arrow::Result<bool> LinkIfAbsent(UnsyncedFiles* before) {
+    ARROW_RETURN_NOT_OK(Finish(before));
+    ARROW_ASSIGN_OR_RAISE(const bool named, GiveName());
+    if (named) {
+      ARROW_RETURN_NOT_OK(SyncFolder(ParentOf(target_)));
     }
-    ARROW_RETURN_NOT_OK(SyncFolder(ParentOf(target_)));
-    return true;
+    return named;
+  }
+
+  // As LinkIfAbsent, but to be synced later.
+  arrow::Result<bool> LinkUnsynced(UnsyncedFiles* later) {
+    ARROW_ASSIGN_OR_RAISE(const bool named, GiveName());
+    if (named) {
+      ARROW_RETURN_NOT_OK(later->Add(std::move(fd_), target_));
+    }
+    return named;
   }
 
  private:
   TemporaryFile(int fd, std::string name, std::string target)
-      : fd_(fd), name_(std::move(name)), target_(std::move(target)) {}
+      : fd_(std::make_unique<FileDescriptor>(fd)),
+        name_(std::move(name)),
+        target_(std::move(target)) {}
 
-  arrow::Status Finish() {
-    if (::fsync(fd_.get()) != 0) {
-      return SystemError(errno, "cannot sync", target_);
-    }
-    if (const int error = fd_.Close(); error != 0) {
+  arrow::Status Finish(UnsyncedFiles* before) {
+    ARROW_RETURN_NOT_OK(before->SyncWith(fd_->get(), target_));
+    if (const int error = fd_->Close(); error != 0) {
       return SystemError(error, "cannot close", target_);
     }
     return arrow::Status::OK();
   }
 
-  // For file systems without hard links.
-  arrow::Result<bool> RenameIfAbsent(int link_error) {
-    if (link_error != EPERM && link_error != EOPNOTSUPP && link_error != EMLINK) {
-      return SystemError(link_error, "cannot link", target_);
+  // link(2) fails on an existing name on every file system that has links; the others have a
+  // rename that does.
+  arrow::Result<bool> GiveName() {
+    if (::link(name_.c_str(), target_.c_str()) == 0) {
+      return true;
     }
-    if (::renameat2(AT_FDCWD, name_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) != 0) {
-      if (errno == EEXIST) {
-        return false;
+    if (errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK) {
+      if (::renameat2(AT_FDCWD, name_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) == 0) {
+        return true;
       }
-      return SystemError(errno, "cannot rename without replacing to", target_);
     }
-    ARROW_RETURN_NOT_OK(SyncFolder(ParentOf(target_)));
-    return true;
+    if (errno == EEXIST) {
+      return false;
+    }
+    return SystemError(errno, "cannot give its name to", target_);
   }
 
-  FileDescriptor fd_;
+  std::unique_ptr<FileDescriptor> fd_;
   const std::string name_;
   const std::string target_;
 };
 
 class LocalOutput : public arrow::io::OutputStream {
  public:
-  LocalOutput(std::unique_ptr<TemporaryFile> file, std::string path)
-      : file_(std::move(file)), path_(std::move(path)) {
+  LocalOutput(std::unique_ptr<TemporaryFile> file, std::string path, UnsyncedFiles* unsynced)
+      : file_(std::move(file)), path_(std::move(path)), unsynced_(unsynced) {
     buffer_.reserve(kBufferBytes);
   }
 
@@ -190,7 +283,7 @@ class LocalOutput : public arrow::io::OutputStream {
     }
     const std::unique_ptr<TemporaryFile> file = std::move(file_);
     ARROW_RETURN_NOT_OK(file->Write(buffer_));
-    ARROW_ASSIGN_OR_RAISE(const bool created, file->LinkIfAbsent());
+    ARROW_ASSIGN_OR_RAISE(const bool created, file->LinkUnsynced(unsynced_));
     if (!created) {
       return MakeError(ErrorCode::kConflict, "object " + path_ + " exists already");
     }
@@ -226,6 +319,7 @@ class LocalOutput : public arrow::io::OutputStream {
 
   std::unique_ptr<TemporaryFile> file_;
   const std::string path_;
+  UnsyncedFiles* const unsynced_;
   std::string buffer_;
   int64_t position_ = 0;
 };
@@ -238,14 +332,14 @@ class LocalObjectStore : public ObjectStore {
     ARROW_RETURN_NOT_OK(CheckObjectPath(path));
     ARROW_ASSIGN_OR_RAISE(auto file, TemporaryFile::Create(FileOf(path)));
     ARROW_RETURN_NOT_OK(file->Write(bytes));
-    return file->Replace();
+    return file->Replace(&unsynced_);
   }
 
   arrow::Result<bool> PutIfAbsent(const std::string& path, std::string_view bytes) override {
     ARROW_RETURN_NOT_OK(CheckObjectPath(path));
     ARROW_ASSIGN_OR_RAISE(auto file, TemporaryFile::Create(FileOf(path)));
     ARROW_RETURN_NOT_OK(file->Write(bytes));
-    return file->LinkIfAbsent();
+    return file->LinkIfAbsent(&unsynced_);
   }
 
   arrow::Result<std::string> Get(const std::string& path) override {
@@ -338,6 +432,7 @@ class LocalObjectStore : public ObjectStore {
   arrow::Status Delete(const std::string& path) override {
     ARROW_RETURN_NOT_OK(CheckObjectPath(path));
     const std::string file = FileOf(path);
+    unsynced_.Forget(file);
     if (::unlink(file.c_str()) != 0) {
       if (errno == ENOENT || errno == ENOTDIR) {
         return arrow::Status::OK();
@@ -351,7 +446,7 @@ class LocalObjectStore : public ObjectStore {
       const std::string& path) override {
     ARROW_RETURN_NOT_OK(CheckObjectPath(path));
     ARROW_ASSIGN_OR_RAISE(auto file, TemporaryFile::Create(FileOf(path)));
-    return std::make_shared<LocalOutput>(std::move(file), path);
+    return std::make_shared<LocalOutput>(std::move(file), path, &unsynced_);
   }
 
   arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenInput(
@@ -426,6 +521,7 @@ class LocalObjectStore : public ObjectStore {
   }
 
   const std::string root_;
+  UnsyncedFiles unsynced_;
 };
 
 }  // namespace

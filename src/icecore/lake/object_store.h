@@ -32,8 +32,9 @@ struct ObjectEntry {
 
 // Thread safe. Paths are relative to the root, without "..", ".", empty parts or a leading '/';
 // others are kInvalidArgument. What does not exist is kNotFound; what the system refuses for now is
-// kUnavailable (also a full disk), for good kDenied. An object becomes visible whole or not at all,
-// and when a writing call returns OK it survives a power cut.
+// kUnavailable (also a full disk), for good kDenied. An object becomes visible whole or not at all.
+// It survives a power cut once Put or PutIfAbsent returned OK; one that was written as a stream,
+// once a later Put or PutIfAbsent of the same store returned OK (which fails where it was lost).
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
