@@ -10,23 +10,17 @@
 #include <arrow/type.h>
 #include <parquet/arrow/writer.h>
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "icecore/base/error.h"
-#include "icecore/base/time.h"
 #include "icecore/lake/checkpoint_internal.h"
 #include "icecore/lake/schema.h"
+#include "icecore/lake/table_settings.h"
 
 namespace icecore::lake {
 namespace {
 
 using arrow::StructBuilder;
-using base::ErrorCode;
-using base::MakeError;
-
-// Delta's default of delta.deletedFileRetentionDuration.
-constexpr int64_t kRemovedRetentionUs = 7 * base::kMicrosPerDay;
 
 std::shared_ptr<arrow::DataType> TextMapType() { return arrow::map(arrow::utf8(), arrow::utf8()); }
 
@@ -178,8 +172,9 @@ arrow::Status AddTableRows(const Snapshot& snapshot, CheckpointRows* rows) {
 }
 
 arrow::Status AddFileRows(const Snapshot& snapshot, int64_t now_us, CheckpointRows* rows) {
+  ARROW_ASSIGN_OR_RAISE(const int64_t retention_us, DeletedFileRetention(snapshot.configuration));
   for (const RemovedFile& file : snapshot.removed) {
-    if (file.removed_us < now_us - kRemovedRetentionUs) {
+    if (file.removed_us < now_us - retention_us) {
       continue;
     }
     ARROW_RETURN_NOT_OK(rows->Add(kRemove, [&](Members& members) {
@@ -238,35 +233,16 @@ arrow::Result<CheckpointBytes> FormatCheckpoint(const Snapshot& snapshot, int64_
 }
 
 bool IsCheckpointDue(const Snapshot& read, int64_t version, int64_t new_actions) {
+  const int64_t interval = CheckpointInterval(read.configuration);
+  if (interval > 0) {
+    return version - read.checkpoint_version >= interval;
+  }
   constexpr int64_t kLeastCommits = 10;
   constexpr int64_t kMostCommits = 100;
   const int64_t commits = version - read.checkpoint_version;
   const int64_t actions = read.actions_since_checkpoint + new_actions;
   return commits >= kMostCommits ||
          (commits >= kLeastCommits && 4 * actions >= static_cast<int64_t>(read.files.size()));
-}
-
-arrow::Result<int64_t> ReadLastCheckpoint(ObjectStore& store, const std::string& table_path) {
-  const auto bytes = store.Get(LastCheckpointPath(table_path));
-  if (!bytes.ok()) {
-    if (base::CodeOf(bytes.status()) == ErrorCode::kNotFound) {
-      return -1;
-    }
-    return bytes.status();
-  }
-  const auto hint = nlohmann::json::parse(*bytes, nullptr, false);
-  if (!hint.is_object() || !hint.contains("version") || !hint.at("version").is_number_integer()) {
-    return -1;
-  }
-  return hint.at("version").get<int64_t>();
-}
-
-std::string FormatLastCheckpoint(const Snapshot& snapshot, const CheckpointBytes& checkpoint) {
-  return nlohmann::ordered_json{{"version", snapshot.version},
-                                {"size", checkpoint.actions},
-                                {"sizeInBytes", checkpoint.bytes.size()},
-                                {"numOfAddFiles", snapshot.files.size()}}
-      .dump();
 }
 
 }  // namespace icecore::lake

@@ -23,13 +23,16 @@ arrow::Result<CheckpointBytes> FormatCheckpoint(const Snapshot& snapshot, int64_
 // Errors of the store as they are; bytes that are no checkpoint: kCorrupt with the name.
 arrow::Result<LogActions> ReadCheckpoint(ObjectStore& store, const std::string& path);
 
-// Whether a commit that made `version` should be followed by a checkpoint: at least 10 commits, and
-// either so many actions that replaying them costs a quarter of reading all files, or 100 commits.
+// Whether a commit that made `version` should be followed by a checkpoint: delta.checkpointInterval
+// commits where the table says so; else at least 10, and either so many actions that replaying them
+// costs a quarter of reading all files, or 100 commits.
 bool IsCheckpointDue(const Snapshot& read, int64_t version, int64_t new_actions);
 
 // The version that _last_checkpoint names; -1 where it is missing or unreadable, which is no error:
-// it is a hint.
+// it is a hint. So is one whose checksum is wrong.
 arrow::Result<int64_t> ReadLastCheckpoint(ObjectStore& store, const std::string& table_path);
+// The MD5 of a hint's canonical form, which its "checksum" has.
+std::string LastCheckpointChecksum(std::string_view document);
 std::string FormatLastCheckpoint(const Snapshot& snapshot, const CheckpointBytes& checkpoint);
 
 }  // namespace icecore::lake
