@@ -1,5 +1,6 @@
 # icecore_module(NAME LEVEL n DEPS other modules… LIBS dep::… [dep::…])
-# Globs src/icecore/NAME: *.cc -> static library icecore_NAME; *_test.cc -> one test binary; *_fuzz.cc -> one fuzz target each.
+# Globs src/icecore/NAME: *.cc -> static library icecore_NAME; *_test.cc -> one test binary; *_fuzz.cc -> one fuzz target each;
+# *_bench.cc -> one program icecore_NAME_bench, built when asked for (bench/README.md).
 add_library(icecore_options INTERFACE)
 target_include_directories(icecore_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(icecore_options INTERFACE -Wall -Wextra -Wshadow -Wconversion $<$<BOOL:${ICECORE_WERROR}>:-Werror>)
@@ -50,6 +51,12 @@ function(icecore_module name)
     target_link_libraries(icecore_${name}_test PRIVATE icecore_${name} GTest::gtest_main GTest::gmock)
     target_precompile_headers(icecore_${name}_test REUSE_FROM icecore_gtest_pch)
     add_test(NAME ${name} COMMAND icecore_${name}_test)
+  endif()
+  set(benches ${all})
+  list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
+  if(benches)
+    add_executable(icecore_${name}_bench EXCLUDE_FROM_ALL ${benches})
+    target_link_libraries(icecore_${name}_bench PRIVATE icecore_${name})
   endif()
   if(ICECORE_FUZZ)
     foreach(fuzzer ${fuzzers})
