@@ -8,7 +8,7 @@ namespace icecore::lake {
 inline constexpr std::string_view kSeq = "_seq";  // int64, unique and ascending in a table
 inline constexpr std::string_view kArrivedAt = "_arrived_at";  // timestamp, UTC microseconds
 inline constexpr std::string_view kOp = "_op";                 // "insert", "update", "delete"
-inline constexpr std::string_view kKnownAt = "_known_at";  // timestamp, UTC us: of versions
+inline constexpr std::string_view kKnownAt = "_known_at";      // timestamp, UTC us: of versions
 inline constexpr std::string_view kPosition = "_position";     // where in the source, printable
 inline constexpr std::string_view kRun = "_run";               // the run that wrote the row
 inline constexpr std::string_view kFile = "_file";             // path of the source file

@@ -15,6 +15,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/lake/schema_types_internal.h"
+#include "icecore/lake/type_widening.h"
 
 namespace icecore::lake {
 namespace {
@@ -224,6 +225,14 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> ToStorage(
     const std::shared_ptr<arrow::RecordBatch>& batch,
     const std::shared_ptr<arrow::Schema>& storage) {
   return ConvertBatch(*batch, storage, ErrorCode::kInvalidArgument);
+}
+
+std::shared_ptr<arrow::DataType> WiderType(const std::shared_ptr<arrow::DataType>& a,
+                                           const std::shared_ptr<arrow::DataType>& b) {
+  if (IsSameOrWider(*a, *b)) {
+    return b;
+  }
+  return IsSameOrWider(*b, *a) ? a : nullptr;
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> FromStorage(

@@ -20,7 +20,7 @@ struct WriterOptions {
   int64_t row_group_rows = 1 << 20;
   int64_t row_group_bytes = int64_t{128} << 20;  // of Arrow memory
   int64_t file_bytes = int64_t{512} << 20;       // a new file begins above this
-  int zstd_level = 3;
+  int zstd_level = 1;
   // The table's. Each file holds rows of one value and lacks these columns.
   std::vector<std::string> partition_columns = {};
 };

@@ -3,7 +3,7 @@
 
     .deps/venv/bin/python tests/integration/delta/run.py [--icecore build/dev/bin/icecore]
 
-The binary leaves the tables (src/icecore/lake/interop_test.cc); the values are computed here again by the
+The binary leaves the tables (src/icecore/lake/interop_test.cc, interop_write_test.cc); the values are computed here again by the
 same formulas. Last line: `N passed, N failed`.
 """
 import argparse
@@ -166,6 +166,46 @@ def check_checkpoint(folder):
     assert table.transaction_version("icecore.seq") == 100
 
 
+def check_partitions(folder):
+    # Decimals above zero only: deltalake 1.6 prints -0.01 as "0.-1" and cannot read that.
+    table = DeltaTable(f"{folder}/partitioned")
+    rows = rows_by_seq(table).to_pylist()
+    plain = {"text": "plain", "number": 1, "flag": True, "day": datetime.date(1970, 1, 1), "at": EPOCH,
+             "amount": decimal.Decimal("1.50"), "ratio": 0.5, "bytes": b"b"}
+    odd = {"text": "a=b/c%20d ü'\"\\{}:?#", "number": -7, "flag": False, "day": datetime.date(1969, 12, 31),
+           "at": micros(1_234_567), "amount": decimal.Decimal("1234.07"), "ratio": 1e-7, "bytes": b"x y"}
+    wanted = [{"_seq": 1, **plain}, {"_seq": 2, **odd}, {"_seq": 3, **dict.fromkeys(plain)}, {"_seq": 4, **plain}]
+    assert rows == wanted, rows
+    assert table.metadata().partition_columns == list(plain)
+    filtered = table.to_pyarrow_table(filters=[("number", "=", -7)])
+    assert filtered.column("_seq").to_pylist() == [2], filtered
+
+
+def check_merge_and_delete(folder):
+    table = DeltaTable(f"{folder}/merged")
+    rows = rows_by_seq(table)
+    wanted = [(i, i * 10, "old") for i in range(1, 21) if i not in (5, 15)]
+    wanted += [(31, 50, "new"), (32, 150, "new"), (33, 999, "new")]
+    assert list(zip(*(rows.column(name).to_pylist() for name in ("_seq", "k", "v")))) == wanted
+    assert DeltaTable(f"{folder}/merged", version=3).to_pyarrow_table().num_rows == 30
+    assert sum(pa.table(table.get_add_actions(flatten=True)).column("num_records").to_pylist()) == 21
+
+
+def check_wider_types(folder):
+    rows = rows_by_seq(DeltaTable(f"{folder}/widened"))
+    assert rows.schema.field("i").type == pa.int64() and rows.schema.field("f").type == pa.float64()
+    assert rows.column("i").to_pylist() == [-7, 5_000_000_000, None]
+    assert rows.column("f").to_pylist() == [0.5, 0.1, None]
+
+
+def check_log_cleanup(folder):
+    log = os.listdir(f"{folder}/cleaned/_delta_log")
+    assert "00000000000000000000.json" not in log, "the first entries are gone"
+    table = DeltaTable(f"{folder}/cleaned")
+    assert rows_by_seq(table).column("_seq").to_pylist() == list(range(1, 51))
+    assert table.transaction_version("icecore.seq") == 50
+
+
 def check_a_writer_without_our_features_is_refused(folder):
     table = DeltaTable(f"{folder}/checkpointed")
     try:
@@ -177,7 +217,8 @@ def check_a_writer_without_our_features_is_refused(folder):
 
 
 CHECKS = [check_types_and_rows, check_metadata, check_statistics, check_field_ids, check_time_travel,
-          check_wall_times, check_checkpoint, check_a_writer_without_our_features_is_refused]
+          check_wall_times, check_checkpoint, check_partitions, check_merge_and_delete, check_wider_types,
+          check_log_cleanup, check_a_writer_without_our_features_is_refused]
 
 
 def main():
@@ -188,7 +229,7 @@ def main():
     writer = os.path.join(os.path.dirname(arguments.icecore), "icecore_lake_test")
     failed = 0
     with tempfile.TemporaryDirectory(prefix="icecore-delta-") as folder:
-        subprocess.run([writer, "--gtest_filter=InteropTest.*", "--gtest_brief=1"], check=True,
+        subprocess.run([writer, "--gtest_filter=Interop*", "--gtest_brief=1"], check=True,
                        env={**os.environ, "ICECORE_DELTA_DIR": folder}, timeout=120)
         for check in CHECKS:
             try:
