@@ -94,80 +94,71 @@ arrow::Result<std::unique_ptr<ValueCodec>> ValueCodec::Make(std::shared_ptr<arro
   return codec;
 }
 
-arrow::Status ValueCodec::Init(std::shared_ptr<arrow::DataType> type) {
-  type_ = std::move(type);
-  switch (type_->id()) {
+std::optional<ValueCodec::Kind> ValueCodec::KindOf(arrow::Type::type type) {
+  switch (type) {
     case arrow::Type::BOOL:
-      kind_ = Kind::kBool;
-      break;
+      return Kind::kBool;
     case arrow::Type::INT8:
-      kind_ = Kind::kInt8;
-      break;
+      return Kind::kInt8;
     case arrow::Type::INT16:
-      kind_ = Kind::kInt16;
-      break;
+      return Kind::kInt16;
     case arrow::Type::INT32:
     case arrow::Type::DATE32:
     case arrow::Type::TIME32:
-      kind_ = Kind::kInt32;
-      break;
+      return Kind::kInt32;
     case arrow::Type::INT64:
     case arrow::Type::DATE64:
     case arrow::Type::TIME64:
     case arrow::Type::TIMESTAMP:
     case arrow::Type::DURATION:
-      kind_ = Kind::kInt64;
-      break;
+      return Kind::kInt64;
     case arrow::Type::UINT8:
-      kind_ = Kind::kUint8;
-      break;
+      return Kind::kUint8;
     case arrow::Type::UINT16:
-      kind_ = Kind::kUint16;
-      break;
+      return Kind::kUint16;
     case arrow::Type::UINT32:
-      kind_ = Kind::kUint32;
-      break;
+      return Kind::kUint32;
     case arrow::Type::UINT64:
-      kind_ = Kind::kUint64;
-      break;
+      return Kind::kUint64;
     case arrow::Type::FLOAT:
-      kind_ = Kind::kFloat;
-      break;
+      return Kind::kFloat;
     case arrow::Type::DOUBLE:
-      kind_ = Kind::kDouble;
-      break;
+      return Kind::kDouble;
     case arrow::Type::STRING:
     case arrow::Type::BINARY:
-      kind_ = Kind::kString;
-      break;
+      return Kind::kString;
     case arrow::Type::LARGE_STRING:
     case arrow::Type::LARGE_BINARY:
-      kind_ = Kind::kLargeString;
-      break;
+      return Kind::kLargeString;
     case arrow::Type::FIXED_SIZE_BINARY:
-      kind_ = Kind::kFixedBinary;
-      break;
+      return Kind::kFixedBinary;
     case arrow::Type::DECIMAL128:
     case arrow::Type::DECIMAL256:
-      kind_ = Kind::kDecimal;
-      break;
+      return Kind::kDecimal;
     case arrow::Type::LIST:
     case arrow::Type::MAP:
-      kind_ = Kind::kList;
-      break;
+      return Kind::kList;
     case arrow::Type::LARGE_LIST:
-      kind_ = Kind::kLargeList;
-      break;
+      return Kind::kLargeList;
     case arrow::Type::FIXED_SIZE_LIST:
-      kind_ = Kind::kFixedList;
-      width_ = checked_cast<const arrow::FixedSizeListType&>(*type_).list_size();
-      break;
+      return Kind::kFixedList;
     case arrow::Type::STRUCT:
-      kind_ = Kind::kStruct;
-      break;
+      return Kind::kStruct;
     default:
-      return MakeError(ErrorCode::kUnsupported,
-                       "values of type " + type_->ToString() + " cannot be features");
+      return std::nullopt;
+  }
+}
+
+arrow::Status ValueCodec::Init(std::shared_ptr<arrow::DataType> type) {
+  type_ = std::move(type);
+  const std::optional<Kind> kind = KindOf(type_->id());
+  if (!kind) {
+    return MakeError(ErrorCode::kUnsupported,
+                     "values of type " + type_->ToString() + " cannot be features");
+  }
+  kind_ = *kind;
+  if (kind_ == Kind::kFixedList) {
+    width_ = checked_cast<const arrow::FixedSizeListType&>(*type_).list_size();
   }
   if (kind_ >= Kind::kList) {
     form_ = ValueForm::kNested;

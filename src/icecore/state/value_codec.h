@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -95,6 +96,8 @@ class ValueCodec {
     kStruct,
   };
   ValueCodec() = default;
+  // nullopt: values of the type cannot be features.
+  static std::optional<Kind> KindOf(arrow::Type::type type);
   arrow::Status Init(std::shared_ptr<arrow::DataType> type);
   arrow::Status AppendNested(std::string_view* in, arrow::ArrayBuilder* builder) const;
 
