@@ -92,20 +92,6 @@ arrow::Result<Pairs> SplitPairs(const std::vector<std::string>& texts) {
   return pairs;
 }
 
-const char* StatusName(state::ValueStatus status) {
-  switch (status) {
-    case state::ValueStatus::kPresent:
-      return "present";
-    case state::ValueStatus::kNull:
-      return "null";
-    case state::ValueStatus::kNotFound:
-      return "not_found";
-    case state::ValueStatus::kExpired:
-      return "expired";
-  }
-  return "";
-}
-
 arrow::Result<std::string> VectorJson(const engine::Vectors& vectors) {
   std::string out = "{\"service\": ";
   base::AppendJsonString(vectors.service, &out);
@@ -116,7 +102,7 @@ arrow::Result<std::string> VectorJson(const engine::Vectors& vectors) {
     base::AppendJsonString(vectors.outputs[i].name, &out);
     out += ": {\"value\": ";
     ARROW_RETURN_NOT_OK(base::AppendJsonValue(*column.values, 0, &out));
-    out += ", \"status\": \"" + std::string(StatusName(column.statuses[0])) + "\"";
+    out += ", \"status\": \"" + std::string(state::ValueStatusName(column.statuses[0])) + "\"";
     if (column.event_times[0] && vectors.outputs[i].as_of) {
       out += ", \"event_time\": \"" + base::FormatInstant(*column.event_times[0]) + "\"";
     }
@@ -156,7 +142,8 @@ arrow::Status Get(Context* context, const std::string& service,
     const auto& column = vectors.columns[i];
     ARROW_ASSIGN_OR_RAISE(const std::string value, base::ValueText(*column.values, 0));
     const bool timed = column.event_times[0] && vectors.outputs[i].as_of;
-    table.Add({vectors.outputs[i].name, value, StatusName(column.statuses[0]),
+    table.Add({vectors.outputs[i].name, value,
+               std::string(state::ValueStatusName(column.statuses[0])),
                timed ? base::FormatInstantShort(*column.event_times[0]) : ""});
   }
   std::printf("%s at %s\n%s", vectors.service.c_str(),

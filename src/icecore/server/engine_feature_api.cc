@@ -126,20 +126,6 @@ arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ToArrays(
   return arrays;
 }
 
-FeatureStatus StatusOf(state::ValueStatus status) {
-  switch (status) {
-    case state::ValueStatus::kPresent:
-      return FeatureStatus::kPresent;
-    case state::ValueStatus::kNull:
-      return FeatureStatus::kNull;
-    case state::ValueStatus::kNotFound:
-      return FeatureStatus::kNotFound;
-    case state::ValueStatus::kExpired:
-      return FeatureStatus::kExpired;
-  }
-  return FeatureStatus::kNull;
-}
-
 class EngineFeatureApi : public FeatureApi {
  public:
   explicit EngineFeatureApi(engine::Engine* engine) : engine_(engine) {}
@@ -243,9 +229,7 @@ class EngineFeatureApi : public FeatureApi {
       FeatureValues values;
       values.name = vectors.outputs[i].name;
       values.values = std::move(vectors.columns[i].values);
-      for (const state::ValueStatus status : vectors.columns[i].statuses) {
-        values.statuses.push_back(StatusOf(status));
-      }
+      values.statuses = std::move(vectors.columns[i].statuses);
       values.event_times = std::move(vectors.columns[i].event_times);
       response.features.push_back(std::move(values));
     }

@@ -4,20 +4,6 @@
 
 namespace icecore::server {
 
-std::string_view FeatureStatusName(FeatureStatus status) {
-  switch (status) {
-    case FeatureStatus::kPresent:
-      return "present";
-    case FeatureStatus::kNull:
-      return "null";
-    case FeatureStatus::kNotFound:
-      return "not_found";
-    case FeatureStatus::kExpired:
-      return "expired";
-  }
-  return "not_found";
-}
-
 arrow::Status FieldError(std::string field, std::string_view message) {
   return base::MakeError(base::ErrorCode::kInvalidArgument,
                          "'" + std::move(field) + "': " + std::string(message));

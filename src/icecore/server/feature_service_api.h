@@ -14,6 +14,8 @@
 #include <variant>
 #include <vector>
 
+#include "icecore/state/value_status.h"
+
 namespace icecore::server {
 
 // A JSON scalar as it was written: null, bool, integer (uint64 only above the int64s), number with
@@ -35,16 +37,11 @@ struct FeatureRequest {
   std::optional<int64_t> at_us;  // UTC microseconds; nullopt: now
 };
 
-enum class FeatureStatus : uint8_t { kPresent, kNull, kNotFound, kExpired };
-
-// "present", "null", "not_found", "expired".
-std::string_view FeatureStatusName(FeatureStatus status);
-
 // One feature of the answer; the three have num_rows elements.
 struct FeatureValues {
   std::string name;
   std::shared_ptr<arrow::Array> values;  // defaults applied
-  std::vector<FeatureStatus> statuses;
+  std::vector<state::ValueStatus> statuses;
   std::vector<std::optional<int64_t>> event_times;  // UTC us of the row chosen, as-of features only
 };
 

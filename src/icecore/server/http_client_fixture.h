@@ -188,7 +188,8 @@ class FakeApi : public FeatureApi {
       const bool present = std::holds_alternative<int64_t>(scalar);
       ARROW_RETURN_NOT_OK(present ? builder.Append(std::get<int64_t>(scalar))
                                   : builder.AppendNull());
-      feature.statuses.push_back(present ? FeatureStatus::kPresent : FeatureStatus::kNotFound);
+      feature.statuses.push_back(present ? state::ValueStatus::kPresent
+                                         : state::ValueStatus::kNotFound);
       feature.event_times.push_back(present ? std::optional<int64_t>(0) : std::nullopt);
     }
     ARROW_ASSIGN_OR_RAISE(feature.values, builder.Finish());

@@ -39,7 +39,7 @@ arrow::Status AppendFeature(const FeatureValues& feature, int64_t num_rows, std:
   out->append("],\"statuses\":[");
   for (size_t row = 0; row < rows; ++row) {
     out->append(row > 0 ? ",\"" : "\"");
-    out->append(FeatureStatusName(feature.statuses[row]));
+    out->append(state::ValueStatusName(feature.statuses[row]));
     out->push_back('"');
   }
   out->push_back(']');

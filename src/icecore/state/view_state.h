@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "icecore/state/aggregate.h"
+#include "icecore/state/value_status.h"
 
 namespace icecore::state {
 
@@ -55,8 +56,6 @@ struct ViewLayout {
   bool always = false;            // facts without time: visible at every t, the greatest s wins
   bool versioned = false;         // rows are versions of table keys
 };
-
-enum class ValueStatus : uint8_t { kPresent, kNull, kNotFound, kExpired };
 
 // Answers, column-wise: one element appended to every feature by each Read. Defaults are not
 // applied here (they come last, in one place, for every path).
