@@ -1,6 +1,7 @@
 #include "icecore/engine/row_files.h"
 
 #include <arrow/array.h>
+#include <arrow/builder.h>
 #include <arrow/compute/cast.h>
 #include <arrow/csv/api.h>
 #include <arrow/io/file.h>
@@ -18,6 +19,7 @@
 #include <string_view>
 
 #include "icecore/base/error.h"
+#include "icecore/base/time.h"
 #include "icecore/quality/text_conversion.h"
 
 namespace icecore::engine {
@@ -113,6 +115,65 @@ arrow::Status WriteArrow(const arrow::Table& rows, arrow::io::OutputStream* out)
   return writer->Close();
 }
 
+// RFC 3339 with microseconds, and the nanoseconds below where there are any; a wall time has no Z.
+arrow::Result<std::string> InstantText(int64_t value, const arrow::TimestampType& type) {
+  int64_t micros = value;
+  int64_t nanos_below = 0;
+  bool too_great = false;
+  switch (type.unit()) {
+    case arrow::TimeUnit::SECOND:
+      too_great = __builtin_mul_overflow(value, int64_t{1'000'000}, &micros);
+      break;
+    case arrow::TimeUnit::MILLI:
+      too_great = __builtin_mul_overflow(value, int64_t{1'000}, &micros);
+      break;
+    case arrow::TimeUnit::MICRO:
+      break;
+    case arrow::TimeUnit::NANO:
+      nanos_below = (value % 1'000 + 1'000) % 1'000;
+      micros = (value - nanos_below) / 1'000;
+      break;
+  }
+  if (too_great) {
+    return MakeError(ErrorCode::kUnsupported,
+                     std::to_string(value) + " is beyond the times that can be written");
+  }
+  std::string text = base::FormatInstant(micros);
+  text.pop_back();
+  if (nanos_below > 0) {
+    text += std::to_string(1'000 + nanos_below).substr(1);
+  }
+  return type.timezone().empty() ? text : text + "Z";
+}
+
+// Instants as text: what Arrow would write lacks the T of RFC 3339.
+arrow::Result<std::shared_ptr<arrow::Table>> WithInstantTexts(const arrow::Table& rows) {
+  std::vector<std::shared_ptr<arrow::Field>> fields = rows.schema()->fields();
+  std::vector<std::shared_ptr<arrow::ChunkedArray>> columns = rows.columns();
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i]->type()->id() != arrow::Type::TIMESTAMP) {
+      continue;
+    }
+    const auto& type = static_cast<const arrow::TimestampType&>(*fields[i]->type());
+    arrow::StringBuilder builder;
+    for (const auto& chunk : columns[i]->chunks()) {
+      const auto& instants = static_cast<const arrow::TimestampArray&>(*chunk);
+      for (int64_t row = 0; row < instants.length(); ++row) {
+        if (instants.IsNull(row)) {
+          ARROW_RETURN_NOT_OK(builder.AppendNull());
+          continue;
+        }
+        ARROW_ASSIGN_OR_RAISE(const std::string text, InstantText(instants.Value(row), type));
+        ARROW_RETURN_NOT_OK(builder.Append(text));
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(auto texts, builder.Finish());
+    fields[i] = fields[i]->WithType(arrow::utf8());
+    columns[i] = std::make_shared<arrow::ChunkedArray>(std::move(texts));
+  }
+  return arrow::Table::Make(arrow::schema(fields), columns, rows.num_rows());
+}
+
 arrow::Status WriteTo(const arrow::Table& rows, const std::string& path,
                       const std::shared_ptr<arrow::io::OutputStream>& out) {
   if (path.ends_with(".parquet")) {
@@ -138,7 +199,8 @@ arrow::Status WriteTo(const arrow::Table& rows, const std::string& path,
   }
   auto options = arrow::csv::WriteOptions::Defaults();
   options.quoting_style = arrow::csv::QuotingStyle::Needed;
-  return arrow::csv::WriteCSV(rows, options, out.get());
+  ARROW_ASSIGN_OR_RAISE(const auto texts, WithInstantTexts(rows));
+  return arrow::csv::WriteCSV(*texts, options, out.get());
 }
 
 }  // namespace

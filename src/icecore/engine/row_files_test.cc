@@ -49,6 +49,31 @@ TEST_F(RowFilesTest, ReadsBackWhatItWrote) {
   }
 }
 
+TEST_F(RowFilesTest, CsvHasInstantsAsEverywhere) {
+  const auto wall = arrow::timestamp(arrow::TimeUnit::SECOND);
+  const auto fine = arrow::timestamp(arrow::TimeUnit::NANO, "America/New_York");
+  MustBeOk(WriteRows(*Must(arrow::Table::FromRecordBatches(
+                         {BatchOf({field("at", kInstant), field("wall", wall), field("fine", fine)},
+                                  R"([{"at": 1357016400000000, "wall": 1357016400, "fine": -1},
+              {"at": null, "wall": null, "fine": 1357016400000000000}])")})),
+                     PathOf("instants.csv")));
+  std::ifstream in(PathOf("instants.csv"));
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  EXPECT_EQ(text,
+            "\"at\",\"wall\",\"fine\"\n"
+            "\"2013-01-01T05:00:00.000000Z\",\"2013-01-01T05:00:00.000000\","
+            "\"1969-12-31T23:59:59.999999999Z\"\n"
+            ",,\"2013-01-01T05:00:00.000000Z\"\n");
+}
+
+TEST_F(RowFilesTest, InstantsBeyondWritingAreAnErrorInCsv) {
+  const auto seconds = arrow::timestamp(arrow::TimeUnit::SECOND);
+  EXPECT_FALSE(WriteRows(*Must(arrow::Table::FromRecordBatches({BatchOf(
+                             {field("at", seconds)}, R"([{"at": 9000000000000000000}])")})),
+                         PathOf("instants.csv"))
+                   .ok());
+}
+
 TEST_F(RowFilesTest, NoRows) {
   for (const char* name : {"none.parquet", "none.arrow"}) {
     MustBeOk(WriteRows(*Example()->Slice(0, 0), PathOf(name)));
