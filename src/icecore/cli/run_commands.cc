@@ -94,9 +94,23 @@ std::string RowsText(const StepOutcome& step) {
   return text;
 }
 
+void PrintBalance(const pipeline::StepCounts& total, bool balanced) {
+  std::printf(
+      "balance: %s rows in%s = %s written + %s quarantined + %s dropped + %s duplicates + %s "
+      "superseded%s: %s\n",
+      Grouped(total.read).c_str(),
+      total.expanded > 0 ? (" + " + Grouped(total.expanded) + " expanded").c_str() : "",
+      Grouped(total.written).c_str(), Grouped(total.quarantined).c_str(),
+      Grouped(total.dropped()).c_str(), Grouped(total.duplicates).c_str(),
+      Grouped(total.superseded).c_str(),
+      total.filtered > 0 ? (" + " + Grouped(total.filtered) + " filtered").c_str() : "",
+      balanced ? "balanced" : "NOT BALANCED");
+}
+
 void PrintOutcome(const RunOutcome& outcome) {
   TextTable table({"thing", "step", "time", "rows"});
   pipeline::StepCounts total;
+  bool has_balance = !outcome.balanced();
   for (const StepOutcome& step : outcome.steps) {
     if (step.status == StepOutcome::Status::kNothing) {
       continue;
@@ -109,6 +123,7 @@ void PrintOutcome(const RunOutcome& outcome) {
     table.Add({step.report.thing, step.report.step, Seconds(step.report.duration_us), text});
     if (step.report.step == "contract" || step.report.step == "table") {
       total.Add(step.report.counts);
+      has_balance = true;
     }
   }
   if (table.empty()) {
@@ -121,16 +136,9 @@ void PrintOutcome(const RunOutcome& outcome) {
       std::printf("warning: %s: %s\n", step.report.thing.c_str(), warning.c_str());
     }
   }
-  std::printf(
-      "balance: %s rows in%s = %s written + %s quarantined + %s dropped + %s duplicates + %s "
-      "superseded%s: %s\n",
-      Grouped(total.read).c_str(),
-      total.expanded > 0 ? (" + " + Grouped(total.expanded) + " expanded").c_str() : "",
-      Grouped(total.written).c_str(), Grouped(total.quarantined).c_str(),
-      Grouped(total.dropped()).c_str(), Grouped(total.duplicates).c_str(),
-      Grouped(total.superseded).c_str(),
-      total.filtered > 0 ? (" + " + Grouped(total.filtered) + " filtered").c_str() : "",
-      outcome.balanced() ? "balanced" : "NOT BALANCED");
+  if (has_balance) {
+    PrintBalance(total, outcome.balanced());
+  }
   std::printf("run %s %s in %s\n", outcome.run_id.c_str(), outcome.failed() ? "failed" : "done",
               Seconds(outcome.duration_us).c_str());
 }
