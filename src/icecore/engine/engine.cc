@@ -124,7 +124,7 @@ class EngineImpl : public Engine {
     report.diagnostics = parse_diagnostics_;
     report.diagnostics.Append(analysed.diagnostics);
     if (!report.diagnostics.has_errors()) {
-      ARROW_ASSIGN_OR_RAISE(report.pending, pipeline::PendingSteps(workspace_, analysed));
+      ARROW_ASSIGN_OR_RAISE(report.pending, Pending(analysed));
     }
     return report;
   }
@@ -143,9 +143,7 @@ class EngineImpl : public Engine {
 
   arrow::Result<pipeline::RunOutcome> Run(pipeline::RunRequest request) override {
     ARROW_ASSIGN_OR_RAISE(request.definition_version, RequireApplied());
-    const bool online = std::any_of(project_.views.begin(), project_.views.end(),
-                                    [](const auto& view) { return view.online; });
-    if (online && request.materialize) {
+    if (HasOnlineViews() && request.materialize) {
       ARROW_RETURN_NOT_OK(OnlineStore().status());
     }
     return pipeline::RunProject(workspace_, request);
@@ -155,7 +153,7 @@ class EngineImpl : public Engine {
     ARROW_RETURN_NOT_OK(RequireApplied().status());
     ARROW_ASSIGN_OR_RAISE(auto analysed, Analyse());
     ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
-    return pipeline::PendingSteps(workspace_, analysed);
+    return Pending(analysed);
   }
 
   arrow::Result<TrainingSetReport> BuildTrainingSet(const TrainingSetRequest& request) override {
@@ -250,6 +248,22 @@ class EngineImpl : public Engine {
   }
 
  private:
+  bool HasOnlineViews() const {
+    return std::any_of(project_.views.begin(), project_.views.end(),
+                       [](const auto& view) { return view.online; });
+  }
+
+  // A store that does not open hides nothing of the rest.
+  arrow::Result<std::vector<pipeline::PendingStep>> Pending(
+      const pipeline::AnalysedProject& analysed) {
+    const arrow::Status store = HasOnlineViews() ? OnlineStore().status() : arrow::Status::OK();
+    ARROW_ASSIGN_OR_RAISE(auto pending, pipeline::PendingSteps(workspace_, analysed));
+    if (!store.ok()) {
+      pending.push_back({"online", "will fail: " + store.message(), false});
+    }
+    return pending;
+  }
+
   // The catalog's version, when the files say what was applied.
   arrow::Result<int64_t> RequireApplied() {
     ARROW_ASSIGN_OR_RAISE(auto records, pipeline::DefinitionRecords(project_));
@@ -285,6 +299,7 @@ class EngineImpl : public Engine {
   static arrow::Status NoService(const pipeline::AnalysedProject& analysed,
                                  const std::string& name) {
     std::vector<std::string> names;
+    names.reserve(analysed.services.size());
     for (const auto& [service, bound] : analysed.services) {
       names.push_back(service);
     }
@@ -296,6 +311,7 @@ class EngineImpl : public Engine {
       const std::vector<feature::RequestColumn>& columns,
       const std::vector<std::pair<std::string, std::string>>& given, const std::string& what) {
     std::vector<std::string> names;
+    names.reserve(columns.size());
     for (const feature::RequestColumn& column : columns) {
       names.push_back(column.name);
     }

@@ -20,6 +20,7 @@
 #include "icecore/lake/table.h"
 #include "icecore/online/store.h"
 #include "icecore/pipeline/analysis.h"
+#include "icecore/pipeline/pending.h"
 #include "icecore/pipeline/runner.h"
 #include "icecore/spec/model.h"
 

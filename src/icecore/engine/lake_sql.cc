@@ -13,6 +13,7 @@
 #include "icecore/base/error.h"
 #include "icecore/pipeline/table_step.h"
 #include "icecore/sql/analysis.h"
+#include "icecore/sql/mentioned_tables.h"
 #include "icecore/sql/session.h"
 
 namespace icecore::engine {
@@ -27,6 +28,12 @@ struct VersionedSql {
   std::map<std::string, std::pair<std::string, int64_t>>
       names;  // quoted full name -> table, version
 };
+
+std::string Lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
 
 bool IsNameCharacter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.';
@@ -67,9 +74,7 @@ arrow::Result<VersionedSql> QuoteVersions(const std::string& query) {
     while (begin > 0 && IsNameCharacter(out.sql[begin - 1])) {
       --begin;
     }
-    std::string table = out.sql.substr(begin);
-    std::transform(table.begin(), table.end(), table.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const std::string table = Lower(out.sql.substr(begin));
     const size_t dot = table.find('.');
     if (dot == std::string::npos) {
       return MakeError(ErrorCode::kInvalidArgument,
@@ -102,9 +107,10 @@ struct NamedInput {
 arrow::Result<std::vector<NamedInput>> PinMentioned(const pipeline::Workspace& workspace,
                                                     const VersionedSql& versioned,
                                                     const std::vector<std::string>& lake_tables) {
+  ARROW_ASSIGN_OR_RAISE(const auto mentioned, sql::MentionedTables({versioned.sql}));
   std::vector<NamedInput> inputs;
-  for (const std::string& name : pipeline::MentionedTables(versioned.sql)) {
-    if (std::find(lake_tables.begin(), lake_tables.end(), name) != lake_tables.end()) {
+  for (const std::string& name : lake_tables) {
+    if (std::find(mentioned[0].begin(), mentioned[0].end(), Lower(name)) != mentioned[0].end()) {
       ARROW_ASSIGN_OR_RAISE(auto snapshot, pipeline::LoadTable(workspace, name));
       inputs.push_back({name, {name, std::move(snapshot), 1}});
     }

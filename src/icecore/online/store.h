@@ -70,7 +70,8 @@ class Store {
   // nullopt: the view was never loaded.
   virtual arrow::Result<std::optional<ViewPosition>> Position(const std::string& view) = 0;
   // Begins a load; `fresh`: a new generation beside the one that answers.
-  // Only one load of a view at a time (kUnavailable for the second, also across processes).
+  // Only one load of a view at a time, also across processes. kConflict: another load is under way,
+  // or the store holds another definition than a load that is not fresh expects.
   virtual arrow::Result<std::unique_ptr<ViewLoad>> BeginLoad(const StoredView& view,
                                                              bool fresh) = 0;
   // One consistent read with one t for all views. kInvalidArgument when t lies before a view's

@@ -304,8 +304,8 @@ TYPED_TEST_P(StoreContract, PiecesAreOneBatch) {
 TYPED_TEST_P(StoreContract, OneLoadOfAViewAtATime) {
   const StoredView view = MakeView("v");
   auto load = this->store()->BeginLoad(view, false).ValueOrDie();
-  EXPECT_EQ(CodeOf(this->store()->BeginLoad(view, false).status()), ErrorCode::kUnavailable);
-  EXPECT_EQ(CodeOf(this->store()->BeginLoad(view, true).status()), ErrorCode::kUnavailable);
+  EXPECT_EQ(CodeOf(this->store()->BeginLoad(view, false).status()), ErrorCode::kConflict);
+  EXPECT_EQ(CodeOf(this->store()->BeginLoad(view, true).status()), ErrorCode::kConflict);
   EXPECT_TRUE(this->store()->BeginLoad(MakeView("w"), false).ok());
   load.reset();
   EXPECT_TRUE(this->store()->BeginLoad(view, false).ok());

@@ -3,9 +3,7 @@
 #include <arrow/type.h>
 
 #include <algorithm>
-#include <cctype>
 #include <functional>
-#include <set>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -13,6 +11,7 @@
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/schema.h"
 #include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/table_inputs.h"
 #include "icecore/quality/contract.h"
 #include "icecore/sql/sql_types.h"
 
@@ -20,42 +19,6 @@ namespace icecore::pipeline {
 namespace {
 
 constexpr char kKnownAt[] = "_known_at";
-
-bool IsWordCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
-
-// Length of the comment, string or quoted name at the front; 0 for none.
-size_t SkippedLength(std::string_view text) {
-  const auto through = [&](std::string_view end, size_t from) {
-    const size_t found = text.find(end, from);
-    return found == std::string_view::npos ? text.size() : found + end.size();
-  };
-  if (text.starts_with("--")) {
-    return through("\n", 2);
-  }
-  if (text.starts_with("/*")) {
-    return through("*/", 2);
-  }
-  if (text.front() == '\'') {
-    return through("'", 1);
-  }
-  return 0;
-}
-
-// Reads one name, bare or in double quotes, and removes it from the front.
-std::string TakeName(std::string_view* text) {
-  std::string name;
-  if (!text->empty() && text->front() == '"') {
-    const size_t end = text->find('"', 1);
-    name = text->substr(1, end == std::string_view::npos ? end : end - 1);
-    text->remove_prefix(end == std::string_view::npos ? text->size() : end + 1);
-    return name;
-  }
-  while (!text->empty() && IsWordCharacter(text->front())) {
-    name += static_cast<char>(std::tolower(static_cast<unsigned char>(text->front())));
-    text->remove_prefix(1);
-  }
-  return name;
-}
 
 std::optional<std::string> KnownAtColumn(const spec::Table& table) {
   if (table.known_at && table.known_at->kind == spec::KnownAt::Kind::kColumn) {
@@ -78,6 +41,7 @@ class Analyser {
       : workspace_(workspace), project_(*workspace.project) {}
 
   arrow::Result<AnalysedProject> Run(bool bind_features) {
+    ARROW_ASSIGN_OR_RAISE(mentioned_, TablesOfSql(project_));
     for (const spec::Source& source : project_.sources) {
       ARROW_RETURN_NOT_OK(AddSource(source));
       out_.order.push_back(AcceptedTableName(source));
@@ -200,15 +164,9 @@ class Analyser {
       }
       mine = 1;
       bool ok = true;
-      std::vector<std::string> inputs = MentionedTables(table.sql);
-      for (const spec::Check& check : table.checks) {
-        for (const auto& [column, target] : check.references) {
-          inputs.push_back(target.substr(0, target.rfind('.')));
-        }
-        if (!check.other_table.empty()) {
-          inputs.push_back(check.other_table);
-        }
-      }
+      std::vector<std::string> inputs = TablesOfChecks(table);
+      const auto& mentioned = mentioned_.at(table.FullName());
+      inputs.insert(inputs.begin(), mentioned.begin(), mentioned.end());
       for (const std::string& input : inputs) {
         const spec::Table* other = project_.FindTable(input);
         if (other != nullptr && ok) {
@@ -278,7 +236,7 @@ class Analyser {
                                                  "' is not supported by this version");
       return false;
     }
-    for (const std::string& mentioned : MentionedTables(table.sql)) {
+    for (const std::string& mentioned : mentioned_.at(table.FullName())) {
       if (mentioned.rfind("history.", 0) == 0) {
         out_.diagnostics.Error(table.sql_location, table.FullName() + ": '" + mentioned +
                                                        "' is not supported by this version");
@@ -290,7 +248,7 @@ class Analyser {
 
   // Every table SQL may name; false where one that is mentioned has no known columns.
   bool AddInputs(const spec::Table& table, sql::AnalysisRequest* request) {
-    const std::vector<std::string> mentioned = MentionedTables(table.sql);
+    const std::vector<std::string>& mentioned = mentioned_.at(table.FullName());
     const auto is_mentioned = [&](const std::string& name) {
       return std::find(mentioned.begin(), mentioned.end(), name) != mentioned.end();
     };
@@ -439,7 +397,7 @@ class Analyser {
       }
     }
     if (const spec::Table* table = project_.FindTable(table_name); table != nullptr) {
-      for (const std::string& input : MentionedTables(table->sql)) {
+      for (const std::string& input : mentioned_.at(table->FullName())) {
         if (const spec::Source* found = ScheduledSource(input); found != nullptr) {
           return found;
         }
@@ -502,6 +460,7 @@ class Analyser {
 
   const Workspace& workspace_;
   const spec::Project& project_;
+  std::map<std::string, std::vector<std::string>> mentioned_;  // by table
   AnalysedProject out_;
 };
 
@@ -570,32 +529,6 @@ SqlColumns SqlColumnsOf(const spec::Project& project, const std::string& full_na
   arrow::FieldVector fields = schema->fields();
   fields.push_back(arrow::field(kKnownAt, arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")));
   return {arrow::schema(fields), expression};
-}
-
-std::vector<std::string> MentionedTables(const std::string& sql) {
-  std::vector<std::string> names;
-  std::string_view rest = sql;
-  while (!rest.empty()) {
-    if (const size_t skipped = SkippedLength(rest); skipped > 0) {
-      rest.remove_prefix(skipped);
-      continue;
-    }
-    if (!IsWordCharacter(rest.front()) && rest.front() != '"') {
-      rest.remove_prefix(1);
-      continue;
-    }
-    const std::string zone = TakeName(&rest);
-    static const std::set<std::string> kZones = {"landing", "processing", "curated", "history",
-                                                 "quarantine"};
-    if (kZones.count(zone) > 0 && rest.starts_with(".")) {
-      rest.remove_prefix(1);
-      const std::string full = zone + "." + TakeName(&rest);
-      if (std::find(names.begin(), names.end(), full) == names.end()) {
-        names.push_back(full);
-      }
-    }
-  }
-  return names;
 }
 
 }  // namespace icecore::pipeline

@@ -71,7 +71,4 @@ struct SqlColumns {
 SqlColumns SqlColumnsOf(const spec::Project& project, const std::string& full_name,
                         const std::shared_ptr<arrow::Schema>& schema);
 
-// Names like zone.table that a SQL text mentions outside comments and strings, each once.
-std::vector<std::string> MentionedTables(const std::string& sql);
-
 }  // namespace icecore::pipeline

@@ -16,12 +16,6 @@ namespace {
 
 constexpr int kMaxAttempts = 20;
 
-void AddTo(std::map<std::string, int64_t>* total, const quality::RuleCounts& part) {
-  for (const auto& [rule, count] : part) {
-    (*total)[rule] += count;
-  }
-}
-
 arrow::Status CheckOnce(const Workspace& workspace, const AnalysedSource& analysed,
                         const StepRange& range, const std::string& run_id, StepReport* report) {
   const spec::Source& source = *analysed.source;
@@ -59,9 +53,9 @@ arrow::Status CheckOnce(const Workspace& workspace, const AnalysedSource& analys
     counts.read += batch->num_rows();
     counts.written += checked.accepted->num_rows();
     counts.quarantined += checked.quarantined.rows ? checked.quarantined.rows->num_rows() : 0;
-    AddTo(&counts.quarantined_by_rule, checked.quarantined_by_rule);
-    AddTo(&counts.broken_by_rule, checked.broken_by_rule);
-    AddTo(&counts.warned_by_rule, checked.warned_by_rule);
+    quality::AddCounts(checked.quarantined_by_rule, &counts.quarantined_by_rule);
+    quality::AddCounts(checked.broken_by_rule, &counts.broken_by_rule);
+    quality::AddCounts(checked.warned_by_rule, &counts.warned_by_rule);
     workspace.Tell(
         {Event::Kind::kProgress, AcceptedTableName(source), "contract", "", counts.read, 0, 0});
   }

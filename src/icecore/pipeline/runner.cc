@@ -11,13 +11,10 @@
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
 #include "icecore/base/suggest.h"
-#include "icecore/ingest/files/manifest.h"
-#include "icecore/ingest/files/plan.h"
-#include "icecore/lake/envelope.h"
 #include "icecore/pipeline/contract_step.h"
 #include "icecore/pipeline/definitions.h"
 #include "icecore/pipeline/landing.h"
-#include "icecore/pipeline/step_range.h"
+#include "icecore/pipeline/table_inputs.h"
 #include "icecore/pipeline/table_step.h"
 #include "icecore/pipeline/training.h"
 
@@ -33,7 +30,9 @@ constexpr std::chrono::milliseconds kLoadRetry(20);
 int64_t MachineMicros() { return base::MakeSystemClock()->NowMicros(); }
 
 // thing -> what it needs directly, by names of SelectNames.
-std::map<std::string, std::set<std::string>> DirectInputs(const spec::Project& project) {
+arrow::Result<std::map<std::string, std::set<std::string>>> DirectInputs(
+    const spec::Project& project) {
+  ARROW_ASSIGN_OR_RAISE(const auto mentioned, TablesOfSql(project));
   std::map<std::string, std::set<std::string>> needs;
   const auto thing_of = [&](std::string table) {
     if (table.rfind("landing.", 0) != 0) {
@@ -47,16 +46,11 @@ std::map<std::string, std::set<std::string>> DirectInputs(const spec::Project& p
   };
   for (const spec::Table& table : project.tables) {
     auto& mine = needs[table.FullName()];
-    for (const std::string& name : MentionedTables(table.sql)) {
+    for (const std::string& name : mentioned.at(table.FullName())) {
       mine.insert(thing_of(name));
     }
-    for (const spec::Check& check : table.checks) {
-      for (const auto& [column, target] : check.references) {
-        mine.insert(thing_of(target.substr(0, target.rfind('.'))));
-      }
-      if (!check.other_table.empty()) {
-        mine.insert(thing_of(check.other_table));
-      }
+    for (const std::string& name : TablesOfChecks(table)) {
+      mine.insert(thing_of(name));
     }
   }
   for (const spec::FeatureView& view : project.views) {
@@ -203,10 +197,12 @@ class Runner {
                                     StepReport* report) {
     const int64_t deadline = base::MonotonicNanos() + kLoadWaitNanos;
     while (true) {
+      StepReport attempt = *report;
       const arrow::Status status =
-          MaterializeView(workspace_, analysed, view, request_.full, report);
-      if (status.ok() || base::CodeOf(status) != base::ErrorCode::kUnavailable ||
+          MaterializeView(workspace_, analysed, view, request_.full, &attempt);
+      if (status.ok() || base::CodeOf(status) != base::ErrorCode::kConflict ||
           request_.stop.stop_requested() || base::MonotonicNanos() > deadline) {
+        *report = std::move(attempt);
         return status;
       }
       std::this_thread::sleep_for(kLoadRetry);
@@ -289,25 +285,6 @@ class Runner {
   RunOutcome outcome_;
 };
 
-arrow::Result<std::string> PendingFiles(const Workspace& workspace, const spec::Source& source) {
-  ARROW_ASSIGN_OR_RAISE(auto raw, LoadTable(workspace, RawTableName(source)));
-  ingest::Manifest known;
-  if (const auto domain = raw->Domain(lake::kPositionDomain)) {
-    ARROW_ASSIGN_OR_RAISE(auto ref, ingest::ManifestRef::Parse(*domain));
-    ARROW_ASSIGN_OR_RAISE(known, ingest::ReadManifest(*workspace.store, raw->table_path, ref));
-  }
-  auto plan = PlanSource(workspace, source, known);
-  if (!plan.ok()) {
-    return "will fail: " + plan.status().message();
-  }
-  if (plan->files.empty()) {
-    return std::string();
-  }
-  const size_t n = plan->files.size();
-  return std::to_string(n) + (n == 1 ? " new file: " : " new files, first ") +
-         plan->files.front().path;
-}
-
 }  // namespace
 
 bool RunOutcome::failed() const {
@@ -334,7 +311,7 @@ arrow::Result<std::set<std::string>> SelectNames(const spec::Project& project,
     selected.insert(all.begin(), all.end());
     return selected;
   }
-  const auto needs = DirectInputs(project);
+  ARROW_ASSIGN_OR_RAISE(const auto needs, DirectInputs(project));
   std::map<std::string, std::set<std::string>> used_by;
   for (const auto& [thing, inputs] : needs) {
     for (const std::string& input : inputs) {
@@ -364,52 +341,6 @@ arrow::Result<std::set<std::string>> SelectNames(const spec::Project& project,
     selected.insert(reached.begin(), reached.end());
   }
   return selected;
-}
-
-arrow::Result<std::vector<PendingStep>> PendingSteps(const Workspace& workspace,
-                                                     const AnalysedProject& project) {
-  std::vector<PendingStep> pending;
-  std::set<std::string> rebuilt;
-  for (const std::string& name : project.order) {
-    StepRequest request;
-    request.table = name;
-    if (const auto source = project.sources.find(name); source != project.sources.end()) {
-      ARROW_ASSIGN_OR_RAISE(std::string files, PendingFiles(workspace, *source->second.source));
-      if (!files.empty()) {
-        pending.push_back({name, files, false});
-      }
-      request.quarantine = QuarantineName(source->second.source->name);
-      request.definition = spec::Fingerprint(*source->second.source);
-      request.driver = RawTableName(*source->second.source);
-      request.inputs = {request.driver};
-    } else {
-      const AnalysedTable& table = project.tables.at(name);
-      if (!table.schema || !table.analysis.driver) {
-        continue;
-      }
-      request.quarantine = QuarantineName(table.table->name);
-      request.definition = spec::Fingerprint(*table.table);
-      request.inputs = InputsOf(table);
-      request.driver = *table.analysis.driver;
-    }
-    ARROW_ASSIGN_OR_RAISE(auto range, NextRange(workspace, request));
-    const bool by_input = std::any_of(request.inputs.begin(), request.inputs.end(),
-                                      [&](const auto& input) { return rebuilt.count(input) > 0; });
-    if (range && (range->new_generation || by_input)) {
-      pending.push_back(
-          {name, "rebuild: " + (range->reason.empty() ? "an input is rebuilt" : range->reason),
-           true});
-      rebuilt.insert(name);
-    } else if (!range && by_input) {
-      pending.push_back({name, "rebuild: an input is rebuilt", true});
-      rebuilt.insert(name);
-    } else if (range && range->before->exists()) {
-      pending.push_back({name, "new rows of " + request.driver, false});
-    } else if (range) {
-      pending.push_back({name, "first computation", false});
-    }
-  }
-  return pending;
 }
 
 }  // namespace icecore::pipeline

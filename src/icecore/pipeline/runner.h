@@ -49,14 +49,4 @@ arrow::Result<RunOutcome> RunProject(const Workspace& workspace, const RunReques
 arrow::Result<std::set<std::string>> SelectNames(const spec::Project& project,
                                                  const std::vector<std::string>& names);
 
-// What a run would do now, a line each, without doing it.
-struct PendingStep {
-  std::string thing;
-  std::string
-      what;  // "2 new files", "rebuild: its definition changed", "120 new rows of landing.x"
-  bool rebuild = false;
-};
-arrow::Result<std::vector<PendingStep>> PendingSteps(const Workspace& workspace,
-                                                     const AnalysedProject& project);
-
 }  // namespace icecore::pipeline

@@ -1,6 +1,7 @@
 // What names stand for: tables that SQL mentions, and what a command selects.
 #include "icecore/pipeline/definitions.h"
 #include "icecore/pipeline/orders_fixture.h"
+#include "icecore/pipeline/table_inputs.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -9,33 +10,24 @@ using base::ErrorCode;
 using Names = std::vector<std::string>;
 using NameSet = std::set<std::string>;
 
-TEST(MentionedTables, EachOnceInOrder) {
-  EXPECT_EQ(MentionedTables("select * from landing.b join processing.a on true, landing.b"),
-            (Names{"landing.b", "processing.a"}));
-  EXPECT_EQ(MentionedTables("select landing.b.id from landing.b"), Names{"landing.b"});
-  EXPECT_EQ(MentionedTables("select x.y from elsewhere.t, mylanding.t, t"), Names{});
-  EXPECT_EQ(MentionedTables(""), Names{});
-  EXPECT_EQ(MentionedTables("from history.h, quarantine.q, curated.c"),
-            (Names{"history.h", "quarantine.q", "curated.c"}));
-}
-
-TEST(MentionedTables, CaseAndQuotes) {
-  EXPECT_EQ(MentionedTables("FROM Landing.Orders, LANDING.ORDERS"), Names{"landing.orders"});
-  EXPECT_EQ(MentionedTables(R"(from "landing"."orders", landing."Odd Name")"),
-            (Names{"landing.orders", "landing.Odd Name"}));
-  EXPECT_EQ(MentionedTables(R"(select 1 as "landing.x, landing.y" from landing.z)"),
-            Names{"landing.z"});
-  EXPECT_EQ(MentionedTables(R"(from landing."unclosed)"), Names{"landing.unclosed"});
-}
-
-TEST(MentionedTables, CommentsAndStringsMentionNothing) {
-  EXPECT_EQ(MentionedTables("-- from landing.a\nfrom landing.b -- landing.c"), Names{"landing.b"});
-  EXPECT_EQ(MentionedTables("/* landing.a\n -- */ from landing.b /* landing.c"),
-            Names{"landing.b"});
-  EXPECT_EQ(MentionedTables("select 'landing.a', 'it''s landing.a' from landing.b"),
-            Names{"landing.b"});
-  EXPECT_EQ(MentionedTables("-- it's\nfrom landing.b"), Names{"landing.b"});
-  EXPECT_EQ(MentionedTables("select '-- ' || x from landing.b"), Names{"landing.b"});
+TEST(TableInputs, AreSpelledAsTheProjectSpellsThem) {
+  const TemporaryFolder folder;
+  WriteProject(folder.path(),
+               "source: Orders\nfrom: {files: {path: \"data/*.csv\", format: csv}}\n---\n"
+               "table: t\nzone: processing\nmode: append\n"
+               "sql: select o.* from LANDING . orders o semi join \"landing\".\"Orders_raw\" r "
+               "on r.id = o.id and o.id not in (select id from quarantine.ORDERS, landing.Other)\n"
+               "checks: [{references: {id: processing.u.id}}, {equal_rows: curated.v},\n"
+               "  {references: {k: processing.u.k}}]\n---\n"
+               "table: broken\nzone: curated\nmode: replace\nsql: select from where\n");
+  base::Diagnostics diagnostics;
+  const spec::Project project = Must(spec::ParseProject(folder.path(), &diagnostics));
+  auto tables = Must(TablesOfSql(project));
+  EXPECT_EQ(tables["processing.t"],
+            (Names{"landing.Orders", "landing.Orders_raw", "quarantine.Orders", "landing.other"}));
+  EXPECT_EQ(tables["curated.broken"], Names{});
+  EXPECT_EQ(TablesOfChecks(*project.FindTable("processing.t")),
+            (Names{"processing.u", "curated.v"}));
 }
 
 class SelectNamesTest : public ::testing::Test {

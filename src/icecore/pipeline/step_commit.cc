@@ -73,16 +73,10 @@ void StepCounts::Add(const StepCounts& other) {
   superseded += other.superseded;
   filtered += other.filtered;
   expanded += other.expanded;
-  const auto add = [](std::map<std::string, int64_t>* total,
-                      const std::map<std::string, int64_t>& part) {
-    for (const auto& [name, count] : part) {
-      (*total)[name] += count;
-    }
-  };
-  add(&dropped_by_name, other.dropped_by_name);
-  add(&quarantined_by_rule, other.quarantined_by_rule);
-  add(&broken_by_rule, other.broken_by_rule);
-  add(&warned_by_rule, other.warned_by_rule);
+  quality::AddCounts(other.dropped_by_name, &dropped_by_name);
+  quality::AddCounts(other.quarantined_by_rule, &quarantined_by_rule);
+  quality::AddCounts(other.broken_by_rule, &broken_by_rule);
+  quality::AddCounts(other.warned_by_rule, &warned_by_rule);
 }
 
 bool StepCounts::balanced() const {

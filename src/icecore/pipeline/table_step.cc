@@ -17,6 +17,7 @@
 #include "icecore/pipeline/landing.h"
 #include "icecore/pipeline/row_batches.h"
 #include "icecore/pipeline/step_range.h"
+#include "icecore/pipeline/table_inputs.h"
 #include "icecore/quality/checks.h"
 #include "icecore/sql/session.h"
 
@@ -35,12 +36,6 @@ using RowsRule = spec::Table::Rows;
 std::pair<std::string, std::string> SplitColumn(const std::string& target) {
   const size_t dot = target.rfind('.');
   return {target.substr(0, dot), target.substr(dot + 1)};
-}
-
-void AddTo(std::map<std::string, int64_t>* total, const quality::RuleCounts& part) {
-  for (const auto& [rule, count] : part) {
-    (*total)[rule] += count;
-  }
 }
 
 // One step of one table: from pinned inputs to a commit.
@@ -323,9 +318,9 @@ class TableStep {
     ARROW_ASSIGN_OR_RAISE(auto checked, checker_->CheckRows(rows));
     counts_.written += checked.accepted->num_rows();
     counts_.quarantined += checked.quarantined.rows ? checked.quarantined.rows->num_rows() : 0;
-    AddTo(&counts_.quarantined_by_rule, checked.quarantined_by_rule);
-    AddTo(&counts_.broken_by_rule, checked.broken_by_rule);
-    AddTo(&counts_.warned_by_rule, checked.warned_by_rule);
+    quality::AddCounts(checked.quarantined_by_rule, &counts_.quarantined_by_rule);
+    quality::AddCounts(checked.broken_by_rule, &counts_.broken_by_rule);
+    quality::AddCounts(checked.warned_by_rule, &counts_.warned_by_rule);
     ARROW_RETURN_NOT_OK(commit_->Reject(checked.quarantined));
     return std::move(checked.accepted);
   }
@@ -407,7 +402,7 @@ class TableStep {
       }
     }
     ARROW_ASSIGN_OR_RAISE(auto warned, checker_->Finish(numbers));
-    AddTo(&counts_.warned_by_rule, warned);
+    quality::AddCounts(warned, &counts_.warned_by_rule);
     return arrow::Status::OK();
   }
 
@@ -426,6 +421,24 @@ class TableStep {
   std::unique_ptr<quality::TableChecker> checker_;
   std::optional<int64_t> newest_us_;
 };
+
+// Why a table that is there is computed whole once more.
+std::string WholeBecause(const StepRequest& request, const StepState& state,
+                         const std::map<std::string, InputMark>& inputs) {
+  if (request.full) {
+    return "--full";
+  }
+  if (state.definition != request.definition) {
+    return "its definition changed";
+  }
+  for (const auto& [name, mark] : inputs) {
+    const auto known = state.inputs.find(name);
+    if (known == state.inputs.end() || !(known->second == mark)) {
+      return name + " changed";
+    }
+  }
+  return "it reads other tables";
+}
 
 // A table computed whole is done again whenever anything it read has another version.
 arrow::Result<std::optional<StepRange>> WholeRange(const Workspace& workspace,
@@ -446,6 +459,9 @@ arrow::Result<std::optional<StepRange>> WholeRange(const Workspace& workspace,
     return std::optional<StepRange>();
   }
   const bool rebuilt = request.full || state.definition != request.definition;
+  if (range.before->exists()) {
+    range.reason = WholeBecause(request, state, range.next.inputs);
+  }
   range.next.generation = state.generation + (rebuilt || state.generation == 0 ? 1 : 0);
   range.new_generation = true;
   return std::optional<StepRange>(std::move(range));
@@ -486,47 +502,47 @@ std::vector<std::string> InputsOf(const AnalysedTable& table) {
       inputs.push_back(name);
     }
   };
-  for (const spec::Check& check : table.table->checks) {
-    for (const auto& [column, target] : check.references) {
-      add(SplitColumn(target).first);
-    }
-    if (!check.other_table.empty()) {
-      add(check.other_table);
-    }
+  for (const std::string& name : TablesOfChecks(*table.table)) {
+    add(name);
   }
   return inputs;
 }
 
-arrow::Status ComputeTable(const Workspace& workspace, const AnalysedProject& project,
-                           const AnalysedTable& table, bool full, const std::string& run_id,
-                           StepReport* report) {
+arrow::Result<std::optional<StepRange>> NextTableRange(const Workspace& workspace,
+                                                       const AnalysedTable& table, bool full) {
   StepRequest request;
   request.table = table.table->FullName();
   request.quarantine = QuarantineName(table.table->name);
   request.definition = spec::Fingerprint(*table.table);
   request.inputs = InputsOf(table);
   request.full = full;
-  const bool whole = table.table->mode == Mode::kReplace;
-  if (!whole) {
-    request.driver = *table.analysis.driver;
-    const spec::Table* driver = workspace.project->FindTable(request.driver);
-    request.driver_is_whole = driver != nullptr && driver->mode == Mode::kReplace;
+  if (table.table->mode == Mode::kReplace) {
+    return WholeRange(workspace, request);
   }
+  request.driver = *table.analysis.driver;
+  const spec::Table* driver = workspace.project->FindTable(request.driver);
+  request.driver_is_whole = driver != nullptr && driver->mode == Mode::kReplace;
+  return NextRange(workspace, request);
+}
+
+arrow::Status ComputeTable(const Workspace& workspace, const AnalysedProject& project,
+                           const AnalysedTable& table, bool full, const std::string& run_id,
+                           StepReport* report) {
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    ARROW_ASSIGN_OR_RAISE(auto range,
-                          whole ? WholeRange(workspace, request) : NextRange(workspace, request));
+    ARROW_ASSIGN_OR_RAISE(auto range, NextTableRange(workspace, table, full));
     if (!range) {
       return arrow::Status::OK();
     }
     TableStep step(workspace, project, table, std::move(*range), run_id, report);
     const arrow::Status status = step.Run();
     if (status.ok()) {
-      request.full = false;  // and once more: a half-done range may have had rows behind it
+      full = false;  // and once more: a half-done range may have had rows behind it
     } else if (base::CodeOf(status) != ErrorCode::kConflict) {
       return status;
     }
   }
-  return MakeError(ErrorCode::kConflict, request.table + ": others kept changing it; try again");
+  return MakeError(ErrorCode::kConflict,
+                   table.table->FullName() + ": others kept changing it; try again");
 }
 
 }  // namespace icecore::pipeline

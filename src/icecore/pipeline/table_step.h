@@ -2,6 +2,9 @@
 // SQL over the lake into a table of processing or curated: row-wise over what is new (append), or
 // computed whole (replace).
 
+#include <arrow/result.h>
+
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +24,11 @@ std::vector<std::string> InputsOf(const AnalysedTable& table);
 arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& project,
                             const PinnedInput& input, const std::string& sql_name,
                             const std::optional<lake::SeqRange>& range, sql::Session* session);
+
+// The rows that ComputeTable would take next; nullopt: there is nothing to do. `full`: all of them,
+// as a new generation.
+arrow::Result<std::optional<StepRange>> NextTableRange(const Workspace& workspace,
+                                                       const AnalysedTable& table, bool full);
 
 // Brings the table up to what its inputs hold. Errors of the SQL at run time are kBadInput at its
 // place; failed checks kContractViolation; nothing of the failed range is committed.

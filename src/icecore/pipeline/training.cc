@@ -81,6 +81,38 @@ arrow::Result<state::PreparedRows> SelectNew(const state::ViewEngine& engine,
   return out;
 }
 
+// The rows between `before` and plan->next, whose latest activation is raised.
+arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view,
+                      const online::ViewPosition& before, OnlineLoadPlan* plan,
+                      online::ViewLoad* load, StepCounts* counts) {
+  std::optional<lake::SeqRange> range;
+  if (!plan->fresh && !plan->waiting) {
+    range = lake::SeqRange{before.seq, plan->next.seq};
+  }
+  ARROW_ASSIGN_OR_RAISE(auto reader,
+                        ScanColumns(workspace, *plan->snapshot, view.columns(), range));
+  online::ViewPosition floor = before;
+  if (plan->fresh) {
+    floor.seq = -1;
+    floor.applied_until = INT64_MIN;
+  }
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
+    if (!batch) {
+      return arrow::Status::OK();
+    }
+    ARROW_ASSIGN_OR_RAISE(auto prepared, view.Prepare(*batch));
+    ARROW_ASSIGN_OR_RAISE(auto rows,
+                          SelectNew(*plan->stored.engine, prepared, floor, plan->next.applied_until,
+                                    &plan->next.latest_activation));
+    counts->read += batch->num_rows();
+    counts->written += rows.num_rows;
+    ARROW_RETURN_NOT_OK(load->Add(rows));
+    workspace.Tell(
+        {Event::Kind::kProgress, "view." + view.name(), "online", "", counts->read, 0, 0});
+  }
+}
+
 }  // namespace
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> LakeFeatureLog::Scan(
@@ -124,76 +156,70 @@ arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
   return stored;
 }
 
-arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject& project,
-                              const spec::FeatureView& view, bool full, StepReport* report) {
-  ARROW_ASSIGN_OR_RAISE(auto snapshot, LoadTable(workspace, view.from));
-  if (!snapshot->exists()) {
-    return arrow::Status::OK();
+arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& workspace,
+                                                            const AnalysedProject& project,
+                                                            const spec::FeatureView& view,
+                                                            bool full) {
+  OnlineLoadPlan plan;
+  ARROW_ASSIGN_OR_RAISE(plan.snapshot, LoadTable(workspace, view.from));
+  if (!plan.snapshot->exists()) {
+    return std::optional<OnlineLoadPlan>();
   }
-  ARROW_ASSIGN_OR_RAISE(int64_t generation, GenerationOf(*snapshot));
+  ARROW_ASSIGN_OR_RAISE(plan.generation, GenerationOf(*plan.snapshot));
   const spec::Table* table = workspace.project->FindTable(view.from);
   const bool whole = table != nullptr && table->mode == spec::Table::Mode::kReplace;
-  const std::string table_state = snapshot->table_id + "/" + std::to_string(generation) +
-                                  (whole ? "/" + std::to_string(snapshot->version) : "");
-  ARROW_ASSIGN_OR_RAISE(const online::StoredView stored, StoredViewOf(workspace, project, view));
-  ARROW_ASSIGN_OR_RAISE(const auto known, workspace.online->Position(view.name));
-  const bool fresh = full || !known || known->fingerprint != stored.fingerprint ||
-                     known->table_generation != table_state;
-  const online::ViewPosition before = fresh ? online::ViewPosition{} : *known;
-  online::ViewPosition next;
-  next.fingerprint = stored.fingerprint;
+  const std::string table_state = plan.snapshot->table_id + "/" + std::to_string(plan.generation) +
+                                  (whole ? "/" + std::to_string(plan.snapshot->version) : "");
+  ARROW_ASSIGN_OR_RAISE(plan.stored, StoredViewOf(workspace, project, view));
+  ARROW_ASSIGN_OR_RAISE(plan.known, workspace.online->Position(view.name));
+  plan.fresh = full || !plan.known || plan.known->fingerprint != plan.stored.fingerprint ||
+               plan.known->table_generation != table_state;
+  const online::ViewPosition before = plan.fresh ? online::ViewPosition{} : *plan.known;
+  online::ViewPosition& next = plan.next;
+  next.fingerprint = plan.stored.fingerprint;
   next.table_generation = table_state;
-  next.seq = snapshot->last_seq();
-  next.applied_at = std::max(workspace.clock->NowMicros(), fresh ? INT64_MIN : before.applied_at);
+  next.seq = plan.snapshot->last_seq();
+  next.applied_at =
+      std::max(workspace.clock->NowMicros(), plan.fresh ? INT64_MIN : before.applied_at);
   next.applied_until = base::SaturatingAdd(next.applied_at, kOnlineHorizonUs);
-  next.latest_activation = fresh ? INT64_MIN : before.latest_activation;
-  const bool new_rows = fresh || next.seq > before.seq;
-  // Rows that were too far ahead wait in the log; with none left there, old rows need no second
-  // look.
-  const bool waiting = !fresh && before.latest_activation > before.applied_until;
-  if (!new_rows && next.applied_at == before.applied_at) {
+  next.latest_activation = plan.fresh ? INT64_MIN : before.latest_activation;
+  plan.new_rows = plan.fresh || next.seq > before.seq;
+  // With none that waits in the log, old rows need no second look.
+  plan.waiting = !plan.fresh && before.latest_activation > before.applied_until &&
+                 next.applied_until > before.applied_until;
+  return std::optional<OnlineLoadPlan>(std::move(plan));
+}
+
+arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject& project,
+                              const spec::FeatureView& view, bool full, StepReport* report) {
+  ARROW_ASSIGN_OR_RAISE(auto found, PlanOnlineLoad(workspace, project, view, full));
+  if (!found) {
     return arrow::Status::OK();
   }
-  ARROW_ASSIGN_OR_RAISE(auto load, workspace.online->BeginLoad(stored, fresh));
+  OnlineLoadPlan plan = *std::move(found);
+  const online::ViewPosition before =
+      plan.fresh ? online::ViewPosition{} : plan.known.value_or(online::ViewPosition{});
+  if (!plan.new_rows && plan.next.applied_at == before.applied_at) {
+    return arrow::Status::OK();
+  }
+  ARROW_ASSIGN_OR_RAISE(auto load, workspace.online->BeginLoad(plan.stored, plan.fresh));
   // From here on nobody else moves the position; what was decided on an older one is void.
   ARROW_ASSIGN_OR_RAISE(const auto held, workspace.online->Position(view.name));
-  if (held.has_value() != known.has_value() ||
-      (held && (held->generation != known->generation || held->seq != known->seq ||
-                held->applied_at != known->applied_at))) {
-    return MakeError(ErrorCode::kUnavailable,
+  if (held.has_value() != plan.known.has_value() ||
+      (held && (held->generation != plan.known->generation || held->seq != plan.known->seq ||
+                held->applied_at != plan.known->applied_at))) {
+    return MakeError(ErrorCode::kConflict,
                      "view " + view.name + " was loaded by somebody else meanwhile");
   }
-  const feature::BoundView& bound = *project.views.at(view.name);
-  if (new_rows || waiting) {
-    std::optional<lake::SeqRange> range;
-    if (!fresh && !waiting) {
-      range = lake::SeqRange{before.seq, next.seq};
-    }
-    ARROW_ASSIGN_OR_RAISE(auto reader, ScanColumns(workspace, *snapshot, bound.columns(), range));
-    online::ViewPosition floor = before;
-    if (fresh) {
-      floor.seq = -1;
-      floor.applied_until = INT64_MIN;
-    }
-    while (true) {
-      ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
-      if (!batch) {
-        break;
-      }
-      ARROW_ASSIGN_OR_RAISE(auto prepared, bound.Prepare(*batch));
-      ARROW_ASSIGN_OR_RAISE(auto rows, SelectNew(*stored.engine, prepared, floor,
-                                                 next.applied_until, &next.latest_activation));
-      report->counts.read += batch->num_rows();
-      report->counts.written += rows.num_rows;
-      ARROW_RETURN_NOT_OK(load->Add(rows));
-      workspace.Tell(
-          {Event::Kind::kProgress, "view." + view.name, "online", "", report->counts.read, 0, 0});
-    }
+  if (plan.new_rows || plan.waiting) {
+    ARROW_RETURN_NOT_OK(AddRows(workspace, *project.views.at(view.name), before, &plan, load.get(),
+                                &report->counts));
   }
-  ARROW_RETURN_NOT_OK(load->Commit(next));
+  ARROW_RETURN_NOT_OK(load->Commit(plan.next));
   report->did_work = true;
-  report->new_generation = fresh && known.has_value();
-  report->reads.push_back({view.from, snapshot->version, generation, before.seq + 1, next.seq + 1});
+  report->new_generation = plan.fresh && plan.known.has_value();
+  report->reads.push_back(
+      {view.from, plan.snapshot->version, plan.generation, before.seq + 1, plan.next.seq + 1});
   return arrow::Status::OK();
 }
 

@@ -4,7 +4,9 @@
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +19,7 @@ namespace icecore::pipeline {
 // The newest rows of the views' tables, each table at one version for all views.
 class LakeFeatureLog : public feature::FeatureLog {
  public:
-  LakeFeatureLog(const Workspace& workspace) : workspace_(workspace) {}
+  explicit LakeFeatureLog(const Workspace& workspace) : workspace_(workspace) {}
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(
       const feature::BoundView& view) override;
   // Tables read so far, at the versions they were read.
@@ -39,8 +41,25 @@ arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
 // Rows that become active within this time are loaded ahead of it; later ones wait in the log.
 inline constexpr int64_t kOnlineHorizonUs = int64_t{3600} * 1'000'000;
 
+// What a load of the view would bring, at the project's clock.
+struct OnlineLoadPlan {
+  std::shared_ptr<const lake::Snapshot> snapshot;  // of the view's table
+  int64_t generation = 0;                          // of the table
+  online::StoredView stored;
+  std::optional<online::ViewPosition> known;  // of the store; nullopt: never loaded
+  online::ViewPosition next;                  // of the store afterwards
+  bool fresh = false;                         // a new generation beside the one that answers
+  bool new_rows = false;                      // the table holds rows that the store never took
+  bool waiting = false;                       // rows that were too far ahead wait in the table
+};
+// nullopt: the view's table does not exist yet. `full`: a new generation.
+arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& workspace,
+                                                            const AnalysedProject& project,
+                                                            const spec::FeatureView& view,
+                                                            bool full);
+
 // Brings the store's view up to the lake at the project's clock. `full` loads a new generation.
-// kUnavailable while another process loads the view, or when it has done so meanwhile: try again.
+// kConflict while another process loads the view, or when it has done so meanwhile: try again.
 arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject& project,
                               const spec::FeatureView& view, bool full, StepReport* report);
 

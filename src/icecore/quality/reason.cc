@@ -10,4 +10,10 @@ std::string RuleKey(const Reason& reason) {
   return reason.own_name ? reason.rule : RuleKey(reason.rule, reason.column);
 }
 
+void AddCounts(const RuleCounts& part, RuleCounts* total) {
+  for (const auto& [rule, count] : part) {
+    (*total)[rule] += count;
+  }
+}
+
 }  // namespace icecore::quality

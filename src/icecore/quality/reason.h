@@ -32,6 +32,8 @@ std::string RuleKey(const Reason& reason);
 
 // Rows by RuleKey.
 using RuleCounts = std::map<std::string, int64_t>;
+// Adds `part` to `total`, rule by rule.
+void AddCounts(const RuleCounts& part, RuleCounts* total);
 
 // Rows that go to quarantine: reasons[i] belongs to row i, is never empty and keeps the order of
 // the definition.

@@ -119,7 +119,7 @@ arrow::Result<std::unique_ptr<ViewLoad>> LmdbStore::BeginLoad(const StoredView& 
   // loaded.
   ARROW_ASSIGN_OR_RAISE(const ViewRecord record, RecordForLoad(view.name));
   if (record.view_id != seen.view_id) {
-    return base::MakeError(base::ErrorCode::kUnavailable,
+    return base::MakeError(base::ErrorCode::kConflict,
                            "view " + view.name + " was dropped just now; try again");
   }
   if (!fresh && record.loaded && record.position.fingerprint != view.fingerprint) {

@@ -263,9 +263,8 @@ TEST_F(LmdbStoreTest, LoadsOfAViewExcludeOneAnotherAcrossProcesses) {
   auto load = store->BeginLoad(view, false).ValueOrDie();
   const pid_t child = InChild([&] {
     auto own = OpenStore("lmdb:online", folder_.path());
-    return own.ok() && CodeOf((*own)->BeginLoad(view, false).status()) == ErrorCode::kUnavailable
-               ? 0
-               : 1;
+    return own.ok() && CodeOf((*own)->BeginLoad(view, false).status()) == ErrorCode::kConflict ? 0
+                                                                                               : 1;
   });
   EXPECT_EQ(WaitFor(child), 0);
 }

@@ -26,7 +26,11 @@ arrow::Result<std::unique_ptr<LoadLock>> LoadLock::Take(const std::string& direc
   auto lock = std::make_unique<LoadLock>(file);
   // flock belongs to the open file, so that it also excludes a second load of the same process.
   if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-    return base::MakeError(base::ErrorCode::kUnavailable,
+    if (errno != EWOULDBLOCK) {
+      return base::MakeError(base::ErrorCode::kUnavailable,
+                             "cannot lock " + path + ": " + std::generic_category().message(errno));
+    }
+    return base::MakeError(base::ErrorCode::kConflict,
                            "view " + view + " is being loaded by somebody else; try again later");
   }
   return lock;

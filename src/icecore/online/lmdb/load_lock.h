@@ -12,7 +12,8 @@ namespace icecore::online::lmdb {
 
 class LoadLock {
  public:
-  // kUnavailable when another load, of this or another process, holds it.
+  // kConflict when another load, of this or another process, holds it; kUnavailable when the file
+  // cannot be locked for another reason.
   static arrow::Result<std::unique_ptr<LoadLock>> Take(const std::string& directory,
                                                        uint32_t view_id, const std::string& view);
   explicit LoadLock(int file) : file_(file) {}

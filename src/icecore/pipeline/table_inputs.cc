@@ -1,0 +1,78 @@
+#include "icecore/pipeline/table_inputs.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "icecore/pipeline/landing.h"
+#include "icecore/sql/mentioned_tables.h"
+
+namespace icecore::pipeline {
+namespace {
+
+constexpr char kHistory[] = "history.";
+
+std::string Lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// Every table of the lake by its name in lower case: SQL ignores case.
+std::map<std::string, std::string> Spellings(const spec::Project& project) {
+  std::map<std::string, std::string> spellings;
+  const auto add = [&spellings](const std::string& name) { spellings[Lower(name)] = name; };
+  for (const spec::Source& source : project.sources) {
+    add(AcceptedTableName(source));
+    add(RawTableName(source));
+    add(QuarantineName(source.name));
+  }
+  for (const spec::Table& table : project.tables) {
+    add(table.FullName());
+    add(kHistory + table.name);
+    add(QuarantineName(table.name));
+  }
+  return spellings;
+}
+
+}  // namespace
+
+arrow::Result<std::map<std::string, std::vector<std::string>>> TablesOfSql(
+    const spec::Project& project) {
+  std::vector<std::string> texts;
+  texts.reserve(project.tables.size());
+  for (const spec::Table& table : project.tables) {
+    texts.push_back(table.sql);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto mentioned, sql::MentionedTables(texts));
+  const auto spellings = Spellings(project);
+  std::map<std::string, std::vector<std::string>> tables;
+  for (size_t i = 0; i < mentioned.size(); ++i) {
+    for (std::string& name : mentioned[i]) {
+      if (const auto known = spellings.find(name); known != spellings.end()) {
+        name = known->second;
+      }
+    }
+    tables[project.tables[i].FullName()] = std::move(mentioned[i]);
+  }
+  return tables;
+}
+
+std::vector<std::string> TablesOfChecks(const spec::Table& table) {
+  std::vector<std::string> names;
+  const auto add = [&names](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      names.push_back(name);
+    }
+  };
+  for (const spec::Check& check : table.checks) {
+    for (const auto& [column, target] : check.references) {
+      add(target.substr(0, target.rfind('.')));
+    }
+    if (!check.other_table.empty()) {
+      add(check.other_table);
+    }
+  }
+  return names;
+}
+
+}  // namespace icecore::pipeline
