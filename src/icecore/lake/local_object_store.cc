@@ -528,9 +528,10 @@ class LocalObjectStore : public ObjectStore {
 
 arrow::Result<std::unique_ptr<ObjectStore>> ObjectStore::OpenLocal(std::string root) {
   std::error_code error;
-  std::string absolute = std::filesystem::absolute(root, error).lexically_normal().string();
+  const std::filesystem::path path(std::move(root));
+  std::string absolute = std::filesystem::absolute(path, error).lexically_normal().string();
   if (error) {
-    return SystemError(error.value(), "cannot resolve", root);
+    return SystemError(error.value(), "cannot resolve", path.string());
   }
   while (absolute.size() > 1 && absolute.back() == '/') {
     absolute.pop_back();

@@ -17,8 +17,9 @@ int64_t VersionOf(std::string_view name) {
   if (name.size() <= kVersionDigits) {
     return -1;
   }
-  const char* const digits_end = name.data() + kVersionDigits;
-  const auto [end, error] = std::from_chars(name.data(), digits_end, version);
+  const std::string_view digits = name.substr(0, kVersionDigits);
+  const char* const digits_end = digits.data() + digits.size();
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), version);
   return error == std::errc() && end == digits_end && version >= 0 ? version : -1;
 }
 

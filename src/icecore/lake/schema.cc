@@ -61,7 +61,7 @@ arrow::Result<FieldPtr> AssignFieldIds(const FieldPtr& field, int64_t* last_id) 
                         MapChildren(field->type(), [&](const FieldPtr& child, std::string_view) {
                           return AssignFieldIds(child, last_id);
                         }));
-  return with_id->WithType(std::move(type));
+  return with_id->WithType(type);
 }
 
 // Whether every value of `from` is one of `to`, so that the column stays the same one.
@@ -104,7 +104,7 @@ arrow::Result<FieldPtr> KeepIds(const FieldPtr& before, const FieldPtr& after) {
                     const FieldPtr old = ChildOf(old_type, *child, role);
                     return old == nullptr ? child : KeepIds(old, child);
                   }));
-  return WithId(after->WithType(std::move(type)), IdOf(*before));
+  return WithId(after->WithType(type), IdOf(*before));
 }
 
 arrow::Result<FieldPtr> StorageField(const FieldPtr& field) {
@@ -118,7 +118,7 @@ arrow::Result<FieldPtr> StorageField(const FieldPtr& field) {
         child->name(), std::move(child_type), child->nullable(),
         id > 0 ? arrow::key_value_metadata({kParquetFieldId}, {std::to_string(id)}) : nullptr);
   };
-  return strip(field->WithType(std::move(type)), "");
+  return strip(field->WithType(type), "");
 }
 
 // Fields in the form that AssignIds and reads have.
@@ -182,7 +182,7 @@ bool HoldsWallTime(const arrow::DataType& type) {
 arrow::Result<std::shared_ptr<arrow::Schema>> CanonicalSchema(const arrow::Schema& declared) {
   return MapFields(declared, [](const FieldPtr& field) -> arrow::Result<FieldPtr> {
     ARROW_ASSIGN_OR_RAISE(auto type, CanonicalType(field->type()));
-    return field->WithType(std::move(type));
+    return field->WithType(type);
   });
 }
 

@@ -250,7 +250,7 @@ arrow::Result<TypePtr> TypeFromJson(const json& type, const std::string& path, c
   const auto kind = type.at("type").get<std::string>();
   if (kind == "struct") {
     ARROW_ASSIGN_OR_RAISE(auto fields, FieldsFromJson(type, depth + 1));
-    return arrow::struct_(std::move(fields));
+    return arrow::struct_(fields);
   }
   if (kind == "array") {
     ARROW_ASSIGN_OR_RAISE(auto element,

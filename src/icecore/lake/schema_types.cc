@@ -105,7 +105,7 @@ arrow::Result<TypePtr> MapChildren(const TypePtr& type, const FieldVisitor& visi
         ARROW_ASSIGN_OR_RAISE(auto mapped, visit(field, ""));
         fields.push_back(std::move(mapped));
       }
-      return arrow::struct_(std::move(fields));
+      return arrow::struct_(fields);
     }
     default:
       return type;
@@ -116,7 +116,7 @@ arrow::Result<TypePtr> CanonicalType(const TypePtr& type) {
   const FieldVisitor visit = [](const std::shared_ptr<Field>& field,
                                 std::string_view role) -> arrow::Result<std::shared_ptr<Field>> {
     ARROW_ASSIGN_OR_RAISE(auto child, CanonicalType(field->type()));
-    const auto typed = field->WithType(std::move(child));
+    const auto typed = field->WithType(child);
     return role.empty() ? typed : typed->WithName(std::string(role));
   };
   switch (type->id()) {
@@ -164,7 +164,7 @@ arrow::Result<TypePtr> StorageType(const TypePtr& canonical) {
                                     [](const std::shared_ptr<Field>& field,
                                        std::string_view) -> arrow::Result<std::shared_ptr<Field>> {
                                       ARROW_ASSIGN_OR_RAISE(auto child, StorageType(field->type()));
-                                      return field->WithType(std::move(child));
+                                      return field->WithType(child);
                                     }));
   if (mapped->id() == Type::FIXED_SIZE_LIST) {
     return arrow::list(mapped->field(0));
