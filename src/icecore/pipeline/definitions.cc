@@ -98,6 +98,8 @@ arrow::Result<std::vector<catalog::DefinitionRecord>> DefinitionRecords(
 
 std::vector<std::string> AllNames(const spec::Project& project) {
   std::vector<std::string> names;
+  names.reserve(project.sources.size() + project.tables.size() + project.entities.size() +
+                project.views.size() + project.services.size());
   for (const spec::Source& source : project.sources) {
     names.push_back("source." + source.name);
   }

@@ -19,7 +19,7 @@ arrow::Result<PinnedInput> Pin(const Workspace& workspace, const std::string& na
     none.table_path = table->path();
     input.snapshot = std::make_shared<const lake::Snapshot>(std::move(none));
   } else if (version) {
-    ARROW_ASSIGN_OR_RAISE(input.snapshot, table->Load(*version));
+    ARROW_ASSIGN_OR_RAISE(input.snapshot, table->Load(version));
   } else {
     ARROW_ASSIGN_OR_RAISE(input.snapshot, table->LoadOrEmpty());
   }
