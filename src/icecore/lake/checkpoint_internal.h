@@ -1,12 +1,16 @@
 #pragma once
-// Classic (V1) checkpoints. Delta protocol, "Checkpoints".
+// Checkpoints: ours are classic ones; those of others are read in every form. Delta protocol,
+// "Checkpoints".
 
 #include <arrow/result.h>
+#include <arrow/type_fwd.h>
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "icecore/lake/log_entry_internal.h"
+#include "icecore/lake/log_listing_internal.h"
 #include "icecore/lake/object_store.h"
 #include "icecore/lake/snapshot.h"
 
@@ -20,8 +24,17 @@ struct CheckpointBytes {
 };
 arrow::Result<CheckpointBytes> FormatCheckpoint(const Snapshot& snapshot, int64_t now_us);
 
-// Errors of the store as they are; bytes that are no checkpoint: kCorrupt with the name.
+// All parts and sidecars of one checkpoint. Errors of the store as they are, but a sidecar that is
+// not there is kCorrupt, like bytes that are no checkpoint; with the name.
+arrow::Result<LogActions> ReadCheckpoint(ObjectStore& store, const std::string& table_path,
+                                         const CheckpointFiles& files);
+// One file of a checkpoint; what it says of sidecars is in the actions.
 arrow::Result<LogActions> ReadCheckpoint(ObjectStore& store, const std::string& path);
+// The same, of Parquet bytes; `name` is for errors.
+arrow::Result<LogActions> ParseCheckpoint(std::string_view bytes, const std::string& name);
+
+// The statistics of a row of stats_parsed as a log entry would have them.
+std::string StatsJsonOf(const arrow::StructArray& stats, int64_t row);
 
 // Whether a commit that made `version` should be followed by a checkpoint: delta.checkpointInterval
 // commits where the table says so; else at least 10, and either so many actions that replaying them

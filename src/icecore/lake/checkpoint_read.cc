@@ -1,12 +1,20 @@
-// Checkpoints as we and others write them: columns may be missing, null or in another order.
+// Checkpoints as we and others write them: columns may be missing, null, in another order or in
+// other types of the same meaning.
 #include <arrow/array.h>
 #include <arrow/buffer.h>
+#include <arrow/compute/cast.h>
+#include <arrow/datum.h>
 #include <arrow/io/memory.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <parquet/arrow/reader.h>
+#include <parquet/arrow/schema.h>
 #include <parquet/exception.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
+#include <parquet/statistics.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -18,209 +26,458 @@ namespace {
 using arrow::Type;
 using base::ErrorCode;
 using base::MakeError;
+using ArrayPtr = std::shared_ptr<arrow::Array>;
+using TypePtr = std::shared_ptr<arrow::DataType>;
 
-// The members of one struct column, by name. A member of an unexpected type reads as missing.
-class StructColumn {
+// What is read of an action, in the types we want. nullptr: as it is.
+struct Member {
+  const char* name;
+  TypePtr type;
+};
+using Members = std::vector<Member>;
+
+TypePtr Texts() { return arrow::list(arrow::field("element", arrow::utf8())); }
+TypePtr TextMap() { return arrow::map(arrow::utf8(), arrow::utf8()); }
+
+// Members are asked for by their place in these lists.
+const Members& AddMembers() {
+  static const Members members = {{"path", arrow::utf8()},   {"partitionValues", TextMap()},
+                                  {"size", arrow::int64()},  {"modificationTime", arrow::int64()},
+                                  {"stats", arrow::utf8()},  {"deletionVector", nullptr},
+                                  {"stats_parsed", nullptr}, {"dataChange", arrow::boolean()}};
+  return members;
+}
+const Members& RemoveMembers() {
+  static const Members members = {{"path", arrow::utf8()},
+                                  {"deletionTimestamp", arrow::int64()},
+                                  {"size", arrow::int64()},
+                                  {"deletionVector", nullptr},
+                                  {"partitionValues", TextMap()}};
+  return members;
+}
+const Members& VectorMembers() {
+  static const Members members = {{"storageType", arrow::utf8()},
+                                  {"pathOrInlineDv", arrow::utf8()},
+                                  {"offset", arrow::int32()},
+                                  {"sizeInBytes", arrow::int32()},
+                                  {"cardinality", arrow::int64()}};
+  return members;
+}
+const Members& MetadataMembers() {
+  static const Members members = {{"id", arrow::utf8()},           {"name", arrow::utf8()},
+                                  {"description", arrow::utf8()},  {"schemaString", arrow::utf8()},
+                                  {"partitionColumns", Texts()},   {"configuration", TextMap()},
+                                  {"createdTime", arrow::int64()}, {"format", nullptr}};
+  return members;
+}
+const Members& ProtocolMembers() {
+  static const Members members = {{"minReaderVersion", arrow::int32()},
+                                  {"minWriterVersion", arrow::int32()},
+                                  {"readerFeatures", Texts()},
+                                  {"writerFeatures", Texts()}};
+  return members;
+}
+
+// The members of one struct column, bound once for a batch.
+class Action {
  public:
-  StructColumn(const arrow::Array* array, bool exists)
-      : array_(exists ? static_cast<const arrow::StructArray*>(array) : nullptr) {}
-  static StructColumn Of(const arrow::RecordBatch& batch, const std::string& name) {
-    const auto column = batch.GetColumnByName(name);
-    return StructColumn(column.get(), column != nullptr && column->type_id() == Type::STRUCT);
+  static arrow::Result<Action> Bind(const ArrayPtr& column, const Members& members) {
+    Action action;
+    if (column == nullptr || column->type_id() == Type::NA) {
+      return action;
+    }
+    if (column->type_id() != Type::STRUCT) {
+      return MakeError(ErrorCode::kCorrupt, "a column of type " + column->type()->ToString() +
+                                                " where a struct belongs");
+    }
+    action.array_ = std::static_pointer_cast<arrow::StructArray>(column);
+    for (const Member& member : members) {
+      const int index = action.array_->struct_type()->GetFieldIndex(member.name);
+      ArrayPtr array = index < 0 ? nullptr : action.array_->field(index);
+      if (array != nullptr && member.type != nullptr && !array->type()->Equals(member.type)) {
+        const auto cast = arrow::compute::Cast(*array, member.type);
+        if (!cast.ok()) {
+          return MakeError(ErrorCode::kCorrupt,
+                           std::string(member.name) + ": " + cast.status().message());
+        }
+        array = *cast;
+      }
+      action.members_.push_back(std::move(array));
+    }
+    return action;
   }
 
   bool Has(int64_t row) const { return array_ != nullptr && array_->IsValid(row); }
-  bool HasMember(const char* name, int64_t row) const {
-    return Has(row) && Member(name) != nullptr && Member(name)->IsValid(row);
+  bool Has(size_t member, int64_t row) const {
+    return Has(row) && members_[member] != nullptr && members_[member]->IsValid(row);
   }
+  ArrayPtr Column(size_t member) const { return array_ == nullptr ? nullptr : members_[member]; }
 
-  // A struct inside the struct.
-  StructColumn Struct(const char* name) const {
-    const arrow::Array* member = array_ == nullptr ? nullptr : Member(name, Type::STRUCT);
-    return StructColumn(member, member != nullptr);
+  std::string Text(size_t member, int64_t row) const {
+    return Has(member, row)
+               ? static_cast<const arrow::StringArray&>(*members_[member]).GetString(row)
+               : "";
   }
-
-  std::string Text(const char* name, int64_t row) const {
-    const auto* member = Member(name, Type::STRING);
-    return member == nullptr || member->IsNull(row)
-               ? ""
-               : static_cast<const arrow::StringArray*>(member)->GetString(row);
+  int64_t Number(size_t member, int64_t row) const {
+    return Has(member, row) ? static_cast<const arrow::Int64Array&>(*members_[member]).Value(row)
+                            : 0;
   }
-  int64_t Number(const char* name, int64_t row) const {
-    const auto* member = Member(name);
-    if (member == nullptr || member->IsNull(row)) {
-      return 0;
-    }
-    if (member->type_id() == Type::INT64) {
-      return static_cast<const arrow::Int64Array*>(member)->Value(row);
-    }
-    return member->type_id() == Type::INT32
-               ? static_cast<const arrow::Int32Array*>(member)->Value(row)
-               : 0;
+  int32_t Number32(size_t member, int64_t row) const {
+    return Has(member, row) ? static_cast<const arrow::Int32Array&>(*members_[member]).Value(row)
+                            : 0;
   }
-  bool Bool(const char* name, int64_t row) const {
-    const auto* member = Member(name, Type::BOOL);
-    return member != nullptr && member->IsValid(row) &&
-           static_cast<const arrow::BooleanArray*>(member)->Value(row);
+  bool Bool(size_t member, int64_t row, bool otherwise) const {
+    return Has(member, row) ? static_cast<const arrow::BooleanArray&>(*members_[member]).Value(row)
+                            : otherwise;
   }
-  std::vector<std::string> Texts(const char* name, int64_t row) const {
+  std::vector<std::string> Texts(size_t member, int64_t row) const {
     std::vector<std::string> texts;
-    const auto* list = static_cast<const arrow::ListArray*>(Member(name, Type::LIST));
-    if (list == nullptr || list->IsNull(row) || list->values()->type_id() != Type::STRING) {
-      return texts;
-    }
-    const auto& values = static_cast<const arrow::StringArray&>(*list->values());
-    for (int64_t i = list->value_offset(row); i < list->value_offset(row + 1); ++i) {
-      texts.push_back(values.GetString(i));
+    if (Has(member, row)) {
+      const auto& list = static_cast<const arrow::ListArray&>(*members_[member]);
+      const auto& values = static_cast<const arrow::StringArray&>(*list.values());
+      for (int64_t i = list.value_offset(row); i < list.value_offset(row + 1); ++i) {
+        texts.push_back(values.GetString(i));
+      }
     }
     return texts;
   }
-  std::map<std::string, std::optional<std::string>> TextMap(const char* name, int64_t row) const {
+  std::map<std::string, std::optional<std::string>> TextMap(size_t member, int64_t row) const {
     std::map<std::string, std::optional<std::string>> texts;
-    const auto* map = static_cast<const arrow::MapArray*>(Member(name, Type::MAP));
-    if (map == nullptr || map->IsNull(row) || map->keys()->type_id() != Type::STRING ||
-        map->items()->type_id() != Type::STRING) {
-      return texts;
-    }
-    const auto& keys = static_cast<const arrow::StringArray&>(*map->keys());
-    const auto& items = static_cast<const arrow::StringArray&>(*map->items());
-    for (int64_t i = map->value_offset(row); i < map->value_offset(row + 1); ++i) {
-      texts[keys.GetString(i)] = items.IsNull(i) ? std::nullopt : std::optional(items.GetString(i));
+    if (Has(member, row)) {
+      const auto& map = static_cast<const arrow::MapArray&>(*members_[member]);
+      const auto& keys = static_cast<const arrow::StringArray&>(*map.keys());
+      const auto& items = static_cast<const arrow::StringArray&>(*map.items());
+      for (int64_t i = map.value_offset(row); i < map.value_offset(row + 1); ++i) {
+        texts[keys.GetString(i)] =
+            items.IsNull(i) ? std::nullopt : std::optional(items.GetString(i));
+      }
     }
     return texts;
   }
 
  private:
-  const arrow::Array* Member(const char* name) const {
-    const int index = array_->struct_type()->GetFieldIndex(name);
-    return index < 0 ? nullptr : array_->field(index).get();
-  }
-  const arrow::Array* Member(const char* name, Type::type type) const {
-    const arrow::Array* member = Member(name);
-    return member != nullptr && member->type_id() == type ? member : nullptr;
-  }
-
-  const arrow::StructArray* array_;
+  std::shared_ptr<arrow::StructArray> array_;
+  std::vector<ArrayPtr> members_;
 };
 
-std::optional<DeletionVector> ReadDeletionVector(const StructColumn& file, int64_t row) {
-  const StructColumn vector = file.Struct("deletionVector");
-  if (!file.HasMember("deletionVector", row) || !vector.Has(row)) {
+std::optional<DeletionVector> ReadDeletionVector(const Action& vector, int64_t row) {
+  enum { kStorageType, kPathOrInlineDv, kOffset, kSizeInBytes, kCardinality };
+  if (!vector.Has(row) || !vector.Has(kStorageType, row)) {
     return std::nullopt;
   }
-  DeletionVector read{.storage_type = vector.Text("storageType", row),
-                      .path_or_inline_dv = vector.Text("pathOrInlineDv", row),
+  DeletionVector read{.storage_type = vector.Text(kStorageType, row),
+                      .path_or_inline_dv = vector.Text(kPathOrInlineDv, row),
                       .offset = std::nullopt,
-                      .size_bytes = static_cast<int32_t>(vector.Number("sizeInBytes", row)),
-                      .cardinality = vector.Number("cardinality", row)};
-  if (vector.HasMember("offset", row)) {
-    read.offset = static_cast<int32_t>(vector.Number("offset", row));
+                      .size_bytes = vector.Number32(kSizeInBytes, row),
+                      .cardinality = vector.Number(kCardinality, row)};
+  if (vector.Has(kOffset, row)) {
+    read.offset = vector.Number32(kOffset, row);
   }
   return read;
 }
 
-arrow::Result<DataFile> ReadAdd(const StructColumn& add, int64_t row) {
-  DataFile file;
-  ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(add.Text("path", row)));
-  file.size = add.Number("size", row);
-  file.modified_us = add.Number("modificationTime", row) * 1000;
-  file.partition_values = add.TextMap("partitionValues", row);
-  file.stats_json = add.Text("stats", row);
-  file.num_records = NumRecordsOf(file.stats_json);
-  file.deletion_vector = ReadDeletionVector(add, row);
-  return file;
-}
-
-MetadataAction ReadMetadata(const StructColumn& column, int64_t row) {
-  MetadataAction metadata{.id = column.Text("id", row),
-                          .name = column.Text("name", row),
-                          .description = column.Text("description", row),
-                          .schema_json = column.Text("schemaString", row),
-                          .partition_columns = column.Texts("partitionColumns", row),
-                          .configuration = {},
-                          .created_ms = column.Number("createdTime", row)};
-  for (auto& [key, value] : column.TextMap("configuration", row)) {
-    metadata.configuration[key] = value.value_or("");
+// Every kind of action in one batch.
+class Batch {
+ public:
+  static arrow::Result<Batch> Bind(const arrow::RecordBatch& batch) {
+    Batch bound;
+    const auto bind = [&](const char* name, const Members& members, Action* to) -> arrow::Status {
+      auto action = Action::Bind(batch.GetColumnByName(name), members);
+      if (!action.ok()) {
+        return base::WithContext(action.status(), name);
+      }
+      *to = *std::move(action);
+      return arrow::Status::OK();
+    };
+    ARROW_RETURN_NOT_OK(bind("add", AddMembers(), &bound.add_));
+    ARROW_RETURN_NOT_OK(bind("remove", RemoveMembers(), &bound.remove_));
+    ARROW_RETURN_NOT_OK(bind("metaData", MetadataMembers(), &bound.metadata_));
+    ARROW_RETURN_NOT_OK(bind("protocol", ProtocolMembers(), &bound.protocol_));
+    ARROW_RETURN_NOT_OK(
+        bind("txn", {{"appId", arrow::utf8()}, {"version", arrow::int64()}}, &bound.txn_));
+    ARROW_RETURN_NOT_OK(bind("domainMetadata",
+                             {{"domain", arrow::utf8()},
+                              {"configuration", arrow::utf8()},
+                              {"removed", arrow::boolean()}},
+                             &bound.domain_));
+    ARROW_RETURN_NOT_OK(bind("sidecar", {{"path", arrow::utf8()}}, &bound.sidecar_));
+    ARROW_ASSIGN_OR_RAISE(bound.add_vector_,
+                          Action::Bind(bound.add_.Column(kAddVector), VectorMembers()));
+    ARROW_ASSIGN_OR_RAISE(bound.remove_vector_,
+                          Action::Bind(bound.remove_.Column(kRemoveVector), VectorMembers()));
+    ARROW_ASSIGN_OR_RAISE(bound.format_, Action::Bind(bound.metadata_.Column(kFormat),
+                                                      {{"provider", arrow::utf8()}}));
+    return bound;
   }
-  return metadata;
-}
 
-arrow::Status ReadRow(const std::vector<StructColumn>& columns, int64_t row, LogActions* actions) {
-  enum { kTxn, kAdd, kRemove, kMetaData, kProtocol, kDomain };
-  if (columns[kAdd].Has(row)) {
-    ARROW_ASSIGN_OR_RAISE(auto file, ReadAdd(columns[kAdd], row));
-    actions->adds.push_back(std::move(file));
-  } else if (columns[kRemove].Has(row)) {
-    const StructColumn& remove = columns[kRemove];
+  arrow::Status ReadRow(int64_t row, LogActions* actions) const {
+    if (add_.Has(row)) {
+      ARROW_ASSIGN_OR_RAISE(auto file, ReadAdd(row));
+      actions->adds.push_back(std::move(file));
+    } else if (remove_.Has(row)) {
+      ARROW_ASSIGN_OR_RAISE(auto file, ReadRemove(row));
+      actions->removes.push_back(std::move(file));
+    } else if (txn_.Has(row)) {
+      actions->transactions.emplace_back(txn_.Text(0, row), txn_.Number(1, row));
+    } else if (metadata_.Has(row)) {
+      ARROW_ASSIGN_OR_RAISE(actions->metadata, ReadMetadata(row));
+    } else if (protocol_.Has(row)) {
+      ARROW_ASSIGN_OR_RAISE(actions->protocol, ReadProtocol(row));
+    } else if (domain_.Has(row)) {
+      actions->domains.push_back({.domain = domain_.Text(0, row),
+                                  .configuration = domain_.Text(1, row),
+                                  .removed = domain_.Bool(2, row, false)});
+    } else if (sidecar_.Has(row)) {
+      actions->sidecars.push_back(sidecar_.Text(0, row));
+    }
+    return arrow::Status::OK();
+  }
+
+ private:
+  enum AddMember { kAddPath, kAddValues, kAddSize, kAddTime, kStats, kAddVector, kStatsParsed };
+  enum RemoveMember { kRemovePath, kRemoveTime, kRemoveSize, kRemoveVector, kRemoveValues };
+  enum MetadataMember {
+    kId,
+    kName,
+    kDescription,
+    kSchema,
+    kPartitions,
+    kSettings,
+    kCreated,
+    kFormat
+  };
+
+  arrow::Result<DataFile> ReadAdd(int64_t row) const {
+    DataFile file;
+    ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(add_.Text(kAddPath, row)));
+    file.size = add_.Number(kAddSize, row);
+    file.modified_us = add_.Number(kAddTime, row) * 1000;
+    file.partition_values = add_.TextMap(kAddValues, row);
+    file.stats_json = add_.Text(kStats, row);
+    if (file.stats_json.empty() && add_.Has(kStatsParsed, row) &&
+        add_.Column(kStatsParsed)->type_id() == Type::STRUCT) {
+      file.stats_json =
+          StatsJsonOf(static_cast<const arrow::StructArray&>(*add_.Column(kStatsParsed)), row);
+    }
+    file.num_records = NumRecordsOf(file.stats_json);
+    file.deletion_vector = ReadDeletionVector(add_vector_, row);
+    return file;
+  }
+
+  arrow::Result<RemovedFile> ReadRemove(int64_t row) const {
     RemovedFile file;
-    ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(remove.Text("path", row)));
-    file.removed_us = remove.Number("deletionTimestamp", row) * 1000;
-    file.size = remove.Number("size", row);
-    file.deletion_vector = ReadDeletionVector(remove, row);
-    actions->removes.push_back(std::move(file));
-  } else if (columns[kTxn].Has(row)) {
-    actions->transactions.emplace_back(columns[kTxn].Text("appId", row),
-                                       columns[kTxn].Number("version", row));
-  } else if (columns[kMetaData].Has(row)) {
-    actions->metadata = ReadMetadata(columns[kMetaData], row);
-  } else if (columns[kProtocol].Has(row)) {
-    const StructColumn& protocol = columns[kProtocol];
-    actions->protocol =
-        Protocol{.min_reader = static_cast<int32_t>(protocol.Number("minReaderVersion", row)),
-                 .min_writer = static_cast<int32_t>(protocol.Number("minWriterVersion", row)),
-                 .reader_features = protocol.Texts("readerFeatures", row),
-                 .writer_features = protocol.Texts("writerFeatures", row)};
-  } else if (columns[kDomain].Has(row)) {
-    actions->domains.push_back({.domain = columns[kDomain].Text("domain", row),
-                                .configuration = columns[kDomain].Text("configuration", row),
-                                .removed = columns[kDomain].Bool("removed", row)});
+    ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(remove_.Text(kRemovePath, row)));
+    file.removed_us = remove_.Number(kRemoveTime, row) * 1000;
+    file.size = remove_.Number(kRemoveSize, row);
+    file.deletion_vector = ReadDeletionVector(remove_vector_, row);
+    file.partition_values = remove_.TextMap(kRemoveValues, row);
+    return file;
   }
-  return arrow::Status::OK();
+
+  arrow::Result<MetadataAction> ReadMetadata(int64_t row) const {
+    MetadataAction metadata{.id = metadata_.Text(kId, row),
+                            .name = metadata_.Text(kName, row),
+                            .description = metadata_.Text(kDescription, row),
+                            .schema_json = metadata_.Text(kSchema, row),
+                            .partition_columns = metadata_.Texts(kPartitions, row),
+                            .configuration = {},
+                            .created_ms = metadata_.Number(kCreated, row)};
+    for (auto& [key, value] : metadata_.TextMap(kSettings, row)) {
+      metadata.configuration[key] = value.value_or("");
+    }
+    if (format_.Has(0, row) && format_.Text(0, row) != "parquet") {
+      return MakeError(ErrorCode::kUnsupported,
+                       "data files of format '" + format_.Text(0, row) + "'");
+    }
+    return metadata;
+  }
+
+  arrow::Result<Protocol> ReadProtocol(int64_t row) const {
+    enum { kMinReader, kMinWriter, kReaderFeatures, kWriterFeatures };
+    if (protocol_.Number32(kMinReader, row) == 3 && !protocol_.Has(kReaderFeatures, row)) {
+      return MakeError(ErrorCode::kCorrupt, "protocol of reader version 3 without readerFeatures");
+    }
+    return Protocol{.min_reader = protocol_.Number32(kMinReader, row),
+                    .min_writer = protocol_.Number32(kMinWriter, row),
+                    .reader_features = protocol_.Texts(kReaderFeatures, row),
+                    .writer_features = protocol_.Texts(kWriterFeatures, row)};
+  }
+
+  Action add_;
+  Action remove_;
+  Action metadata_;
+  Action protocol_;
+  Action txn_;
+  Action domain_;
+  Action sidecar_;
+  Action add_vector_;
+  Action remove_vector_;
+  Action format_;
+};
+
+void CollectLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
+  if (field.is_leaf()) {
+    leaves->push_back(field.column_index);
+  }
+  for (const auto& child : field.children) {
+    CollectLeaves(child, leaves);
+  }
 }
 
-arrow::Result<LogActions> ParseCheckpoint(const std::string& bytes) {
-  const auto input = std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(bytes));
+bool IsMember(const Members& members, const std::string& name) {
+  return std::any_of(members.begin(), members.end(),
+                     [&](const Member& member) { return name == member.name; });
+}
+
+// Whether add.stats, the leaf, says something in the file.
+bool HasValues(const parquet::FileMetaData& metadata, int leaf) {
+  for (int i = 0; i < metadata.num_row_groups(); ++i) {
+    const auto group = metadata.RowGroup(i);
+    const auto statistics = group->ColumnChunk(leaf)->statistics();
+    if (statistics == nullptr || !statistics->HasNullCount() ||
+        statistics->null_count() < group->num_rows()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The leaves that we read. Statistics as columns are many: only where there are none as text.
+std::vector<int> WantedLeaves(const parquet::arrow::SchemaManifest& manifest,
+                              const parquet::FileMetaData& metadata) {
+  std::vector<int> leaves;
+  for (const auto& action : manifest.schema_fields) {
+    const std::string& name = action.field->name();
+    if (name != "add" && name != "remove") {
+      CollectLeaves(action, &leaves);
+      continue;
+    }
+    const Members& members = name == "add" ? AddMembers() : RemoveMembers();
+    const bool has_stats =
+        std::any_of(action.children.begin(), action.children.end(), [&](const auto& child) {
+          return child.field->name() == "stats" && child.is_leaf() &&
+                 HasValues(metadata, child.column_index);
+        });
+    for (const auto& child : action.children) {
+      const std::string& member = child.field->name();
+      if (IsMember(members, member) && !(member == "stats_parsed" && has_stats)) {
+        CollectLeaves(child, &leaves);
+      }
+    }
+  }
+  return leaves;
+}
+
+arrow::Result<LogActions> ReadParquet(std::shared_ptr<arrow::io::RandomAccessFile> input) {
   ARROW_ASSIGN_OR_RAISE(const auto reader,
-                        parquet::arrow::OpenFile(input, arrow::default_memory_pool()));
-  ARROW_ASSIGN_OR_RAISE(const auto batches, reader->GetRecordBatchReader());
+                        parquet::arrow::OpenFile(std::move(input), arrow::default_memory_pool()));
+  const auto metadata = reader->parquet_reader()->metadata();
+  std::vector<int> groups(static_cast<size_t>(metadata->num_row_groups()));
+  for (size_t i = 0; i < groups.size(); ++i) {
+    groups[i] = static_cast<int>(i);
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      const auto batches,
+      reader->GetRecordBatchReader(groups, WantedLeaves(reader->manifest(), *metadata)));
   LogActions actions;
   while (true) {
     std::shared_ptr<arrow::RecordBatch> batch;
     ARROW_RETURN_NOT_OK(batches->ReadNext(&batch));
     if (batch == nullptr) {
-      break;
+      return actions;
     }
-    std::vector<StructColumn> columns;
-    for (const char* name : {"txn", "add", "remove", "metaData", "protocol", "domainMetadata"}) {
-      columns.push_back(StructColumn::Of(*batch, name));
-    }
+    ARROW_ASSIGN_OR_RAISE(const Batch bound, Batch::Bind(*batch));
     for (int64_t row = 0; row < batch->num_rows(); ++row) {
-      ARROW_RETURN_NOT_OK(ReadRow(columns, row, &actions));
+      ARROW_RETURN_NOT_OK(bound.ReadRow(row, &actions));
     }
     actions.count += batch->num_rows();
   }
-  if (!actions.metadata.has_value() || !actions.protocol.has_value()) {
-    return MakeError(ErrorCode::kCorrupt, "no metaData or no protocol");
+}
+
+arrow::Result<LogActions> ReadNamed(std::shared_ptr<arrow::io::RandomAccessFile> input,
+                                    const std::string& name) {
+  auto actions = [&]() -> arrow::Result<LogActions> {
+    BEGIN_PARQUET_CATCH_EXCEPTIONS
+    return ReadParquet(std::move(input));
+    END_PARQUET_CATCH_EXCEPTIONS
+  }();
+  if (actions.ok()) {
+    return actions;
+  }
+  // What Arrow says of bad bytes has no code of ours; what a store says has.
+  const bool is_ours = actions.status().detail() != nullptr;
+  if (is_ours && base::CodeOf(actions.status()) != ErrorCode::kCorrupt) {
+    return base::WithContext(actions.status(), name);
+  }
+  return MakeError(ErrorCode::kCorrupt, name + ": " + actions.status().message());
+}
+
+void MoveInto(LogActions* from, LogActions* to) {
+  const auto append = [](auto* source, auto* target) {
+    target->insert(target->end(), std::make_move_iterator(source->begin()),
+                   std::make_move_iterator(source->end()));
+  };
+  if (from->protocol.has_value()) {
+    to->protocol = std::move(from->protocol);
+  }
+  if (from->metadata.has_value()) {
+    to->metadata = std::move(from->metadata);
+  }
+  append(&from->adds, &to->adds);
+  append(&from->removes, &to->removes);
+  append(&from->transactions, &to->transactions);
+  append(&from->domains, &to->domains);
+  append(&from->sidecars, &to->sidecars);
+  to->count += from->count;
+}
+
+arrow::Result<LogActions> ReadSidecar(ObjectStore& store, const std::string& table_path,
+                                      const std::string& encoded) {
+  ARROW_ASSIGN_OR_RAISE(std::string path, DecodePath(encoded));
+  const bool has_folder = IsAbsolutePath(path);
+  path = RelativeTo(TableRoots(store, table_path), std::move(path));
+  if (IsAbsolutePath(path)) {
+    return MakeError(ErrorCode::kUnsupported, "sidecar '" + path + "' outside the table");
+  }
+  path = has_folder ? table_path + "/" + path : SidecarFolder(table_path) + path;
+  auto actions = ReadCheckpoint(store, path);
+  if (!actions.ok() && base::CodeOf(actions.status()) == ErrorCode::kNotFound) {
+    return MakeError(ErrorCode::kCorrupt, "sidecar " + path + " is missing");
   }
   return actions;
 }
 
 }  // namespace
 
+arrow::Result<LogActions> ParseCheckpoint(std::string_view bytes, const std::string& name) {
+  return ReadNamed(
+      std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::string(bytes))),
+      name);
+}
+
 arrow::Result<LogActions> ReadCheckpoint(ObjectStore& store, const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(const std::string bytes, store.Get(path));
-  auto actions = [&]() -> arrow::Result<LogActions> {
-    BEGIN_PARQUET_CATCH_EXCEPTIONS
-    return ParseCheckpoint(bytes);
-    END_PARQUET_CATCH_EXCEPTIONS
-  }();
-  if (!actions.ok()) {
-    if (base::CodeOf(actions.status()) == ErrorCode::kUnsupported) {
-      return base::WithContext(actions.status(), path);
-    }
-    return MakeError(ErrorCode::kCorrupt, path + ": " + actions.status().message());
+  if (path.ends_with(".json")) {
+    ARROW_ASSIGN_OR_RAISE(const std::string bytes, store.Get(path));
+    return ParseLogEntry(bytes, path);
   }
-  return actions;
+  ARROW_ASSIGN_OR_RAISE(auto input, store.OpenInput(path));
+  return ReadNamed(std::move(input), path);
+}
+
+arrow::Result<LogActions> ReadCheckpoint(ObjectStore& store, const std::string& table_path,
+                                         const CheckpointFiles& files) {
+  LogActions all;
+  for (const std::string& path : files.paths) {
+    ARROW_ASSIGN_OR_RAISE(LogActions part, ReadCheckpoint(store, path));
+    MoveInto(&part, &all);
+  }
+  const std::vector<std::string> sidecars = std::move(all.sidecars);
+  all.sidecars.clear();
+  for (const std::string& sidecar : sidecars) {
+    ARROW_ASSIGN_OR_RAISE(LogActions part, ReadSidecar(store, table_path, sidecar));
+    MoveInto(&part, &all);
+  }
+  return all;
 }
 
 }  // namespace icecore::lake

@@ -1,12 +1,9 @@
-#include <cctype>
 #include <charconv>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "icecore/base/error.h"
 #include "icecore/lake/log_entry_internal.h"
-#include "icecore/lake/object_store.h"
 
 namespace icecore::lake {
 namespace {
@@ -61,27 +58,43 @@ CommitInfo ParseCommitInfo(const json& body) {
 }
 
 Protocol ParseProtocol(const json& body) {
-  return Protocol{.min_reader = body.at("minReaderVersion").get<int32_t>(),
-                  .min_writer = body.at("minWriterVersion").get<int32_t>(),
-                  .reader_features = TextsOf(body, "readerFeatures"),
-                  .writer_features = TextsOf(body, "writerFeatures")};
+  Protocol protocol{.min_reader = body.at("minReaderVersion").get<int32_t>(),
+                    .min_writer = body.at("minWriterVersion").get<int32_t>(),
+                    .reader_features = {},
+                    .writer_features = {}};
+  // A version that is of features must name them: not to know them is not to have none.
+  if (protocol.min_reader == 3) {
+    protocol.reader_features = body.at("readerFeatures").get<std::vector<std::string>>();
+  } else {
+    protocol.reader_features = TextsOf(body, "readerFeatures");
+  }
+  protocol.writer_features = TextsOf(body, "writerFeatures");
+  return protocol;
+}
+
+// "" where there is none: a later metaData may have one.
+std::string SchemaTextOf(const json& metadata) {
+  const auto found = metadata.find("schemaString");
+  return found == metadata.end() || found->is_null() ? "" : found->get<std::string>();
 }
 
 arrow::Result<MetadataAction> ParseMetadata(const json& body) {
   MetadataAction metadata{.id = body.at("id").get<std::string>(),
                           .name = TextOr(body, "name", ""),
                           .description = TextOr(body, "description", ""),
-                          .schema_json = body.at("schemaString").get<std::string>(),
+                          .schema_json = SchemaTextOf(body),
                           .partition_columns = TextsOf(body, "partitionColumns"),
                           .configuration = {},
                           .created_ms = NumberOr(body, "createdTime", 0)};
-  const json format = body.value("format", json::object());
+  const auto found = body.find("format");
+  const json format = found == body.end() || !found->is_object() ? json::object() : *found;
   if (const std::string provider = TextOr(format, "provider", "parquet"); provider != "parquet") {
     return MakeError(ErrorCode::kUnsupported, "data files of format '" + provider + "'");
   }
-  const json configuration = body.value("configuration", json::object());
-  for (const auto& [key, value] : configuration.items()) {
-    metadata.configuration[key] = value.is_string() ? value.get<std::string>() : value.dump();
+  if (const auto configuration = body.find("configuration"); configuration != body.end()) {
+    for (const auto& [key, value] : configuration->items()) {
+      metadata.configuration[key] = value.is_string() ? value.get<std::string>() : value.dump();
+    }
   }
   return metadata;
 }
@@ -174,6 +187,8 @@ arrow::Status ParseAction(const std::string& kind, const json& body, LogActions*
   } else if (kind == "txn") {
     actions->transactions.emplace_back(body.at("appId").get<std::string>(),
                                        body.at("version").get<int64_t>());
+  } else if (kind == "sidecar") {
+    actions->sidecars.push_back(body.at("path").get<std::string>());
   } else if (kind == "domainMetadata") {
     actions->domains.push_back({.domain = body.at("domain").get<std::string>(),
                                 .configuration = TextOr(body, "configuration", ""),
@@ -195,34 +210,7 @@ arrow::Status ParseLine(std::string_view line, LogActions* actions) {
   }
 }
 
-std::string VersionName(int64_t version) {
-  char name[32];
-  std::snprintf(name, sizeof name, "%020lld", static_cast<long long>(version));
-  return name;
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 }  // namespace
-
-std::string LogFolder(const std::string& table_path) { return table_path + "/_delta_log/"; }
-std::string LogPathBefore(const std::string& table_path, int64_t version) {
-  return LogFolder(table_path) + VersionName(version);
-}
-std::string CommitPath(const std::string& table_path, int64_t version) {
-  return LogPathBefore(table_path, version) + ".json";
-}
-std::string CheckpointPath(const std::string& table_path, int64_t version) {
-  return LogPathBefore(table_path, version) + ".checkpoint.parquet";
-}
-std::string LastCheckpointPath(const std::string& table_path) {
-  return LogFolder(table_path) + "_last_checkpoint";
-}
 
 arrow::Result<LogActions> ParseLogEntry(std::string_view bytes, const std::string& file) {
   LogActions actions;
@@ -271,45 +259,6 @@ std::optional<int64_t> NumRecordsOf(const std::string& stats_json) {
     return std::nullopt;
   }
   return stats.at("numRecords").get<int64_t>();
-}
-
-std::string EncodePath(std::string_view path) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string encoded;
-  for (const char c : path) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = std::isalnum(byte) != 0 ||
-                       std::string_view("-_.~/=+,@!$&'()*;").find(c) != std::string_view::npos;
-    if (plain && byte < 0x80) {
-      encoded += c;
-    } else {
-      encoded += '%';
-      encoded += kHex[byte >> 4];
-      encoded += kHex[byte & 15];
-    }
-  }
-  return encoded;
-}
-
-arrow::Result<std::string> DecodePath(std::string_view encoded) {
-  std::string path;
-  for (size_t i = 0; i < encoded.size(); ++i) {
-    if (encoded[i] != '%') {
-      path += encoded[i];
-      continue;
-    }
-    const int high = i + 2 < encoded.size() ? HexDigit(encoded[i + 1]) : -1;
-    const int low = i + 2 < encoded.size() ? HexDigit(encoded[i + 2]) : -1;
-    if (high < 0 || low < 0) {
-      return MakeError(ErrorCode::kCorrupt, "path '" + std::string(encoded) + "'");
-    }
-    path += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  if (path.find("://") != std::string::npos || !CheckObjectPath(path).ok()) {
-    return MakeError(ErrorCode::kUnsupported, "data file '" + path + "' outside the table");
-  }
-  return path;
 }
 
 }  // namespace icecore::lake

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "icecore/lake/object_store.h"
 #include "icecore/lake/snapshot.h"
 #include "icecore/lake/table.h"
 
@@ -59,12 +60,14 @@ struct LogActions {
   std::vector<ChangeFile> changes;
   std::vector<std::pair<std::string, int64_t>> transactions;
   std::vector<DomainAction> domains;
-  bool data_change = false;  // an add or remove says so
+  std::vector<std::string> sidecars;  // as they rest; of V2 checkpoints only
+  bool data_change = false;           // an add or remove says so
   int64_t count = 0;
 };
 
 // "_delta_log/00000000000000000012.json" and its like, below the table's path.
 std::string LogFolder(const std::string& table_path);
+std::string SidecarFolder(const std::string& table_path);
 std::string CommitPath(const std::string& table_path, int64_t version);
 std::string CheckpointPath(const std::string& table_path, int64_t version);
 std::string LastCheckpointPath(const std::string& table_path);
@@ -83,16 +86,25 @@ arrow::Result<std::string> FormatLogEntry(const LogActions& actions, const Commi
 // Our number from the statistics' JSON; nullopt without one.
 std::optional<int64_t> NumRecordsOf(const std::string& stats_json);
 
-// Paths in the log are URI-encoded. A path that cannot be decoded, is absolute or leads out of the
-// table is kUnsupported.
+// Paths in the log are URIs. A decoded path is relative to the table; or absolute ("/tmp/x", of
+// file: URIs too); or of another store ("s3://bucket/x"). One that cannot be decoded is kCorrupt,
+// one that leads up with ".." kUnsupported.
 std::string EncodePath(std::string_view path);
 arrow::Result<std::string> DecodePath(std::string_view encoded);
+bool IsAbsolutePath(std::string_view decoded);
+// The absolute path below one of `roots` as a path relative to it; others as they are.
+std::string RelativeTo(const std::vector<std::string>& roots, std::string path);
+// Where the table lies, in the spellings that absolute paths of its files may have.
+std::vector<std::string> TableRoots(const ObjectStore& store, const std::string& table_path);
 
 // kUnsupported with the features' names where a reader, or a writer, needs what we lack.
 arrow::Status CheckReadable(const Protocol& protocol);
 // From protocol and configuration: a mode that the protocol does not enable is none; an unknown one
 // is kUnsupported.
 arrow::Result<ColumnMapping> ColumnMappingOf(const Snapshot& snapshot);
+// kCorrupt where a partition column is not in the schema or a mapped column lacks its physical
+// name, kUnsupported where a column's type was changed in a way that the protocol does not know.
+arrow::Status CheckSchema(const Snapshot& snapshot);
 arrow::Status CheckWritable(const Snapshot& snapshot, const Commit& commit);
 
 }  // namespace icecore::lake

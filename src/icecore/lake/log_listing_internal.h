@@ -7,15 +7,24 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "icecore/lake/object_store.h"
 
 namespace icecore::lake {
 
+// One whole checkpoint: a classic or UUID-named file (Parquet or JSON), or all parts of one in
+// parts.
+struct CheckpointFiles {
+  std::vector<std::string> paths;
+};
+
 struct LogListing {
   std::set<int64_t> commits;
-  std::set<int64_t> checkpoints;  // classic ones in one file
-  // Checkpoints that we cannot read, by version: a name for the error where nothing else helps.
+  std::set<int64_t> checkpoints;  // versions that checkpoint_files has
+  // By version; where there are several, the one to try first is first.
+  std::map<int64_t, std::vector<CheckpointFiles>> checkpoint_files;
+  // Checkpoints that nobody can read (parts are missing), by version: a name for errors.
   std::map<int64_t, std::string> other_checkpoints;
 
   // The newest version that anything speaks of; -1 in an empty log.

@@ -3,7 +3,11 @@
 #include <arrow/util/key_value_metadata.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "icecore/base/error.h"
@@ -14,6 +18,7 @@ namespace {
 
 using base::ErrorCode;
 using base::MakeError;
+using nlohmann::json;
 
 bool IsOneOf(const std::string& name, std::initializer_list<const char*> names) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -35,6 +40,78 @@ std::string Setting(const std::map<std::string, std::string>& configuration,
 
 bool Lists(const std::vector<std::string>& features, const char* name) {
   return std::find(features.begin(), features.end(), name) != features.end();
+}
+
+// A type's text as Delta has it; "" for nested ones.
+std::string TypeText(const json& change, const char* key) {
+  const auto found = change.find(key);
+  return found != change.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+struct Decimal {
+  int precision = 0;
+  int scale = 0;
+};
+
+// What of a decimal an integer type fills, at least; nullopt for other types.
+std::optional<Decimal> AsDecimal(const std::string& type) {
+  Decimal decimal;
+  if (IsOneOf(type, {"byte", "short", "integer"})) {
+    return Decimal{.precision = 10, .scale = 0};
+  }
+  if (type == "long") {
+    return Decimal{.precision = 20, .scale = 0};
+  }
+  if (std::sscanf(type.c_str(), "decimal(%d,%d)", &decimal.precision, &decimal.scale) == 2) {
+    return decimal;
+  }
+  return std::nullopt;
+}
+
+// Delta protocol, "Type Widening".
+bool IsKnownWidening(const std::string& from, const std::string& to) {
+  static constexpr std::pair<const char*, const char*> kWider[] = {
+      {"byte", "short"},     {"byte", "integer"}, {"byte", "long"},         {"byte", "double"},
+      {"short", "integer"},  {"short", "long"},   {"short", "double"},      {"integer", "long"},
+      {"integer", "double"}, {"float", "double"}, {"date", "timestamp_ntz"}};
+  for (const auto& [narrow, wide] : kWider) {
+    if (from == narrow && to == wide) {
+      return true;
+    }
+  }
+  const auto narrow = AsDecimal(from);
+  const auto wide = to.starts_with("decimal") ? AsDecimal(to) : std::nullopt;
+  return narrow.has_value() && wide.has_value() && wide->scale >= narrow->scale &&
+         wide->precision - narrow->precision >= wide->scale - narrow->scale;
+}
+
+std::string MetadataOf(const arrow::Field& field, std::string_view key) {
+  if (!field.HasMetadata()) {
+    return "";
+  }
+  const auto value = field.metadata()->Get(std::string(key));
+  return value.ok() ? *value : "";
+}
+
+arrow::Status CheckTypeChanges(const arrow::Field& field) {
+  const std::string text = MetadataOf(field, "delta.typeChanges");
+  const json changes = text.empty() ? json::array() : json::parse(text, nullptr, false);
+  if (!changes.is_array()) {
+    return MakeError(ErrorCode::kCorrupt, "column '" + field.name() + "': delta.typeChanges");
+  }
+  for (const json& change : changes) {
+    const std::string from = TypeText(change, "fromType");
+    const std::string to = TypeText(change, "toType");
+    if (!IsKnownWidening(from, to)) {
+      return MakeError(ErrorCode::kUnsupported, "column '" + field.name() + "' whose type became " +
+                                                    to + " from " + from +
+                                                    " (feature typeWidening)");
+    }
+  }
+  for (const auto& child : field.type()->fields()) {
+    ARROW_RETURN_NOT_OK(CheckTypeChanges(*child));
+  }
+  return arrow::Status::OK();
 }
 
 bool HasInvariant(const arrow::DataType& type) {
@@ -81,6 +158,28 @@ arrow::Result<ColumnMapping> ColumnMappingOf(const Snapshot& snapshot) {
   }
   return MakeError(ErrorCode::kUnsupported,
                    "table " + snapshot.table_path + ": delta.columnMapping.mode '" + mode + "'");
+}
+
+arrow::Status CheckSchema(const Snapshot& snapshot) {
+  const std::string table = "table " + snapshot.table_path + ": ";
+  for (const std::string& name : snapshot.partition_columns) {
+    if (snapshot.schema->GetFieldByName(name) == nullptr) {
+      return MakeError(ErrorCode::kCorrupt,
+                       table + "partition column '" + name + "' is not in the schema, or twice");
+    }
+  }
+  for (const auto& field : snapshot.schema->fields()) {
+    if (snapshot.column_mapping != ColumnMapping::kNone &&
+        MetadataOf(*field, kPhysicalName).empty()) {
+      return MakeError(ErrorCode::kCorrupt,
+                       table + "column '" + field->name() + "' has no physical name");
+    }
+    const arrow::Status changes = CheckTypeChanges(*field);
+    if (!changes.ok()) {
+      return base::WithContext(changes, "table " + snapshot.table_path);
+    }
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Status CheckWritable(const Snapshot& snapshot, const Commit& commit) {

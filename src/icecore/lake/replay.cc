@@ -64,12 +64,15 @@ int64_t TimestampOf(const CommitInfo& info) {
   return info.in_commit_timestamp_ms.value_or(info.timestamp_ms) * 1000;
 }
 
-Replay::Replay(std::string table_path) { snapshot_.table_path = std::move(table_path); }
+Replay::Replay(std::string table_path, std::vector<std::string> roots) : roots_(std::move(roots)) {
+  snapshot_.table_path = std::move(table_path);
+}
 
-Replay::Replay(const Snapshot& start) : snapshot_(start) {
+Replay::Replay(const Snapshot& start, std::vector<std::string> roots)
+    : roots_(std::move(roots)), snapshot_(start), has_protocol_(true), has_metadata_(true) {
   live_.reserve(snapshot_.files.size());
   for (size_t i = 0; i < snapshot_.files.size(); ++i) {
-    live_.emplace(snapshot_.files[i].Key(), i);
+    live_.emplace(snapshot_.files[i].path, i);
   }
   for (size_t i = 0; i < snapshot_.removed.size(); ++i) {
     removed_.emplace(snapshot_.removed[i].Key(), i);
@@ -103,6 +106,7 @@ void Replay::SetCheckpoint(int64_t version) {
 void Replay::Apply(LogActions actions) {
   if (actions.protocol.has_value()) {
     snapshot_.protocol = *std::move(actions.protocol);
+    has_protocol_ = true;
   }
   if (actions.metadata.has_value()) {
     MetadataAction& metadata = *actions.metadata;
@@ -113,6 +117,8 @@ void Replay::Apply(LogActions actions) {
     snapshot_.configuration = std::move(metadata.configuration);
     snapshot_.created_us = metadata.created_ms * 1000;
     schema_json_ = std::move(metadata.schema_json);
+    snapshot_.schema = schema_json_.empty() ? nullptr : snapshot_.schema;
+    has_metadata_ = true;
   }
   for (auto& [app_id, version] : actions.transactions) {
     snapshot_.transactions[app_id] = version;
@@ -125,23 +131,29 @@ void Replay::Apply(LogActions actions) {
     }
   }
   may_be_unordered_ |= !actions.removes.empty() && !actions.adds.empty();
-  for (RemovedFile& file : actions.removes) {
-    const std::string key = file.Key();
-    if (const auto place = live_.find(key); place != live_.end()) {
+  ApplyFiles(&actions);
+}
+
+void Replay::ApplyFiles(LogActions* actions) {
+  for (RemovedFile& file : actions->removes) {
+    file.path = RelativeTo(roots_, std::move(file.path));
+    // The same path with another deletion vector stays: it is what the commit puts in its place.
+    if (const auto place = live_.find(file.path);
+        place != live_.end() && snapshot_.files[place->second].Key() == file.Key()) {
       snapshot_.files[place->second].path.clear();
       live_.erase(place);
     }
-    if (removed_.emplace(key, snapshot_.removed.size()).second) {
+    if (removed_.emplace(file.Key(), snapshot_.removed.size()).second) {
       snapshot_.removed.push_back(std::move(file));
     }
   }
-  for (DataFile& file : actions.adds) {
-    const std::string key = file.Key();
-    if (const auto place = removed_.find(key); place != removed_.end()) {
+  for (DataFile& file : actions->adds) {
+    file.path = RelativeTo(roots_, std::move(file.path));
+    if (const auto place = removed_.find(file.Key()); place != removed_.end()) {
       snapshot_.removed[place->second].path.clear();
       removed_.erase(place);
     }
-    const auto [place, is_new] = live_.emplace(key, snapshot_.files.size());
+    const auto [place, is_new] = live_.emplace(file.path, snapshot_.files.size());
     if (is_new) {
       snapshot_.files.push_back(std::move(file));
     } else {
@@ -151,24 +163,36 @@ void Replay::Apply(LogActions actions) {
 }
 
 arrow::Result<std::shared_ptr<const Snapshot>> Replay::Finish() {
-  if (snapshot_.table_id.empty() && schema_json_.empty()) {
-    return base::MakeError(base::ErrorCode::kCorrupt,
-                           "table " + snapshot_.table_path + ": the log has no metaData action");
+  const std::string table = "table " + snapshot_.table_path;
+  if (!has_protocol_ || !has_metadata_) {
+    return base::MakeError(
+        base::ErrorCode::kCorrupt,
+        table + ": the log has no " + (has_protocol_ ? "metaData" : "protocol") + " action");
   }
   const arrow::Status readable = CheckReadable(snapshot_.protocol);
   if (!readable.ok()) {
-    return base::WithContext(readable, "table " + snapshot_.table_path);
+    return base::WithContext(readable, table);
   }
   if (!schema_json_.empty()) {
     auto schema = SchemaFromDelta(schema_json_);
     if (!schema.ok()) {
-      return base::WithContext(schema.status(), "table " + snapshot_.table_path);
+      return base::WithContext(schema.status(), table);
     }
     snapshot_.schema = *std::move(schema);
   }
+  if (snapshot_.schema == nullptr) {
+    return base::MakeError(base::ErrorCode::kCorrupt, table + ": its metaData has no schemaString");
+  }
   ARROW_ASSIGN_OR_RAISE(snapshot_.column_mapping, ColumnMappingOf(snapshot_));
+  ARROW_RETURN_NOT_OK(CheckSchema(snapshot_));
   std::erase_if(snapshot_.files, IsGone);
   std::erase_if(snapshot_.removed, IsBack);
+  for (const DataFile& file : snapshot_.files) {
+    if (IsAbsolutePath(file.path)) {
+      return base::MakeError(base::ErrorCode::kUnsupported,
+                             table + ": data file '" + file.path + "' outside the table");
+    }
+  }
   if (may_be_unordered_ && snapshot_.schema->GetFieldIndex(std::string(kSeq)) >= 0) {
     OrderBySeq(&snapshot_.files);
   }

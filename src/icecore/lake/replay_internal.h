@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "icecore/lake/log_entry_internal.h"
 #include "icecore/lake/snapshot.h"
@@ -16,9 +17,9 @@ namespace icecore::lake {
 // Not thread safe.
 class Replay {
  public:
-  // From nothing, or from a snapshot on.
-  explicit Replay(std::string table_path);
-  explicit Replay(const Snapshot& start);
+  // From nothing, or from a snapshot on. `roots`: see TableRoots.
+  Replay(std::string table_path, std::vector<std::string> roots);
+  Replay(const Snapshot& start, std::vector<std::string> roots);
 
   // A checkpoint; only as the first.
   void ApplyCheckpoint(int64_t version, LogActions actions);
@@ -30,17 +31,21 @@ class Replay {
   // A checkpoint of a version passed already was seen.
   void SetCheckpoint(int64_t version);
 
-  // kCorrupt without protocol or metadata, kUnsupported where a feature is lacking. Ends the
-  // replay.
+  // kCorrupt without protocol, metadata or schema; kUnsupported where a feature is lacking or a
+  // live file lies outside the table. Ends the replay.
   arrow::Result<std::shared_ptr<const Snapshot>> Finish();
 
  private:
   void Apply(LogActions actions);
+  void ApplyFiles(LogActions* actions);
 
+  std::vector<std::string> roots_;
   Snapshot snapshot_;
+  bool has_protocol_ = false;
+  bool has_metadata_ = false;
   std::string schema_json_;                          // parsed at the end; "" = as the start has it
-  std::unordered_map<std::string, size_t> live_;     // DataFile::Key -> place in files
-  std::unordered_map<std::string, size_t> removed_;  // likewise, in removed
+  std::unordered_map<std::string, size_t> live_;     // path -> place in files
+  std::unordered_map<std::string, size_t> removed_;  // RemovedFile::Key -> place in removed
   bool may_be_unordered_ = false;                    // whether files must be looked at for order
 };
 

@@ -7,7 +7,9 @@
 #include "icecore/lake/checkpoint_internal.h"
 #include "icecore/lake/log_entry_internal.h"
 #include "icecore/lake/log_listing_internal.h"
+#include "icecore/lake/log_loader_internal.h"
 #include "icecore/lake/replay_internal.h"
+#include "icecore/lake/version_times_internal.h"
 
 namespace icecore::lake {
 namespace {
@@ -20,138 +22,9 @@ bool IsNotFound(const arrow::Status& status) {
   return !status.ok() && base::CodeOf(status) == ErrorCode::kNotFound;
 }
 
-bool IsCorrupt(const arrow::Status& status) {
-  return !status.ok() && base::CodeOf(status) == ErrorCode::kCorrupt;
-}
-
 arrow::Status NoTable(const std::string& path) {
   return MakeError(ErrorCode::kNotFound, "no table at " + path);
 }
-
-// Loads versions of one table from its log.
-class Loader {
- public:
-  Loader(ObjectStore& store, const std::string& path) : store_(store), path_(path) {}
-
-  arrow::Result<SnapshotPtr> Load(std::optional<int64_t> version) {
-    ARROW_ASSIGN_OR_RAISE(const int64_t hint, ReadLastCheckpoint(store_, path_));
-    const bool hint_helps = hint > 0 && (!version.has_value() || hint <= *version);
-    if (hint_helps) {
-      ARROW_ASSIGN_OR_RAISE(const LogListing tail, ListLog(store_, path_, hint));
-      if (tail.checkpoints.contains(hint)) {
-        auto snapshot = LoadFrom(tail, version, /*is_whole=*/false);
-        if (snapshot.ok() || !IsCorrupt(snapshot.status())) {
-          return snapshot;
-        }
-      }
-    }
-    ARROW_ASSIGN_OR_RAISE(const LogListing all, ListLog(store_, path_, 0));
-    return LoadFrom(all, version, /*is_whole=*/true);
-  }
-
-  // The version (nullopt: the newest), replayed from `start` on; nullptr where the log no longer
-  // goes with it.
-  arrow::Result<SnapshotPtr> LoadSince(const SnapshotPtr& start, std::optional<int64_t> version) {
-    ARROW_ASSIGN_OR_RAISE(const LogListing tail, ListLog(store_, path_, start->version));
-    const int64_t target = version.value_or(tail.newest());
-    if (!tail.commits.contains(start->version) || target > tail.newest()) {
-      return nullptr;
-    }
-    if (target == start->version) {
-      return start;
-    }
-    ARROW_RETURN_NOT_OK(CheckNoGap(tail, start->version + 1, target));
-    Replay replay(*start);
-    ARROW_RETURN_NOT_OK(ApplyCommits(start->version + 1, target, &replay));
-    if (const auto after = tail.checkpoints.upper_bound(target);
-        after != tail.checkpoints.begin()) {
-      replay.SetCheckpoint(*std::prev(after));
-    }
-    return replay.Finish();
-  }
-
- private:
-  arrow::Status CheckNoGap(const LogListing& listing, int64_t from, int64_t to) {
-    const int64_t missing = listing.FirstMissing(from, to);
-    if (missing < 0) {
-      return arrow::Status::OK();
-    }
-    if (const auto other = listing.other_checkpoints.lower_bound(missing);
-        other != listing.other_checkpoints.end() && other->first <= to) {
-      return MakeError(ErrorCode::kUnsupported,
-                       "multi-part or V2 checkpoint " + other->second + " (feature v2Checkpoint)");
-    }
-    return MakeError(ErrorCode::kCorrupt, "log entry " + CommitPath(path_, missing) +
-                                              " is missing, later ones are there");
-  }
-
-  // Tries the newest checkpoint first; a broken one is passed over while older entries suffice.
-  arrow::Result<SnapshotPtr> LoadFrom(const LogListing& listing, std::optional<int64_t> version,
-                                      bool is_whole) {
-    if (listing.newest() < 0) {
-      if (!listing.other_checkpoints.empty()) {
-        return CheckNoGap(listing, 0, listing.other_checkpoints.rbegin()->first);
-      }
-      return NoTable(path_);
-    }
-    const int64_t target = version.value_or(listing.newest());
-    if (target < 0 || target > listing.newest()) {
-      return MakeError(ErrorCode::kNotFound, "version " + std::to_string(target) + " of table " +
-                                                 path_ + " (newest is " +
-                                                 std::to_string(listing.newest()) + ")");
-    }
-    arrow::Status first_error;
-    for (auto it = std::make_reverse_iterator(listing.checkpoints.upper_bound(target));
-         it != listing.checkpoints.rend(); ++it) {
-      auto snapshot = LoadWith(listing, *it, target);
-      if (snapshot.ok() || !IsCorrupt(snapshot.status())) {
-        return snapshot;
-      }
-      base::Log(base::LogLevel::kWarning, "checkpoint passed over: " + snapshot.status().message());
-      first_error = first_error.ok() ? snapshot.status() : first_error;
-    }
-    if (!is_whole) {
-      return first_error;
-    }
-    auto snapshot = LoadWith(listing, -1, target);
-    return snapshot.ok() || first_error.ok() ? snapshot : first_error;
-  }
-
-  // checkpoint -1: from the first entry on.
-  arrow::Result<SnapshotPtr> LoadWith(const LogListing& listing, int64_t checkpoint,
-                                      int64_t target) {
-    ARROW_RETURN_NOT_OK(CheckNoGap(listing, checkpoint + 1, target));
-    Replay replay(path_);
-    if (checkpoint >= 0) {
-      ARROW_ASSIGN_OR_RAISE(auto actions,
-                            ReadCheckpoint(store_, CheckpointPath(path_, checkpoint)));
-      replay.ApplyCheckpoint(checkpoint, std::move(actions));
-    }
-    if (checkpoint == target && listing.commits.contains(target)) {
-      ARROW_ASSIGN_OR_RAISE(const auto entry, ReadEntry(target));
-      replay.SetTimestamp(entry.info.has_value() ? TimestampOf(*entry.info) : 0);
-    }
-    ARROW_RETURN_NOT_OK(ApplyCommits(checkpoint + 1, target, &replay));
-    return replay.Finish();
-  }
-
-  arrow::Result<LogActions> ReadEntry(int64_t version) {
-    const std::string file = CommitPath(path_, version);
-    ARROW_ASSIGN_OR_RAISE(const std::string bytes, store_.Get(file));
-    return ParseLogEntry(bytes, file);
-  }
-
-  arrow::Status ApplyCommits(int64_t from, int64_t to, Replay* replay) {
-    for (int64_t version = from; version <= to; ++version) {
-      ARROW_ASSIGN_OR_RAISE(auto actions, ReadEntry(version));
-      replay->ApplyCommit(version, std::move(actions));
-    }
-    return arrow::Status::OK();
-  }
-
-  ObjectStore& store_;
-  const std::string& path_;
-};
 
 CommitSummary Summarize(int64_t version, LogActions actions) {
   CommitSummary summary;
@@ -192,7 +65,7 @@ arrow::Result<SnapshotPtr> Table::Load(std::optional<int64_t> version) {
     const std::lock_guard lock(mutex_);
     start = newest_;
   }
-  Loader loader(store_, path_);
+  LogLoader loader(store_, path_);
   SnapshotPtr loaded;
   if (start != nullptr && version.value_or(start->version) >= start->version) {
     ARROW_ASSIGN_OR_RAISE(loaded, loader.LoadSince(start, version));
@@ -219,19 +92,8 @@ arrow::Result<SnapshotPtr> Table::LoadOrEmpty() {
 
 arrow::Result<SnapshotPtr> Table::LoadAt(int64_t at_us) {
   ARROW_ASSIGN_OR_RAISE(const SnapshotPtr newest, Load());
-  for (int64_t version = newest->version; version >= 0; --version) {
-    const std::string file = CommitPath(path_, version);
-    auto bytes = store_.Get(file);
-    if (IsNotFound(bytes.status())) {
-      break;
-    }
-    ARROW_RETURN_NOT_OK(bytes.status());
-    ARROW_ASSIGN_OR_RAISE(const auto actions, ParseLogEntry(*bytes, file));
-    if (actions.info.has_value() && TimestampOf(*actions.info) <= at_us) {
-      return Load(version);
-    }
-  }
-  return MakeError(ErrorCode::kNotFound, "table " + path_ + " has no version of that time");
+  ARROW_ASSIGN_OR_RAISE(const int64_t version, VersionAt(store_, *newest, at_us));
+  return version == newest->version ? newest : Load(version);
 }
 
 arrow::Result<std::vector<CommitSummary>> Table::History(int64_t limit) {
