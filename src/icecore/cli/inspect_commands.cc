@@ -3,14 +3,17 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/show.h"
 #include "icecore/cli/text_table.h"
+#include "icecore/engine/delta_sql.h"
 #include "icecore/engine/row_files.h"
 
 namespace icecore::cli {
@@ -20,9 +23,20 @@ using nlohmann::json;
 
 constexpr int64_t kShownRows = 100;
 
-arrow::Status Sql(Context* context, const std::string& query, const std::string& out) {
+// Tables that a query names by their place need no project.
+arrow::Result<std::shared_ptr<arrow::Table>> SqlRows(Context* context, const std::string& query) {
+  if (!std::filesystem::exists(std::filesystem::path(context->directory) / "icecore.yaml")) {
+    ARROW_ASSIGN_OR_RAISE(const auto delta, engine::ReplaceDeltaCalls(query));
+    if (!delta.mentions.empty()) {
+      return engine::RunDeltaSql(query, context->directory, *base::MakeSystemClock());
+    }
+  }
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
-  ARROW_ASSIGN_OR_RAISE(auto rows, engine->Sql(query));
+  return engine->Sql(query);
+}
+
+arrow::Status Sql(Context* context, const std::string& query, const std::string& out) {
+  ARROW_ASSIGN_OR_RAISE(const auto rows, SqlRows(context, query));
   if (!out.empty()) {
     ARROW_RETURN_NOT_OK(engine::WriteRows(*rows, out));
     if (!context->json) {

@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/engine/delta_sql.h"
+#include "icecore/engine/sql_text.h"
 #include "icecore/pipeline/table_step.h"
 #include "icecore/sql/analysis.h"
 #include "icecore/sql/mentioned_tables.h"
@@ -37,24 +39,6 @@ std::string Lower(std::string text) {
 
 bool IsNameCharacter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.';
-}
-
-// Length of the string, quoted name or comment at the front; 0 for none.
-size_t SkippedLength(std::string_view text) {
-  const auto through = [&](std::string_view end, size_t from) {
-    const size_t found = text.find(end, from);
-    return found == std::string_view::npos ? text.size() : found + end.size();
-  };
-  if (text.starts_with("--")) {
-    return through("\n", 2);
-  }
-  if (text.starts_with("/*")) {
-    return through("*/", 2);
-  }
-  if (text.starts_with("'") || text.starts_with("\"")) {
-    return through(text.substr(0, 1), 1);
-  }
-  return 0;
 }
 
 arrow::Result<VersionedSql> QuoteVersions(const std::string& query) {
@@ -142,7 +126,8 @@ arrow::Result<std::vector<std::string>> LakeTables(const pipeline::Workspace& wo
 
 arrow::Result<std::shared_ptr<arrow::Table>> RunLakeSql(const pipeline::Workspace& workspace,
                                                         const std::string& query) {
-  ARROW_ASSIGN_OR_RAISE(const VersionedSql versioned, QuoteVersions(query));
+  ARROW_ASSIGN_OR_RAISE(const DeltaQuery delta, ReplaceDeltaCalls(query));
+  ARROW_ASSIGN_OR_RAISE(const VersionedSql versioned, QuoteVersions(delta.sql));
   ARROW_ASSIGN_OR_RAISE(const auto lake_tables, LakeTables(workspace));
   ARROW_ASSIGN_OR_RAISE(const auto inputs, PinMentioned(workspace, versioned, lake_tables));
   sql::AnalysisRequest request;
@@ -168,6 +153,16 @@ arrow::Result<std::shared_ptr<arrow::Table>> RunLakeSql(const pipeline::Workspac
           {name, arrow::schema({arrow::field("_seq", arrow::int64())}), true, {}});
     }
   }
+  std::vector<std::unique_ptr<DeltaTable>> foreign;
+  for (const DeltaMention& mention : delta.mentions) {
+    ARROW_ASSIGN_OR_RAISE(auto table, DeltaTable::Open(mention, workspace.project->root));
+    request.tables.push_back({.full_name = "delta." + mention.name,
+                              .columns = table->snapshot().schema,
+                              .is_static = true,
+                              .known_at_column = std::nullopt,
+                              .is_foreign = true});
+    foreign.push_back(std::move(table));
+  }
   ARROW_ASSIGN_OR_RAISE(auto analysis, sql::Analyse(request));
   ARROW_RETURN_NOT_OK(analysis.diagnostics.ToStatus());
   sql::Limits limits;
@@ -182,6 +177,10 @@ arrow::Result<std::shared_ptr<arrow::Table>> RunLakeSql(const pipeline::Workspac
     }
     ARROW_RETURN_NOT_OK(pipeline::RegisterTable(workspace, no_project, named.input, named.sql_name,
                                                 std::nullopt, session.get()));
+  }
+  for (size_t i = 0; i < foreign.size(); ++i) {
+    ARROW_RETURN_NOT_OK(
+        foreign[i]->Register(delta.mentions[i].name, workspace.access, session.get()));
   }
   ARROW_RETURN_NOT_OK(session->Lock());
   return session->QueryTable(analysis.plain_sql);

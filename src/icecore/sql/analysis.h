@@ -23,6 +23,7 @@ struct TableSchema {
   bool is_static = false;                  // true for all time: takes no part in known_at
   // The column that holds its known time, beside _known_at and _arrived_at; as-of joins use it.
   std::optional<std::string> known_at_column;
+  bool is_foreign = false;  // not ours: columns that begin with _ are in `*` like any other
 };
 
 struct AnalysisRequest {

@@ -206,6 +206,19 @@ Sources TreeBinder::BindColumn(const Json& expression, const Scope& scope) {
   return {};
 }
 
+// In tables that are not ours a name that begins with _ is like any other.
+bool TreeBinder::IsHidden(const BoundColumn& column) const {
+  if (!IsHiddenName(column.name)) return false;
+  const auto is_foreign = [&](const ColumnSource& source) {
+    const auto& tables = options_.request->tables;
+    return std::any_of(tables.begin(), tables.end(), [&](const TableSchema& table) {
+      return table.is_foreign && table.full_name == source.table;
+    });
+  };
+  return column.sources.empty() ||
+         !std::all_of(column.sources.begin(), column.sources.end(), is_foreign);
+}
+
 std::vector<BoundColumn> TreeBinder::BindStar(Json& star, Scope& scope, bool* partial) {
   for (Json& pair : star["replace_list"]) BindExpression(pair["value"], scope);
   std::vector<BoundColumn> columns;
@@ -222,7 +235,7 @@ std::vector<BoundColumn> TreeBinder::BindStar(Json& star, Scope& scope, bool* pa
     for (const BoundColumn& column : relation.columns) {
       const std::string name = LowerName(column.name);
       if (excluded.contains(name)) continue;
-      if (IsHiddenName(column.name)) {
+      if (IsHidden(column)) {
         if (hidden.insert(name).second) star["exclude_list"].push_back(column.name);
         continue;
       }

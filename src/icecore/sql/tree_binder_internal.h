@@ -150,6 +150,7 @@ class TreeBinder {
   Sources BindSubqueryExpression(Json& expression, Scope& scope);
   Sources BindLambda(Json& expression, Scope& scope);
   Sources BindColumn(const Json& expression, const Scope& scope);
+  bool IsHidden(const BoundColumn& column) const;
   // The columns that a star gives; takes the hidden ones out of it.
   std::vector<BoundColumn> BindStar(Json& star, Scope& scope, bool* partial);
   void BindColumnsPattern(Json& star, Scope& scope);

@@ -1,0 +1,294 @@
+#include "icecore/engine/delta_sql.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/base/id.h"
+#include "icecore/base/time.h"
+#include "icecore/engine/sql_text.h"
+#include "icecore/lake/object_store.h"
+#include "icecore/lake/scan.h"
+#include "icecore/lake/table.h"
+#include "icecore/sql/analysis.h"
+
+namespace icecore::engine {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+constexpr std::string_view kFunction = "delta";
+
+arrow::Status BadCall(const std::string& what) {
+  return MakeError(ErrorCode::kInvalidArgument,
+                   "delta(…): " + what +
+                       "; write delta('PATH'), delta('PATH', VERSION) or delta('PATH', 'TIME')");
+}
+
+// Reads the arguments of one call, from behind "delta".
+class CallScanner {
+ public:
+  explicit CallScanner(std::string_view text) : text_(text) {}
+
+  bool Take(char c) {
+    SkipSpace();
+    if (at_ < text_.size() && text_[at_] == c) {
+      ++at_;
+      return true;
+    }
+    return false;
+  }
+
+  // '…' with '' for a quote.
+  std::optional<std::string> String() {
+    if (!Take('\'')) {
+      return std::nullopt;
+    }
+    std::string value;
+    for (; at_ < text_.size(); ++at_) {
+      if (text_[at_] != '\'') {
+        value += text_[at_];
+      } else if (at_ + 1 < text_.size() && text_[at_ + 1] == '\'') {
+        value += '\'';
+        ++at_;
+      } else {
+        ++at_;
+        return value;
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<int64_t> Number() {
+    SkipSpace();
+    int64_t number = 0;
+    const char* const begin = text_.data() + at_;
+    const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), number);
+    if (error != std::errc()) {
+      return std::nullopt;
+    }
+    at_ += static_cast<size_t>(end - begin);
+    return number;
+  }
+
+  size_t at() const { return at_; }
+
+ private:
+  void SkipSpace() {
+    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0) {
+      ++at_;
+    }
+  }
+
+  const std::string_view text_;
+  size_t at_ = 0;
+};
+
+// From "delta" on; *length is what the call takes of the text, 0 where it is no call.
+arrow::Result<DeltaMention> ScanCall(std::string_view text, size_t* length) {
+  *length = 0;
+  DeltaMention mention;
+  CallScanner in(text.substr(kFunction.size()));
+  if (!in.Take('(')) {
+    return mention;
+  }
+  auto place = in.String();
+  if (!place.has_value() || place->empty()) {
+    return BadCall("the place must be a text literal");
+  }
+  mention.place = *std::move(place);
+  if (in.Take(',')) {
+    mention.version = in.Number();
+    if (!mention.version.has_value()) {
+      const auto time = in.String();
+      if (!time.has_value()) {
+        return BadCall("the version must be a number or a time");
+      }
+      ARROW_ASSIGN_OR_RAISE(mention.at_us, base::ParseInstant(*time));
+    }
+  }
+  if (!in.Take(')')) {
+    return BadCall("expected ')'");
+  }
+  *length = kFunction.size() + in.at();
+  return mention;
+}
+
+bool IsIdentifier(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '"';
+}
+
+bool BeginsCall(std::string_view text, size_t at) {
+  if (text.size() - at < kFunction.size() || (at > 0 && IsIdentifier(text[at - 1]))) {
+    return false;
+  }
+  for (size_t i = 0; i < kFunction.size(); ++i) {
+    if (std::tolower(static_cast<unsigned char>(text[at + i])) != kFunction[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The name of the relation: the folder's, so that it can stand before columns.
+void Name(DeltaMention* mention, const std::vector<DeltaMention>& others) {
+  std::string_view place = mention->place;
+  while (place.ends_with('/')) {
+    place.remove_suffix(1);
+  }
+  std::string base;
+  for (const char c : place.substr(place.find_last_of('/') + 1)) {
+    const auto byte = static_cast<unsigned char>(c);
+    base += std::isalnum(byte) != 0 && byte < 0x80 ? static_cast<char>(std::tolower(byte)) : '_';
+  }
+  base = base.empty() ? "t" : base;
+  mention->name = base;
+  const auto is_taken = [&] {
+    return std::any_of(others.begin(), others.end(),
+                       [&](const DeltaMention& other) { return other.name == mention->name; });
+  };
+  for (int i = 2; is_taken(); ++i) {
+    mention->name = base + "_" + std::to_string(i);
+  }
+}
+
+arrow::Result<std::string> FolderOf(const std::string& place, const std::string& directory) {
+  std::string path = place;
+  if (const size_t scheme = place.find("://"); scheme != std::string::npos) {
+    if (place.substr(0, scheme) != "file") {
+      return MakeError(ErrorCode::kUnsupported,
+                       "delta('" + place + "'): only tables on this machine are read");
+    }
+    path = place.substr(scheme + 3);
+  }
+  std::error_code error;
+  const auto absolute =
+      std::filesystem::weakly_canonical(std::filesystem::path(directory) / path, error);
+  if (error || !std::filesystem::is_directory(absolute, error)) {
+    return MakeError(ErrorCode::kNotFound, "delta('" + place + "'): there is no such folder");
+  }
+  std::string folder = absolute.string();
+  while (folder.size() > 1 && folder.ends_with('/')) {
+    folder.pop_back();
+  }
+  return folder;
+}
+
+class LocalDeltaTable : public DeltaTable {
+ public:
+  arrow::Status Init(const DeltaMention& mention, const std::string& directory) {
+    ARROW_ASSIGN_OR_RAISE(const std::string folder, FolderOf(mention.place, directory));
+    const size_t slash = folder.find_last_of('/');
+    if (slash + 1 >= folder.size()) {
+      return MakeError(ErrorCode::kNotFound, "no table at /");
+    }
+    ARROW_ASSIGN_OR_RAISE(store_, lake::ObjectStore::OpenLocal(folder.substr(0, slash + 1)));
+    clock_ = base::MakeSystemClock();
+    ARROW_ASSIGN_OR_RAISE(auto table, lake::Table::Open(*store_, folder.substr(slash + 1), *clock_,
+                                                        base::SystemRandom()));
+    ARROW_ASSIGN_OR_RAISE(snapshot_, mention.at_us.has_value() ? table->LoadAt(*mention.at_us)
+                                                               : table->Load(mention.version));
+    return arrow::Status::OK();
+  }
+
+  const lake::Snapshot& snapshot() const override { return *snapshot_; }
+
+  arrow::Status Register(const std::string& name, const lake::ReadAccess& access,
+                         sql::Session* session) override {
+    ARROW_ASSIGN_OR_RAISE(const auto reader,
+                          lake::Scan(*store_, *snapshot_, lake::ScanOptions(), access));
+    ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
+    return session->RegisterArrow(std::string(kFunction), name, std::move(rows));
+  }
+
+ private:
+  std::unique_ptr<lake::ObjectStore> store_;
+  std::unique_ptr<base::Clock> clock_;
+  std::shared_ptr<const lake::Snapshot> snapshot_;
+};
+
+}  // namespace
+
+arrow::Result<DeltaQuery> ReplaceDeltaCalls(const std::string& query) {
+  DeltaQuery out;
+  for (size_t i = 0; i < query.size();) {
+    if (const size_t skipped = SkippedLength(std::string_view(query).substr(i)); skipped > 0) {
+      out.sql += query.substr(i, skipped);
+      i += skipped;
+      continue;
+    }
+    size_t length = 0;
+    DeltaMention mention;
+    if (BeginsCall(query, i)) {
+      ARROW_ASSIGN_OR_RAISE(mention, ScanCall(std::string_view(query).substr(i), &length));
+    }
+    if (length == 0) {
+      out.sql += query[i++];
+      continue;
+    }
+    i += length;
+    const auto same =
+        std::find_if(out.mentions.begin(), out.mentions.end(), [&](const DeltaMention& other) {
+          return other.place == mention.place && other.version == mention.version &&
+                 other.at_us == mention.at_us;
+        });
+    if (same == out.mentions.end()) {
+      Name(&mention, out.mentions);
+      out.mentions.push_back(mention);
+    }
+    const std::string& name = same == out.mentions.end() ? out.mentions.back().name : same->name;
+    out.sql += std::string(kFunction) + ".\"" + name + "\"";
+  }
+  return out;
+}
+
+arrow::Result<std::unique_ptr<DeltaTable>> DeltaTable::Open(const DeltaMention& mention,
+                                                            const std::string& directory) {
+  auto table = std::make_unique<LocalDeltaTable>();
+  ARROW_RETURN_NOT_OK(table->Init(mention, directory));
+  return std::unique_ptr<DeltaTable>(std::move(table));
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> RunDeltaSql(const std::string& query,
+                                                         const std::string& directory,
+                                                         const base::Clock& clock) {
+  ARROW_ASSIGN_OR_RAISE(const DeltaQuery replaced, ReplaceDeltaCalls(query));
+  sql::AnalysisRequest request;
+  request.sql = replaced.sql;
+  request.location = {"query", 1, 1};
+  request.for_table = false;
+  std::vector<std::unique_ptr<DeltaTable>> tables;
+  for (const DeltaMention& mention : replaced.mentions) {
+    ARROW_ASSIGN_OR_RAISE(auto table, DeltaTable::Open(mention, directory));
+    request.tables.push_back({.full_name = std::string(kFunction) + "." + mention.name,
+                              .columns = table->snapshot().schema,
+                              .is_static = true,
+                              .known_at_column = std::nullopt,
+                              .is_foreign = true});
+    tables.push_back(std::move(table));
+  }
+  ARROW_ASSIGN_OR_RAISE(auto analysis, sql::Analyse(request));
+  ARROW_RETURN_NOT_OK(analysis.diagnostics.ToStatus());
+  ARROW_ASSIGN_OR_RAISE(auto session, sql::Session::Open(sql::Limits(), {}));
+  ARROW_RETURN_NOT_OK(session->SetRunTime(clock.NowMicros()));
+  lake::ReadAccess access;
+  access.context.principal = "local";
+  access.context.now_us = clock.NowMicros();
+  for (size_t i = 0; i < tables.size(); ++i) {
+    ARROW_RETURN_NOT_OK(tables[i]->Register(replaced.mentions[i].name, access, session.get()));
+  }
+  ARROW_RETURN_NOT_OK(session->Lock());
+  return session->QueryTable(analysis.plain_sql);
+}
+
+}  // namespace icecore::engine

@@ -1,0 +1,56 @@
+#pragma once
+// `delta('path')` in `icecore sql`: any Delta table of this machine, by its place.
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "icecore/base/clock.h"
+#include "icecore/lake/read_context.h"
+#include "icecore/lake/snapshot.h"
+#include "icecore/sql/session.h"
+
+namespace icecore::engine {
+
+// Where a query says delta('PLACE'), delta('PLACE', VERSION) or delta('PLACE', 'TIME').
+struct DeltaMention {
+  std::string place;
+  std::optional<int64_t> version;
+  std::optional<int64_t> at_us;
+  std::string name;  // of the relation that stands for it: delta."NAME"
+};
+
+// The query with its mentions replaced by names of relations; equal mentions share one. Only
+// literals are taken: SQL cannot compute a path. kInvalidArgument for other arguments.
+struct DeltaQuery {
+  std::string sql;
+  std::vector<DeltaMention> mentions;
+};
+arrow::Result<DeltaQuery> ReplaceDeltaCalls(const std::string& query);
+
+// The table that a mention means, at its version.
+class DeltaTable {
+ public:
+  // `directory`: what relative places are relative to. A place is a folder or a file: URL.
+  // kNotFound where there is no table; nothing is made there.
+  static arrow::Result<std::unique_ptr<DeltaTable>> Open(const DeltaMention& mention,
+                                                         const std::string& directory);
+  virtual ~DeltaTable() = default;
+
+  virtual const lake::Snapshot& snapshot() const = 0;
+  // All its rows as the relation delta."name".
+  virtual arrow::Status Register(const std::string& name, const lake::ReadAccess& access,
+                                 sql::Session* session) = 0;
+};
+
+// A query over delta('…') alone, where there is no project.
+arrow::Result<std::shared_ptr<arrow::Table>> RunDeltaSql(const std::string& query,
+                                                         const std::string& directory,
+                                                         const base::Clock& clock);
+
+}  // namespace icecore::engine
