@@ -18,7 +18,7 @@ import tempfile
 
 LEVELS = {
     "base": 0,
-    "spec": 1, "expr": 1, "state": 1,
+    "spec": 1, "expr": 1, "state": 1, "net": 1,
     "catalog": 2, "lake": 2, "sql": 2,
     "feature": 3, "online": 3, "ingest": 3, "quality": 3, "lineage": 3, "govern": 3,
     "pipeline": 4,
@@ -34,7 +34,7 @@ LIBRARIES = {
     "duckdb.h": "duckdb", "sqlite3.h": "sqlite", "yaml-cpp/": "yaml-cpp", "CLI/": "cli11", "spdlog/": "spdlog",
     "nlohmann/": "nlohmann-json", "simdjson": "simdjson", "lmdb.h": "lmdb", "xxhash.h": "xxhash",
     "zip.h": "libzip", "zlib.h": "zlib", "zstd": "zstd", "prometheus/": "prometheus-cpp", "boost/": "boost",
-    "openssl/": "openssl", "roaring/": "roaring", "curl/": "curl", "hiredis/": "hiredis", "librdkafka/": "rdkafka",
+    "openssl/": "openssl", "roaring/": "roaring", "curl/": "curl", "expat.h": "expat", "hiredis/": "hiredis", "librdkafka/": "rdkafka",
     "libpq": "libpq", "mariadb": "libmariadb", "arrow-adbc/": "adbc",
 }
 # Arrow is the language that modules speak; JSON of control paths stays inside .cc files (rule `header`).
@@ -43,7 +43,7 @@ STANDARD = re.compile(r"^([a-z0-9_]+|c[a-z]+|(sys|netinet|arpa|linux|net)/[a-z0-
                       r"|(unistd|fcntl|dirent|dlfcn|errno|limits|poll|pthread|sched|signal|stdlib|string|stdint|stdio"
                       r"|stddef|time|fnmatch|glob|malloc|getopt|immintrin|x86intrin|endian|math)\.h)$")
 NOT_IN_HEADERS = ("arrow/api.h", "nlohmann/", "regex", "iostream", "filesystem", "simdjson", "boost/", "duckdb.h",
-                  "yaml-cpp/", "sqlite3.h", "lmdb.h", "spdlog/", "CLI/")
+                  "yaml-cpp/", "sqlite3.h", "lmdb.h", "spdlog/", "CLI/", "curl/", "expat.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
 
 

@@ -33,6 +33,12 @@ std::string NewUuid(Random& random);
 // SHA-256 as 64 lower-case hex digits.
 std::string Sha256Hex(std::string_view bytes);
 
+// HMAC with SHA-256 as 32 raw bytes.
+std::string HmacSha256(std::string_view key, std::string_view bytes);
+
+// Lower-case hex digits of the bytes.
+std::string HexOf(std::string_view bytes);
+
 // SHA-256 over parts.
 class Sha256 {
  public:
