@@ -1,6 +1,9 @@
 #include "icecore/lake/object_store.h"
 
+#include <algorithm>
+
 #include "icecore/base/error.h"
+#include "icecore/lake/s3/s3_object_store.h"
 
 namespace icecore::lake {
 
@@ -22,6 +25,20 @@ arrow::Result<std::vector<ObjectEntry>> ObjectStore::Unfinished(const std::strin
                                                                 int64_t /*modified_before_us*/,
                                                                 bool /*remove*/) {
   return std::vector<ObjectEntry>();
+}
+
+arrow::Result<std::unique_ptr<ObjectStore>> ObjectStore::Open(const StorePlace& place) {
+  const size_t scheme = place.url.find("://");
+  if (scheme == std::string::npos) {
+    return OpenLocal(place.url);
+  }
+  if (place.url.starts_with("s3://")) {
+    return S3ObjectStore::Open(place, net::SystemAwsSurroundings());
+  }
+  return base::MakeError(base::ErrorCode::kUnsupported,
+                         "lake: " + place.url + ": " + place.url.substr(0, scheme) +
+                             ":// is not supported by this version; a lake is a folder or "
+                             "s3://BUCKET/PREFIX, also at any S3-compatible endpoint");
 }
 
 arrow::Status CheckObjectPath(std::string_view path) {

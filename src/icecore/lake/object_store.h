@@ -30,6 +30,16 @@ struct ObjectEntry {
   int64_t modified_us = 0;  // by the store's own clock
 };
 
+// Where a lake is, references resolved. All but the url is for s3:// only, and "" or nullopt where
+// the environment and ~/.aws/config decide (docs/object-stores.md).
+struct StorePlace {
+  std::string url;       // an absolute folder, or s3://BUCKET[/PREFIX]
+  std::string endpoint;  // http(s)://HOST[:PORT]
+  std::string region;
+  std::optional<bool> path_style;
+  std::string profile;
+};
+
 // Thread safe. Paths are relative to the root, without "..", ".", empty parts or a leading '/';
 // others are kInvalidArgument. What does not exist is kNotFound; what the system refuses for now is
 // kUnavailable (also a full disk), for good kDenied. An object becomes visible whole or not at all.
@@ -41,6 +51,9 @@ class ObjectStore {
 
   // Objects below the folder `root` of this machine; the folder is made where it is missing.
   static arrow::Result<std::unique_ptr<ObjectStore>> OpenLocal(std::string root);
+
+  // By the url's scheme. gs://, abfs:// and other schemes are kUnsupported. No request is sent.
+  static arrow::Result<std::unique_ptr<ObjectStore>> Open(const StorePlace& place);
 
   // Replaces what is there.
   virtual arrow::Status Put(const std::string& path, std::string_view bytes) = 0;

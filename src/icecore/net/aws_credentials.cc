@@ -280,9 +280,8 @@ arrow::Result<AwsSettings> ReadAwsSettings(const std::string& profile,
   const std::string named = FirstOf({profile, Variable(surroundings, "AWS_PROFILE")});
   settings.profile = FirstOf({named, "default"});
   ARROW_ASSIGN_OR_RAISE(auto config, ReadProfiles("AWS_CONFIG_FILE", "config", surroundings));
-  ARROW_ASSIGN_OR_RAISE(
-      auto credentials,
-      ReadProfiles("AWS_SHARED_CREDENTIALS_FILE", "credentials", surroundings));
+  ARROW_ASSIGN_OR_RAISE(auto credentials,
+                        ReadProfiles("AWS_SHARED_CREDENTIALS_FILE", "credentials", surroundings));
   if (!named.empty() && !config.contains(named) && !credentials.contains(named)) {
     config.merge(credentials);
     std::vector<std::string> names;
@@ -295,14 +294,14 @@ arrow::Result<AwsSettings> ReadAwsSettings(const std::string& profile,
   }
   settings.keys = credentials[settings.profile];
   settings.keys.merge(config[settings.profile]);
-  settings.region = FirstOf({Variable(surroundings, "AWS_REGION"),
-                             Variable(surroundings, "AWS_DEFAULT_REGION"),
-                             ValueOf(settings.keys, "region")});
-  settings.s3_endpoint = FirstOf({Variable(surroundings, "AWS_ENDPOINT_URL_S3"),
-                                  Variable(surroundings, "AWS_ENDPOINT_URL"),
-                                  ValueOf(settings.keys, "endpoint_url")});
-  settings.ca_bundle = FirstOf(
-      {Variable(surroundings, "AWS_CA_BUNDLE"), ValueOf(settings.keys, "ca_bundle")});
+  settings.region =
+      FirstOf({Variable(surroundings, "AWS_REGION"), Variable(surroundings, "AWS_DEFAULT_REGION"),
+               ValueOf(settings.keys, "region")});
+  settings.s3_endpoint =
+      FirstOf({Variable(surroundings, "AWS_ENDPOINT_URL_S3"),
+               Variable(surroundings, "AWS_ENDPOINT_URL"), ValueOf(settings.keys, "endpoint_url")});
+  settings.ca_bundle =
+      FirstOf({Variable(surroundings, "AWS_CA_BUNDLE"), ValueOf(settings.keys, "ca_bundle")});
   return settings;
 }
 
@@ -351,8 +350,7 @@ arrow::Result<std::unique_ptr<AwsCredentialsSource>> OpenAwsCredentials(
                      "AWS_PROFILE with ~/.aws/credentials");
   }
   return std::make_unique<MachineSource>(
-      http,
-      FirstOf({Variable(surroundings, "AWS_EC2_METADATA_SERVICE_ENDPOINT"), kMetadataHost}));
+      http, FirstOf({Variable(surroundings, "AWS_EC2_METADATA_SERVICE_ENDPOINT"), kMetadataHost}));
 }
 
 }  // namespace icecore::net

@@ -33,11 +33,11 @@ AwsProfiles ParseAwsProfiles(std::string_view text);
 
 // Settings of one profile and the environment; "" where neither says anything.
 struct AwsSettings {
-  std::string profile;      // its name
-  bool profile_is_asked = false;  // by the caller, not by AWS_PROFILE
-  std::string region;       // AWS_REGION, AWS_DEFAULT_REGION, `region`
-  std::string s3_endpoint;  // AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, `endpoint_url`
-  std::string ca_bundle;    // AWS_CA_BUNDLE, `ca_bundle`
+  std::string profile;                      // its name
+  bool profile_is_asked = false;            // by the caller, not by AWS_PROFILE
+  std::string region;                       // AWS_REGION, AWS_DEFAULT_REGION, `region`
+  std::string s3_endpoint;                  // AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, `endpoint_url`
+  std::string ca_bundle;                    // AWS_CA_BUNDLE, `ca_bundle`
   std::map<std::string, std::string> keys;  // all of the profile, both files
 };
 

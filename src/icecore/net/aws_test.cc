@@ -194,9 +194,8 @@ TEST_F(AwsCredentialsTest, ContainersHaveAServiceOfTheirOwn) {
 
 TEST(BackoffTest, WaitsLongerAtRandomAndGivesUp) {
   base::SeededRandom random(7);
-  Backoff backoff({.attempts = 5, .first_wait_ms = 100, .longest_wait_ms = 300,
-                   .deadline_ms = 60000},
-                  &random);
+  Backoff backoff(
+      {.attempts = 5, .first_wait_ms = 100, .longest_wait_ms = 300, .deadline_ms = 60000}, &random);
   for (const int64_t bound : {100, 200, 300, 300}) {
     const auto wait = backoff.NextWaitMs(0);
     ASSERT_TRUE(wait.has_value());

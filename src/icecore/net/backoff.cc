@@ -21,8 +21,8 @@ std::optional<int64_t> Backoff::NextWaitMs(int64_t at_least_ms) {
   }
   const int64_t bound =
       std::min(limits_.longest_wait_ms, limits_.first_wait_ms << std::min(attempts_ - 1, 20));
-  const auto drawn =
-      static_cast<int64_t>(random_->Next() % (static_cast<uint64_t>(std::max<int64_t>(bound, 0)) + 1));
+  const auto drawn = static_cast<int64_t>(random_->Next() %
+                                          (static_cast<uint64_t>(std::max<int64_t>(bound, 0)) + 1));
   const int64_t wait = std::max(drawn, at_least_ms);
   if (wait >= LeftMs()) {
     return std::nullopt;
@@ -34,8 +34,7 @@ std::optional<int64_t> Backoff::NextWaitMs(int64_t at_least_ms) {
 int64_t RetryAfterMs(const std::string& header) {
   constexpr int64_t kMostSeconds = 86400;
   int64_t seconds = 0;
-  const auto [end, error] =
-      std::from_chars(header.data(), header.data() + header.size(), seconds);
+  const auto [end, error] = std::from_chars(header.data(), header.data() + header.size(), seconds);
   if (error != std::errc() || end != header.data() + header.size() || seconds < 0) {
     return 0;
   }

@@ -11,8 +11,8 @@
 namespace icecore::net {
 
 struct RetryLimits {
-  int attempts = 8;              // in all
-  int64_t first_wait_ms = 100;   // the longest first wait; doubles with each
+  int attempts = 8;             // in all
+  int64_t first_wait_ms = 100;  // the longest first wait; doubles with each
   int64_t longest_wait_ms = 5000;
   int64_t deadline_ms = 120000;  // of all attempts and waits together
 };

@@ -196,8 +196,7 @@ class CurlClient : public HttpClient {
     } else if (!request.body.empty() || request.method == "PUT" || request.method == "POST") {
       curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
                        static_cast<curl_off_t>(request.body.size()));
-      curl_easy_setopt(handle, CURLOPT_POSTFIELDS,
-                       request.body.empty() ? "" : request.body.data());
+      curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.body.empty() ? "" : request.body.data());
       curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
     } else {
       curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L);

@@ -56,7 +56,13 @@ constexpr char kProject[] = R"json(
     "description": "icecore.yaml",
     "properties": {
       "language": {"const": 1}, "project": {"$ref": "#/$defs/text", "description": "The project's name"},
-      "lake": {"type": "string", "description": "Folder of the tables"},
+      "lake": {"description": "Where the tables are: a folder, or s3://BUCKET/PREFIX", "anyOf": [{"type": "string"},
+        {"type": "object", "additionalProperties": false, "required": ["url"], "properties": {
+          "url": {"type": "string", "description": "s3://BUCKET/PREFIX"},
+          "endpoint": {"type": "string", "description": "http(s)://HOST:PORT of a store that is not AWS"},
+          "region": {"type": "string"},
+          "path_style": {"$ref": "#/$defs/bool", "description": "The bucket stands in the path; true where an endpoint is given"},
+          "profile": {"type": "string", "description": "Of ~/.aws/credentials and ~/.aws/config"}}}]},
       "catalog": {"type": "string", "description": "File of the history"},
       "online": {"type": "string", "description": "The online store: lmdb:FOLDER"},
       "now": {"type": "string", "description": "The project's clock stands here; for examples, tests and replays"},

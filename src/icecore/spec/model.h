@@ -323,11 +323,21 @@ struct FeatureService {
 
 // ---- project ------------------------------------------------------------------------------------
 
+// How to reach a lake that is no folder; references unresolved. "" or nullopt: the environment and
+// the store's own configuration decide.
+struct LakeAccess {
+  std::string endpoint;
+  std::string region;
+  std::optional<bool> path_style;
+  std::string profile;
+};
+
 struct Project {
   std::string root;  // absolute folder
   std::string name;
   int language = 1;
-  std::string lake = "lake";
+  std::string lake = "lake";  // a folder or s3://BUCKET[/PREFIX]
+  LakeAccess lake_access;
   std::string catalog = ".icecore/catalog.db";
   std::string online = "lmdb:.icecore/online";
   std::optional<int64_t> now_us;

@@ -55,6 +55,36 @@ void ReadVariables(const YamlValue& value, MapReader* reader, ParseContext* cont
   }
 }
 
+// A folder or url, or a map of a url and how to reach it.
+void ReadLake(MapReader* reader, ParseContext* context) {
+  Project* project = context->project;
+  const YamlValue* value = reader->Take("lake");
+  if (value == nullptr) {
+    return;
+  }
+  if (value->kind != YamlValue::Kind::kMap) {
+    project->lake = reader->TakeText("lake").value_or(project->lake);
+    RefuseScheme(reader, "lake", project->lake, {"gs://", "abfs://", "abfss://"});
+    return;
+  }
+  MapReader lake(*value, "lake", context->diagnostics);
+  project->lake = lake.RequireText("url");
+  RefuseScheme(&lake, "url", project->lake, {"gs://", "abfs://", "abfss://"});
+  LakeAccess* access = &project->lake_access;
+  access->endpoint = lake.TakeText("endpoint").value_or("");
+  access->region = lake.TakeText("region").value_or("");
+  if (lake.Has("path_style")) {
+    access->path_style = lake.TakeBool("path_style", true);
+  }
+  access->profile = lake.TakeText("profile").value_or("");
+  if (!project->lake.empty() && project->lake.find("://") == std::string::npos &&
+      project->lake.find("${") == std::string::npos) {
+    lake.ErrorAt("url", "'url' must be s3://BUCKET/PREFIX, got '" + project->lake +
+                            "'; a folder is written lake: " + project->lake);
+  }
+  lake.Finish();
+}
+
 void ReadNow(MapReader* reader, Project* project) {
   const auto text = reader->TakeText("now");
   if (!text) {
@@ -120,8 +150,7 @@ void ParseProjectFile(const YamlDocument& document, ParseContext* context) {
                                    " is not supported by this version; it knows language 1");
   }
   project->name = reader.RequireText("project");
-  project->lake = reader.TakeText("lake").value_or(project->lake);
-  RefuseScheme(&reader, "lake", project->lake, {"s3://", "gs://", "abfs://", "abfss://"});
+  ReadLake(&reader, context);
   project->catalog = reader.TakeText("catalog").value_or(project->catalog);
   RefuseScheme(&reader, "catalog", project->catalog, {"postgresql://", "postgres://"});
   project->online = reader.TakeText("online").value_or(project->online);
