@@ -24,6 +24,7 @@
 #include "icecore/lake/deletion_vector.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/file_rows_internal.h"
+#include "icecore/lake/partition_value.h"
 #include "icecore/lake/schema.h"
 #include "icecore/lake/schema_types_internal.h"
 
@@ -90,21 +91,6 @@ arrow::Result<std::vector<bool>> SeqMask(const arrow::Array& column, const SeqRa
         seq.IsValid(i) && seq.Value(i) > range.after && seq.Value(i) <= range.up_to;
   }
   return mask;
-}
-
-// Delta protocol, "Partition Value Serialization".
-arrow::Result<std::shared_ptr<arrow::Scalar>> ParsePartitionValue(
-    const std::optional<std::string>& text, const std::shared_ptr<arrow::DataType>& type) {
-  if (!text.has_value() || text->empty()) {
-    return arrow::MakeNullScalar(type);
-  }
-  if (type->id() == arrow::Type::BINARY) {
-    return arrow::MakeScalar(type, arrow::Buffer::FromString(*text));
-  }
-  ARROW_ASSIGN_OR_RAISE(
-      const auto value,
-      arrow::compute::Cast(arrow::Datum(*text), type, arrow::compute::CastOptions::Safe()));
-  return value.scalar();
 }
 
 // A wanted column of one file.
@@ -259,6 +245,19 @@ class ParquetRows : public FileRows {
     return leaves;
   }
 
+  // The leaf that alone is the column of that name; -1 where it cannot be told by name.
+  int LeafOf(const std::string& physical_name) const {
+    if (request_.mapping == ColumnMapping::kId) {
+      return -1;
+    }
+    for (const auto& field : parquet_->manifest().schema_fields) {
+      if (field.field->name() == physical_name && field.is_leaf()) {
+        return field.column_index;
+      }
+    }
+    return -1;
+  }
+
   // Row groups that may hold wanted rows; notes which rows those are.
   std::vector<int> ChooseGroups(const parquet::FileMetaData& metadata, int seq_leaf) {
     std::vector<int> groups;
@@ -269,9 +268,12 @@ class ParquetRows : public FileRows {
       const auto seqs = seq_leaf >= 0 ? SeqRangeOf(*group, seq_leaf) : std::nullopt;
       const bool may_match = !seqs.has_value() ||
                              (seqs->max > request_.seq->after && seqs->min <= request_.seq->up_to);
+      const bool may_hold = request_.pruner == nullptr ||
+                            request_.pruner->RowGroupMayMatch(
+                                *group, [&](const std::string& name) { return LeafOf(name); });
       const bool has_rows = deleted_.CountIn(first, end) < end - first &&
                             (!part_.only.has_value() || part_.only->CountIn(first, end) > 0);
-      if (may_match && has_rows) {
+      if (may_match && may_hold && has_rows) {
         groups.push_back(i);
         physical_.Append(first, end);
       }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "icecore/lake/object_store.h"
+#include "icecore/lake/pruning.h"
 #include "icecore/lake/row_ranges.h"
 #include "icecore/lake/scan.h"
 #include "icecore/lake/snapshot.h"
@@ -27,6 +28,7 @@ struct RowRequest {
   std::shared_ptr<arrow::Field> seq_field;  // the table's _seq; nullptr without one
   std::optional<SeqRange> seq;              // needs seq_field
   int64_t batch_rows = 1 << 16;
+  std::shared_ptr<const Pruner> pruner;  // nullptr: every row group may hold wanted rows
 };
 
 // The columns by name, in that order; all for nullopt. What the schema lacks is kNotFound and

@@ -98,7 +98,8 @@ RowRequest RequestFor(ObjectStore& store, const Snapshot& snapshot,
           .columns = std::move(columns),
           .seq_field = SeqField(snapshot),
           .seq = std::nullopt,
-          .batch_rows = 1 << 16};
+          .batch_rows = 1 << 16,
+          .pruner = nullptr};
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store,
@@ -116,7 +117,20 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store
   RowRequest request = RequestFor(store, snapshot, std::move(schema));
   request.seq = options.seq;
   request.batch_rows = options.batch_rows;
-  return std::make_shared<ScanReader>(std::move(request), FilesInRange(snapshot, options.seq));
+  std::vector<DataFile> files = FilesInRange(snapshot, options.seq);
+  if (!options.predicates.empty()) {
+    ARROW_ASSIGN_OR_RAISE(Pruner pruner, Pruner::Make(snapshot, options.predicates));
+    std::vector<DataFile> kept;
+    for (DataFile& file : files) {
+      ARROW_ASSIGN_OR_RAISE(const bool may_match, pruner.MayMatch(file));
+      if (may_match) {
+        kept.push_back(std::move(file));
+      }
+    }
+    files = std::move(kept);
+    request.pruner = std::make_shared<const Pruner>(std::move(pruner));
+  }
+  return std::make_shared<ScanReader>(std::move(request), std::move(files));
 }
 
 std::vector<DataFile> FilesInRange(const Snapshot& snapshot, const std::optional<SeqRange>& seq) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "icecore/lake/object_store.h"
+#include "icecore/lake/predicate.h"
 #include "icecore/lake/read_context.h"
 #include "icecore/lake/snapshot.h"
 
@@ -26,6 +27,9 @@ struct ScanOptions {
   std::optional<std::vector<std::string>> columns;  // in this order; nullopt = all of the schema
   std::optional<SeqRange> seq;                      // files and row groups outside are not decoded
   int64_t batch_rows = 1 << 16;                     // at most
+  // Files and row groups that surely hold no row that meets all of them are passed over; rows that
+  // do not meet them may come all the same.
+  Predicates predicates;
 };
 
 // The batches have the declared types of snapshot.schema, whatever types the files have (see
