@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/lake/json_depth_internal.h"
 #include "icecore/lake/log_entry_internal.h"
 
 namespace icecore::lake {
@@ -198,6 +199,9 @@ arrow::Status ParseAction(const std::string& kind, const json& body, LogActions*
 }
 
 arrow::Status ParseLine(std::string_view line, LogActions* actions) {
+  if (IsTooDeep(line)) {
+    return MakeError(ErrorCode::kLimit, "JSON nested too deep");
+  }
   try {
     const json action = json::parse(line);
     if (!action.is_object() || action.empty()) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/lake/json_depth_internal.h"
 #include "icecore/lake/schema.h"
 #include "icecore/lake/schema_types_internal.h"
 
@@ -280,6 +281,9 @@ arrow::Result<std::string> SchemaToDelta(const arrow::Schema& declared) {
 }
 
 arrow::Result<std::shared_ptr<arrow::Schema>> SchemaFromDelta(std::string_view text) {
+  if (IsTooDeep(text)) {
+    return MakeError(ErrorCode::kLimit, "schema JSON nested too deep");
+  }
   try {
     ARROW_ASSIGN_OR_RAISE(auto fields, FieldsFromJson(json::parse(text), 0));
     return arrow::schema(std::move(fields));
