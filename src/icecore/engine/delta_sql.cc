@@ -7,18 +7,14 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <filesystem>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "icecore/base/error.h"
-#include "icecore/base/id.h"
 #include "icecore/base/time.h"
 #include "icecore/engine/sql_text.h"
-#include "icecore/lake/object_store.h"
+#include "icecore/lake/located_table.h"
 #include "icecore/lake/scan.h"
-#include "icecore/lake/table.h"
 #include "icecore/sql/analysis.h"
 
 namespace icecore::engine {
@@ -162,42 +158,13 @@ void Name(DeltaMention* mention, const std::vector<DeltaMention>& others) {
   }
 }
 
-arrow::Result<std::string> FolderOf(const std::string& place, const std::string& directory) {
-  std::string path = place;
-  if (const size_t scheme = place.find("://"); scheme != std::string::npos) {
-    if (place.substr(0, scheme) != "file") {
-      return MakeError(ErrorCode::kUnsupported,
-                       "delta('" + place + "'): only tables on this machine are read");
-    }
-    path = place.substr(scheme + 3);
-  }
-  std::error_code error;
-  const auto absolute =
-      std::filesystem::weakly_canonical(std::filesystem::path(directory) / path, error);
-  if (error || !std::filesystem::is_directory(absolute, error)) {
-    return MakeError(ErrorCode::kNotFound, "delta('" + place + "'): there is no such folder");
-  }
-  std::string folder = absolute.string();
-  while (folder.size() > 1 && folder.ends_with('/')) {
-    folder.pop_back();
-  }
-  return folder;
-}
-
-class LocalDeltaTable : public DeltaTable {
+class LocatedDeltaTable : public DeltaTable {
  public:
   arrow::Status Init(const DeltaMention& mention, const std::string& directory) {
-    ARROW_ASSIGN_OR_RAISE(const std::string folder, FolderOf(mention.place, directory));
-    const size_t slash = folder.find_last_of('/');
-    if (slash + 1 >= folder.size()) {
-      return MakeError(ErrorCode::kNotFound, "no table at /");
-    }
-    ARROW_ASSIGN_OR_RAISE(store_, lake::ObjectStore::OpenLocal(folder.substr(0, slash + 1)));
-    clock_ = base::MakeSystemClock();
-    ARROW_ASSIGN_OR_RAISE(auto table, lake::Table::Open(*store_, folder.substr(slash + 1), *clock_,
-                                                        base::SystemRandom()));
-    ARROW_ASSIGN_OR_RAISE(snapshot_, mention.at_us.has_value() ? table->LoadAt(*mention.at_us)
-                                                               : table->Load(mention.version));
+    ARROW_ASSIGN_OR_RAISE(located_, lake::LocateTable(mention.place, directory));
+    ARROW_ASSIGN_OR_RAISE(snapshot_, mention.at_us.has_value()
+                                         ? located_.table->LoadAt(*mention.at_us)
+                                         : located_.table->Load(mention.version));
     return arrow::Status::OK();
   }
 
@@ -206,14 +173,13 @@ class LocalDeltaTable : public DeltaTable {
   arrow::Status Register(const std::string& name, const lake::ReadAccess& access,
                          sql::Session* session) override {
     ARROW_ASSIGN_OR_RAISE(const auto reader,
-                          lake::Scan(*store_, *snapshot_, lake::ScanOptions(), access));
+                          lake::Scan(*located_.store, *snapshot_, lake::ScanOptions(), access));
     ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
     return session->RegisterArrow(std::string(kFunction), name, std::move(rows));
   }
 
  private:
-  std::unique_ptr<lake::ObjectStore> store_;
-  std::unique_ptr<base::Clock> clock_;
+  lake::LocatedTable located_;
   std::shared_ptr<const lake::Snapshot> snapshot_;
 };
 
@@ -242,11 +208,14 @@ arrow::Result<DeltaQuery> ReplaceDeltaCalls(const std::string& query) {
           return other.place == mention.place && other.version == mention.version &&
                  other.at_us == mention.at_us;
         });
-    if (same == out.mentions.end()) {
+    std::string name;
+    if (same != out.mentions.end()) {
+      name = same->name;
+    } else {
       Name(&mention, out.mentions);
-      out.mentions.push_back(mention);
+      name = mention.name;
+      out.mentions.push_back(std::move(mention));
     }
-    const std::string& name = same == out.mentions.end() ? out.mentions.back().name : same->name;
     out.sql += std::string(kFunction) + ".\"" + name + "\"";
   }
   return out;
@@ -254,7 +223,7 @@ arrow::Result<DeltaQuery> ReplaceDeltaCalls(const std::string& query) {
 
 arrow::Result<std::unique_ptr<DeltaTable>> DeltaTable::Open(const DeltaMention& mention,
                                                             const std::string& directory) {
-  auto table = std::make_unique<LocalDeltaTable>();
+  auto table = std::make_unique<LocatedDeltaTable>();
   ARROW_RETURN_NOT_OK(table->Init(mention, directory));
   return std::unique_ptr<DeltaTable>(std::move(table));
 }

@@ -130,8 +130,8 @@ arrow::Status CheckReadable(const Protocol& protocol) {
   }
   std::vector<std::string> lacking;
   for (const std::string& feature : protocol.reader_features) {
-    if (!IsOneOf(feature,
-                 {"timestampNtz", "columnMapping", "deletionVectors", "vacuumProtocolCheck"})) {
+    if (!IsOneOf(feature, {"timestampNtz", "columnMapping", "deletionVectors", "v2Checkpoint",
+                           "vacuumProtocolCheck", "typeWidening", "typeWidening-preview"})) {
       lacking.push_back(feature);
     }
   }

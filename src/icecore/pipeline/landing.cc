@@ -19,6 +19,8 @@
 #include "icecore/ingest/files/plan.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/schema.h"
+#include "icecore/pipeline/delta_landing.h"
+#include "icecore/pipeline/landing_rows.h"
 #include "icecore/quality/inference.h"
 #include "icecore/spec/references.h"
 
@@ -26,99 +28,10 @@ namespace icecore::pipeline {
 namespace {
 
 constexpr int64_t kCommitBytes = int64_t{256} << 20;  // stored bytes of the files of one commit
-constexpr char kArrivedTransaction[] = "icecore.arrived_at";
 constexpr int kMaxAttempts = 20;
 
 using base::ErrorCode;
 using base::MakeError;
-
-std::shared_ptr<arrow::Field> ArrivedField() {
-  return arrow::field(std::string(lake::kArrivedAt),
-                      arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), false);
-}
-
-// Types whose values may rest in a column of another one where nothing is lost; text is no number.
-bool MayBecome(const arrow::DataType& from, const arrow::DataType& to) {
-  const auto number = [](const arrow::DataType& type) {
-    return arrow::is_integer(type.id()) || arrow::is_floating(type.id()) ||
-           arrow::is_decimal(type.id());
-  };
-  return from.Equals(to) || from.id() == arrow::Type::NA || (number(from) && number(to)) ||
-         (from.id() == to.id() && arrow::compute::CanCast(from, to));
-}
-
-// `before` with the columns it lacks, envelope last. Types that differ must cast without loss.
-arrow::Result<std::shared_ptr<arrow::Schema>> MergeColumns(const arrow::Schema* before,
-                                                           const arrow::Schema& file) {
-  arrow::FieldVector user;
-  if (before != nullptr) {
-    for (const auto& field : before->fields()) {
-      if (!lake::IsEnvelope(field->name())) {
-        user.push_back(field);
-      }
-    }
-  }
-  ARROW_ASSIGN_OR_RAISE(auto canonical, lake::CanonicalSchema(file));
-  for (const auto& field : canonical->fields()) {
-    if (lake::IsEnvelope(field->name())) {
-      continue;
-    }
-    const auto same = std::find_if(user.begin(), user.end(), [&](const auto& known) {
-      return known->name() == field->name();
-    });
-    if (same == user.end()) {
-      user.push_back(field->WithNullable(true)->RemoveMetadata());
-    } else if (!MayBecome(*field->type(), *(*same)->type())) {
-      return MakeError(ErrorCode::kBadInput, "column '" + field->name() + "' is " +
-                                                 field->type()->ToString() + " in this file and " +
-                                                 (*same)->type()->ToString() +
-                                                 " in those that landed before");
-    }
-  }
-  user.push_back(arrow::field(std::string(ingest::kFileColumn), arrow::utf8(), false));
-  user.push_back(arrow::field(std::string(ingest::kRowColumn), arrow::int64(), false));
-  user.push_back(arrow::field(std::string(ingest::kProblemColumn), arrow::utf8()));
-  user.push_back(arrow::field(std::string(ingest::kRawColumn), arrow::binary()));
-  user.push_back(arrow::field(std::string(lake::kSeq), arrow::int64(), false));
-  user.push_back(ArrivedField());
-  user.push_back(arrow::field(std::string(lake::kRun), arrow::utf8()));
-  return arrow::schema(user);
-}
-
-// The batch's columns as `schema` has them, with _seq from first_seq on.
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> WithEnvelope(
-    const arrow::RecordBatch& rows, const std::shared_ptr<arrow::Schema>& schema, int64_t first_seq,
-    int64_t arrived_us, const std::string& run_id) {
-  const int64_t n = rows.num_rows();
-  arrow::ArrayVector columns;
-  for (const auto& field : schema->fields()) {
-    std::shared_ptr<arrow::Array> column;
-    if (field->name() == lake::kSeq) {
-      arrow::Int64Builder seq;
-      ARROW_RETURN_NOT_OK(seq.Reserve(n));
-      for (int64_t i = 0; i < n; ++i) {
-        seq.UnsafeAppend(first_seq + i);
-      }
-      ARROW_ASSIGN_OR_RAISE(column, seq.Finish());
-    } else if (field->name() == lake::kArrivedAt) {
-      ARROW_ASSIGN_OR_RAISE(
-          column, arrow::MakeArrayFromScalar(arrow::TimestampScalar(arrived_us, field->type()), n));
-    } else if (field->name() == lake::kRun) {
-      ARROW_ASSIGN_OR_RAISE(column, arrow::MakeArrayFromScalar(arrow::StringScalar(run_id), n));
-    } else if (column = rows.GetColumnByName(field->name()); !column) {
-      ARROW_ASSIGN_OR_RAISE(column, arrow::MakeArrayOfNull(field->type(), n));
-    } else if (!column->type()->Equals(field->type())) {
-      auto cast = arrow::compute::Cast(*column, field->type(), arrow::compute::CastOptions::Safe());
-      if (!cast.ok()) {
-        return MakeError(ErrorCode::kBadInput,
-                         "column '" + field->name() + "': " + cast.status().message());
-      }
-      column = *cast;
-    }
-    columns.push_back(std::move(column));
-  }
-  return arrow::RecordBatch::Make(schema, n, std::move(columns));
-}
 
 // Names of the columns of text without a header: those that rest, else the contract's in its order.
 std::vector<std::string> HeaderlessNames(const spec::Source& source, const lake::Snapshot& landed) {
@@ -359,9 +272,12 @@ arrow::Result<std::unique_ptr<quality::ContractChecker>> MakeContractChecker(
 
 arrow::Status LandSource(const Workspace& workspace, const spec::Source& source,
                          const std::string& run_id, std::stop_token stop, StepReport* report) {
+  const bool is_delta = source.files.format == spec::FilesConnector::Format::kDelta;
   bool more = true;
   for (int conflicts = 0; more;) {
-    const arrow::Status status = LandOnce(workspace, source, run_id, stop, report, &more);
+    const arrow::Status status = is_delta
+                                     ? LandDeltaOnce(workspace, source, run_id, stop, report, &more)
+                                     : LandOnce(workspace, source, run_id, stop, report, &more);
     if (!status.ok() && base::CodeOf(status) == ErrorCode::kConflict &&
         ++conflicts < kMaxAttempts) {
       more = true;  // somebody else landed first: look again at what is known now
@@ -384,6 +300,9 @@ arrow::Result<ingest::FilePlan> PlanSource(const Workspace& workspace, const spe
 }
 
 arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Source& source) {
+  if (source.files.format == spec::FilesConnector::Format::kDelta) {
+    return PeekDeltaSource(workspace, source);
+  }
   RawColumns out;
   ARROW_ASSIGN_OR_RAISE(auto raw, LoadTable(workspace, RawTableName(source)));
   std::shared_ptr<arrow::RecordBatchReader> landed;

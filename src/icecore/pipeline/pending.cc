@@ -7,6 +7,7 @@
 #include "icecore/ingest/files/manifest.h"
 #include "icecore/ingest/files/plan.h"
 #include "icecore/lake/envelope.h"
+#include "icecore/pipeline/delta_landing.h"
 #include "icecore/pipeline/landing.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/table_step.h"
@@ -18,6 +19,9 @@ namespace {
 using Mode = spec::Table::Mode;
 
 arrow::Result<std::string> PendingFiles(const Workspace& workspace, const spec::Source& source) {
+  if (source.files.format == spec::FilesConnector::Format::kDelta) {
+    return PendingVersions(workspace, source);
+  }
   ARROW_ASSIGN_OR_RAISE(auto raw, LoadTable(workspace, RawTableName(source)));
   ingest::Manifest known;
   if (const auto domain = raw->Domain(lake::kPositionDomain)) {

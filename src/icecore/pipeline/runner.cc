@@ -13,6 +13,7 @@
 #include "icecore/base/suggest.h"
 #include "icecore/pipeline/contract_step.h"
 #include "icecore/pipeline/definitions.h"
+#include "icecore/pipeline/delta_landing.h"
 #include "icecore/pipeline/landing.h"
 #include "icecore/pipeline/table_inputs.h"
 #include "icecore/pipeline/table_step.h"

@@ -44,9 +44,6 @@ std::optional<Format> FormatOfPath(std::string path) {
 void ReadFormat(MapReader* reader, FilesConnector* files) {
   if (const auto choice = reader->TakeChoice("format", FormatNames())) {
     files->format = static_cast<Format>(*choice);
-    if (files->format == Format::kDelta) {
-      reader->ErrorAt("format", "format 'delta' is not supported by this version");
-    }
   } else if (!reader->Has("format") && !files->path.empty()) {
     const auto format = FormatOfPath(files->path);
     if (!format) {
@@ -137,6 +134,14 @@ FilesConnector ReadFiles(const YamlValue& value, const std::string& what,
     files.on_change = static_cast<FilesConnector::OnChange>(*change);
     if (files.load == FilesConnector::Load::kSnapshot) {
       reader.ErrorAt("on_change", "'on_change' is for 'load: append' only");
+    }
+  }
+  if (files.format == Format::kDelta) {
+    for (const char* key : {"member", "on_change", "settle", "load"}) {
+      if (reader.Has(key) &&
+          (std::string_view(key) != "load" || files.load != FilesConnector::Load::kAppend)) {
+        reader.ErrorAt(key, "'" + std::string(key) + "' is not for format delta");
+      }
     }
   }
   files.settle_us = reader.TakeDuration("settle").value_or(0);

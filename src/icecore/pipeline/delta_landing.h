@@ -1,0 +1,31 @@
+#pragma once
+// A Delta table as a source: rows added since the version that was taken last.
+//
+// The position, in the landing table's domain icecore.position, is one line of JSON:
+// {"delta":{"table":"<id>","version":N}}. Rows land in commit order; _file is the data file's path
+// in the source table, _row the row's number among those that the file gave.
+
+#include <arrow/result.h>
+
+#include <stop_token>
+#include <string>
+
+#include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/step_commit.h"
+#include "icecore/pipeline/workspace.h"
+
+namespace icecore::pipeline {
+
+// Takes everything new in one commit. A version that changed or removed rows is kBadInput and
+// proposes what to do; so is another table at the same place, or one that went back. *more: false.
+arrow::Status LandDeltaOnce(const Workspace& workspace, const spec::Source& source,
+                            const std::string& run_id, std::stop_token stop, StepReport* report,
+                            bool* more);
+
+// As PeekSource.
+arrow::Result<RawColumns> PeekDeltaSource(const Workspace& workspace, const spec::Source& source);
+
+// "3 new versions, up to 7", "" for none, or "will fail: …"; for plan.
+arrow::Result<std::string> PendingVersions(const Workspace& workspace, const spec::Source& source);
+
+}  // namespace icecore::pipeline
