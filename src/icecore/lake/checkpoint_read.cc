@@ -92,6 +92,9 @@ class Action {
     }
     action.array_ = std::static_pointer_cast<arrow::StructArray>(column);
     for (const Member& member : members) {
+      if (action.array_->struct_type()->GetAllFieldIndices(member.name).size() > 1) {
+        return MakeError(ErrorCode::kCorrupt, "two members '" + std::string(member.name) + "'");
+      }
       const int index = action.array_->struct_type()->GetFieldIndex(member.name);
       ArrayPtr array = index < 0 ? nullptr : action.array_->field(index);
       if (array != nullptr && member.type != nullptr && !array->type()->Equals(member.type)) {
@@ -182,6 +185,9 @@ class Batch {
   static arrow::Result<Batch> Bind(const arrow::RecordBatch& batch) {
     Batch bound;
     const auto bind = [&](const char* name, const Members& members, Action* to) -> arrow::Status {
+      if (batch.schema()->GetAllFieldIndices(name).size() > 1) {
+        return MakeError(ErrorCode::kCorrupt, "two columns '" + std::string(name) + "'");
+      }
       auto action = Action::Bind(batch.GetColumnByName(name), members);
       if (!action.ok()) {
         return base::WithContext(action.status(), name);

@@ -161,7 +161,8 @@ def to_v2(path, version, form, parts):
                 file.write(json.dumps({"sidecar": {**sidecar, "tags": {}}}) + "\n")
     else:
         metadata = pa.struct([("version", pa.int64())])
-        fields = pa.schema(list(schema) + [pa.field("sidecar", SIDECAR), pa.field("checkpointMetadata", metadata)])
+        fields = pa.schema([f for f in schema if f.name not in ("sidecar", "checkpointMetadata")] +
+                           [pa.field("sidecar", SIDECAR), pa.field("checkpointMetadata", metadata)])
         kept = [{"checkpointMetadata": {"version": version}}] + kept + [{"sidecar": s} for s in sidecars]
         name = "checkpoint.parquet" if form == "classic" else f"checkpoint.{uuid}.parquet"
         pq.write_table(pa.Table.from_pylist(kept, fields), log(path, version_name(version, name)))
@@ -238,8 +239,8 @@ def check_partitions_of_every_type(icecore, folder):
         "i32": (pa.int32(), [-2**31, 7, None]),
         "i64": (pa.int64(), [-2**63, 2**63 - 1, None]),
         "f": (pa.float32(), [1.5, -0.25, None]),
-        "d": (pa.float64(), [1e300, -1.0, None]),
-        "dec": (pa.decimal128(12, 5), [decimal.Decimal("-2342342.23423"), decimal.Decimal("0.00004"), None]),
+        "d": (pa.float64(), [1.5e-7, -1.0, None]),
+        "dec": (pa.decimal128(12, 5), [decimal.Decimal("2342342.23423"), decimal.Decimal("0.00004"), None]),
         "s": (pa.string(), ["a b/c=d%20é'\"?#:", "ü", None]),
         "date": (pa.date32(), [datetime.date(1969, 12, 31), datetime.date(2200, 1, 1), None]),
         "ts": (pa.timestamp("us", "UTC"), [zone, zone.replace(microsecond=0), None]),
