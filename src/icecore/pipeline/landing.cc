@@ -19,6 +19,7 @@
 #include "icecore/ingest/files/plan.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/schema.h"
+#include "icecore/lake/type_widening.h"
 #include "icecore/pipeline/delta_landing.h"
 #include "icecore/pipeline/landing_rows.h"
 #include "icecore/quality/inference.h"
@@ -32,6 +33,17 @@ constexpr int kMaxAttempts = 20;
 
 using base::ErrorCode;
 using base::MakeError;
+
+// `accepted` with the types of `raw` where those are wider; raw may be null.
+std::shared_ptr<arrow::Schema> Widened(const arrow::Schema& accepted, const arrow::Schema* raw) {
+  arrow::FieldVector fields;
+  for (const auto& field : accepted.fields()) {
+    const auto landed = raw == nullptr ? nullptr : raw->GetFieldByName(field->name());
+    const auto wider = landed == nullptr ? nullptr : lake::WiderType(field->type(), landed->type());
+    fields.push_back(wider == nullptr ? field : field->WithType(wider));
+  }
+  return arrow::schema(std::move(fields), accepted.metadata());
+}
 
 // Names of the columns of text without a header: those that rest, else the contract's in its order.
 std::vector<std::string> HeaderlessNames(const spec::Source& source, const lake::Snapshot& landed) {
@@ -311,7 +323,8 @@ arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Sou
   }
   ARROW_ASSIGN_OR_RAISE(auto accepted, LoadTable(workspace, AcceptedTableName(source)));
   if (accepted->exists()) {
-    out.inferred = UserSchema(*accepted->schema);  // fixed by the first file
+    // Fixed by the first file; a type that became wider since then is taken over.
+    out.inferred = Widened(*UserSchema(*accepted->schema), out.schema.get());
     return out;
   }
   const auto needs_inference = [&](const arrow::Schema& columns) {

@@ -15,6 +15,7 @@
 #include "icecore/ingest/files/file_rows.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/schema.h"
+#include "icecore/lake/type_widening.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -59,6 +60,8 @@ arrow::Result<std::shared_ptr<arrow::Schema>> MergeColumns(const arrow::Schema* 
     });
     if (same == user.end()) {
       user.push_back(field->WithNullable(true)->RemoveMetadata());
+    } else if (const auto wider = lake::WiderType((*same)->type(), field->type())) {
+      *same = (*same)->WithType(wider);
     } else if (!MayBecome(*field->type(), *(*same)->type())) {
       return MakeError(ErrorCode::kBadInput, "column '" + field->name() + "' is " +
                                                  field->type()->ToString() + " in this file and " +

@@ -13,8 +13,8 @@ namespace icecore::pipeline {
 // Greatest _arrived_at given so far: arrivals never go back.
 inline constexpr char kArrivedTransaction[] = "icecore.arrived_at";
 
-// `before` (null: none) with the columns of `file` that it lacks, envelope last. Types that differ
-// must cast without loss, else kBadInput.
+// `before` (null: none) with the columns of `file` that it lacks, and wider where the file's types
+// are, envelope last. Other types that differ must cast without loss, else kBadInput.
 arrow::Result<std::shared_ptr<arrow::Schema>> MergeColumns(const arrow::Schema* before,
                                                            const arrow::Schema& file);
 
