@@ -1,6 +1,12 @@
 #include "icecore/engine/lake_sql.h"
 
+#include <arrow/json/from_string.h>
+#include <arrow/record_batch.h>
+
+#include <filesystem>
+
 #include "icecore/engine/online_service.h"
+#include "icecore/lake/writer.h"
 #include "icecore/pipeline/orders_fixture.h"
 
 namespace icecore::engine {
@@ -66,6 +72,46 @@ TEST_F(LakeSqlTest, AnAtElsewhereIsNoVersion) {
   EXPECT_EQ(One("select /* a@1, ' */ count(*) from processing.orders@0"), "3");
   EXPECT_EQ(One("select count(*) from processing.orders where user_name = 'bob@2'"), "0");
   EXPECT_EQ(One("select @ -3"), "3");
+}
+
+// Partition values and deletion vectors are not in the files, so the lake reads them for SQL.
+TEST_F(LakeSqlTest, RowsThatFilesAloneDoNotGive) {
+  Open open(*folder_);
+  const auto& workspace = open.project.workspace();
+  const auto micros = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+  const auto schema = arrow::schema(
+      {arrow::field("_seq", arrow::int64(), false), arrow::field("_arrived_at", micros),
+       arrow::field("part", arrow::utf8()), arrow::field("big", arrow::uint64())});
+  const auto table = Must(pipeline::OpenTable(workspace, "curated.parted"));
+  lake::Commit create;
+  create.operation = "CREATE TABLE";
+  create.metadata = lake::TableMetadata{schema, {}, "", "", {"part"}};
+  ASSERT_TRUE(table->CommitTo(*Must(table->LoadOrEmpty()), create).ok());
+  const auto snapshot = Must(table->Load());
+  lake::WriterOptions options;
+  options.partition_columns = {"part"};
+  const auto writer =
+      Must(lake::DataWriter::Open(*workspace.store, snapshot->table_path, snapshot->schema,
+                                  *workspace.clock, *workspace.random, options));
+  const auto column = [](const auto& type, const char* json) {
+    return Must(arrow::json::ArrayFromJSONString(type, json));
+  };
+  ASSERT_TRUE(writer
+                  ->Write(arrow::RecordBatch::Make(
+                      schema, 3,
+                      {column(arrow::int64(), "[1, 2, 3]"), column(micros, "[0, 0, 0]"),
+                       column(arrow::utf8(), R"(["a", "b", null])"),
+                       column(arrow::uint64(), "[18446744073709551615, 2, 3]")}))
+                  .ok());
+  lake::Commit rows;
+  rows.operation = "WRITE";
+  rows.adds = Must(writer->Finish());
+  ASSERT_TRUE(table->CommitTo(*snapshot, rows).ok());
+  EXPECT_EQ(One("select string_agg(part || _seq, ',' order by _seq) from curated.parted"), "a1,b2");
+  EXPECT_EQ(One("select max(big) from curated.parted"), "18446744073709551615");
+  EXPECT_EQ(One("select count(*) from curated.parted@1 where part is null"), "1");
+  EXPECT_EQ(One("select count(*) from curated.parted@0"), "0");
+  std::filesystem::remove_all(workspace.lake_root + "/curated/parted");
 }
 
 TEST_F(LakeSqlTest, WrongVersionsAreErrors) {

@@ -151,27 +151,34 @@ std::vector<DataFile> FilesInRange(const Snapshot& snapshot, const std::optional
   return files;
 }
 
-std::optional<std::vector<std::string>> LocalFiles(const ObjectStore& store,
-                                                   const Snapshot& snapshot) {
+bool FilesHoldRows(const Snapshot& snapshot) {
   if (!snapshot.exists() || !snapshot.partition_columns.empty() ||
       snapshot.column_mapping != ColumnMapping::kNone) {
+    return false;
+  }
+  const auto& fields = snapshot.schema->fields();
+  return std::all_of(fields.begin(), fields.end(),
+                     [](const auto& field) {
+                       return field->HasMetadata() &&
+                              field->metadata()->Contains(std::string(kFieldId));
+                     }) &&
+         std::none_of(snapshot.files.begin(), snapshot.files.end(),
+                      [](const DataFile& file) { return file.deletion_vector.has_value(); });
+}
+
+std::optional<std::vector<std::string>> LocalFiles(const ObjectStore& store,
+                                                   const Snapshot& snapshot) {
+  if (!FilesHoldRows(snapshot)) {
     return std::nullopt;
   }
   const auto storage = StorageSchema(*snapshot.schema);
   if (!storage.ok() || !(*storage)->Equals(*snapshot.schema, /*check_metadata=*/false)) {
     return std::nullopt;
   }
-  const auto& fields = snapshot.schema->fields();
-  const bool is_ours = std::all_of(fields.begin(), fields.end(), [](const auto& field) {
-    return field->HasMetadata() && field->metadata()->Contains(std::string(kFieldId));
-  });
-  if (!is_ours) {
-    return std::nullopt;
-  }
   std::vector<std::string> paths;
   for (const DataFile& file : snapshot.files) {
     auto path = store.LocalPath(snapshot.table_path + "/" + file.path);
-    if (!path.has_value() || file.deletion_vector.has_value()) {
+    if (!path.has_value()) {
       return std::nullopt;
     }
     paths.push_back(*std::move(path));

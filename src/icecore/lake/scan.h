@@ -47,11 +47,14 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store
 // The snapshot's files that may hold rows of the range, in order.
 std::vector<DataFile> FilesInRange(const Snapshot& snapshot, const std::optional<SeqRange>& seq);
 
+// Whether the files by themselves give the rows, but for casts to the declared types and for columns
+// that older files lack: the table is ours (files of other writers may have other types and names),
+// without partition columns, mapped columns and deleted rows.
+bool FilesHoldRows(const Snapshot& snapshot);
+
 // A snapshot's files as absolute paths of this machine, in order, for DuckDB; older files may lack
-// newer columns (union_by_name). nullopt where the files by themselves do not give the declared
-// rows: the store is not local, a declared type rests as another one, another writer made the table
-// (its files may have other types and names), there are partition columns, mapped columns or
-// deleted rows.
+// newer columns (union_by_name). nullopt where the files do not give the declared rows as they are:
+// the store is not local, a declared type rests as another one, or FilesHoldRows says no.
 std::optional<std::vector<std::string>> LocalFiles(const ObjectStore& store,
                                                    const Snapshot& snapshot);
 

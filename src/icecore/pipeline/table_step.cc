@@ -20,6 +20,7 @@
 #include "icecore/pipeline/table_inputs.h"
 #include "icecore/quality/checks.h"
 #include "icecore/sql/session.h"
+#include "icecore/sql/sql_types.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -467,6 +468,28 @@ arrow::Result<std::optional<StepRange>> WholeRange(const Workspace& workspace,
   return std::optional<StepRange>(std::move(range));
 }
 
+// Rows that the files by themselves do not give: read by the lake, held by the SQL engine.
+arrow::Status RegisterScan(const Workspace& workspace, const PinnedInput& input,
+                           const sql::TableInput& as, const std::optional<lake::SeqRange>& range,
+                           sql::Session* session) {
+  lake::ScanOptions options;
+  options.seq = range;
+  ARROW_ASSIGN_OR_RAISE(auto rows,
+                        lake::Scan(*workspace.store, *input.snapshot, options, workspace.access));
+  if (as.extra_columns.empty()) {
+    return session->RegisterReader(as.schema, as.name, rows);
+  }
+  const std::string held = as.name + " rows";
+  ARROW_RETURN_NOT_OK(session->RegisterReader(as.schema, held, rows));
+  std::string select = "SELECT *";
+  for (const sql::ExtraColumn& extra : as.extra_columns) {
+    select += ", " + extra.sql_expression + " AS " + sql::QuoteIdentifier(extra.name);
+  }
+  return session->RegisterView(
+      as.schema, as.name,
+      select + " FROM " + sql::QuoteIdentifier(as.schema) + "." + sql::QuoteIdentifier(held));
+}
+
 }  // namespace
 
 arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& project,
@@ -486,6 +509,9 @@ arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& p
   if (!raw && registered.schema != "quarantine") {
     const SqlColumns columns = SqlColumnsOf(*workspace.project, input.name, schema);
     registered.extra_columns = {{"_known_at", columns.known_at_expression}};
+  }
+  if (input.snapshot->exists() && !lake::FilesHoldRows(*input.snapshot)) {
+    return RegisterScan(workspace, input, registered, range, session);
   }
   ARROW_ASSIGN_OR_RAISE(registered.parquet_files, FilePaths(workspace, *input.snapshot, range));
   if (range) {

@@ -31,6 +31,21 @@ std::string QualifiedName(const std::string& schema, const std::string& name) {
   return QuoteIdentifier(schema) + "." + QuoteIdentifier(name);
 }
 
+// Keeps the error of a reader that DuckDB reads, which would tell only its text.
+class WatchedReader final : public arrow::RecordBatchReader {
+ public:
+  explicit WatchedReader(std::shared_ptr<arrow::RecordBatchReader> rows) : rows_(std::move(rows)) {}
+  std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    return status_ = rows_->ReadNext(batch);
+  }
+  const arrow::Status& status() const { return status_; }
+
+ private:
+  const std::shared_ptr<arrow::RecordBatchReader> rows_;
+  arrow::Status status_;
+};
+
 }  // namespace
 
 struct Session::Impl {
@@ -255,6 +270,11 @@ arrow::Status Session::RegisterView(const std::string& schema, const std::string
 
 arrow::Status Session::RegisterArrow(const std::string& schema, const std::string& name,
                                      const std::shared_ptr<arrow::Table>& rows) {
+  return RegisterReader(schema, name, std::make_shared<arrow::TableBatchReader>(rows));
+}
+
+arrow::Status Session::RegisterReader(const std::string& schema, const std::string& name,
+                                      const std::shared_ptr<arrow::RecordBatchReader>& rows) {
   ARROW_RETURN_NOT_OK(CreateSchema(schema));
   Database& database = *impl_->database;
   std::string columns;
@@ -264,11 +284,10 @@ arrow::Status Session::RegisterArrow(const std::string& schema, const std::strin
   }
   const std::string target = QualifiedName(schema, name);
   ARROW_RETURN_NOT_OK(database.Execute("CREATE OR REPLACE TABLE " + target + " (" + columns + ")"));
-  if (rows->num_rows() == 0) return arrow::Status::OK();
   // DuckDB reads an Arrow stream once, so the rows move into a table of its own.
+  const auto watched = std::make_shared<WatchedReader>(rows);
   ArrowArrayStream stream{};
-  ARROW_RETURN_NOT_OK(
-      arrow::ExportRecordBatchReader(std::make_shared<arrow::TableBatchReader>(rows), &stream));
+  ARROW_RETURN_NOT_OK(arrow::ExportRecordBatchReader(watched, &stream));
   arrow::Status status;
   if (duckdb_arrow_scan(database.connection(), "icecore_arrow_rows",
                         reinterpret_cast<duckdb_arrow_stream>(&stream)) != DuckDBSuccess) {
@@ -278,6 +297,7 @@ arrow::Status Session::RegisterArrow(const std::string& schema, const std::strin
     status &= database.Execute("DROP VIEW icecore_arrow_rows");
   }
   if (stream.release != nullptr) stream.release(&stream);
+  ARROW_RETURN_NOT_OK(watched->status());
   return base::WithContext(status, "registering " + schema + "." + name);
 }
 

@@ -75,6 +75,9 @@ class Session {
   // memory_bytes and can be read any number of times in one query.
   arrow::Status RegisterArrow(const std::string& schema, const std::string& name,
                               const std::shared_ptr<arrow::Table>& rows);
+  // As RegisterArrow, read to its end here, batch by batch. An error of the reader is the result.
+  arrow::Status RegisterReader(const std::string& schema, const std::string& name,
+                               const std::shared_ptr<arrow::RecordBatchReader>& rows);
   // SQL of ours (never a user's) over what is registered, as the view schema.name.
   arrow::Status RegisterView(const std::string& schema, const std::string& name,
                              const std::string& select_sql);
