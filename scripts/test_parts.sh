@@ -52,6 +52,10 @@ part_integration() {
     echo "$file"
     runner "$file" --icecore "$icecore" || status=1
   done
+  if [ -n "$long" ]; then
+    setup_spark
+    runner tests/integration/spark/run.py --icecore "$icecore" --live "$deps" || status=1
+  fi
   return $status
 }
 
