@@ -31,6 +31,12 @@ CommitSummary Summarize(int64_t version, LogActions actions) {
   summary.version = version;
   summary.files_added = static_cast<int64_t>(actions.adds.size());
   summary.files_removed = static_cast<int64_t>(actions.removes.size());
+  for (const DataFile& file : actions.adds) {
+    summary.bytes_added += file.size;
+  }
+  for (const RemovedFile& file : actions.removes) {
+    summary.bytes_removed += file.size;
+  }
   if (actions.info.has_value()) {
     CommitInfo& info = *actions.info;
     summary.timestamp_us = TimestampOf(info);

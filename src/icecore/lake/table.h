@@ -67,6 +67,8 @@ struct CommitSummary {
   std::map<std::string, std::string> info;  // name -> JSON text
   int64_t files_added = 0;
   int64_t files_removed = 0;
+  int64_t bytes_added = 0;
+  int64_t bytes_removed = 0;  // where the log says sizes
 };
 
 // Thread safe. Any number of processes may use one table at once.
