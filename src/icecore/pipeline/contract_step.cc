@@ -39,8 +39,7 @@ arrow::Status CheckOnce(const Workspace& workspace, const AnalysedSource& analys
   ARROW_ASSIGN_OR_RAISE(auto commit, StepCommit::Open(workspace, std::move(target)));
   lake::ScanOptions options;
   options.seq = lake::SeqRange{range.next.seq_after, range.next.seq_up_to};
-  ARROW_ASSIGN_OR_RAISE(auto reader,
-                        lake::Scan(*workspace.store, *raw.snapshot, options, workspace.access));
+  ARROW_ASSIGN_OR_RAISE(auto reader, ScanInOrder(workspace, *raw.snapshot, options));
   StepCounts counts;
   while (true) {
     ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/lake/commit_log.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -53,11 +54,31 @@ std::string StaleBecause(const StepRequest& request, const StepState& state,
   return "";
 }
 
+}  // namespace
+
+arrow::Status SkipMaintenance(const Workspace& workspace, const std::string& input,
+                              const lake::Snapshot& snapshot, StepState* state) {
+  const auto mark = state->inputs.find(input);
+  if (mark == state->inputs.end() || mark->second.version < 0 || !snapshot.exists() ||
+      mark->second.table_id != snapshot.table_id || mark->second.version >= snapshot.version) {
+    return arrow::Status::OK();
+  }
+  ARROW_ASSIGN_OR_RAISE(const bool changed,
+                        lake::RowsChangedBetween(*workspace.store, snapshot.table_path,
+                                                 mark->second.version, snapshot.version));
+  if (!changed) {
+    mark->second.version = snapshot.version;
+  }
+  return arrow::Status::OK();
+}
+
 bool IsAhead(const StepState& a, const StepState& b) {
   return a.generation > b.generation || (a.generation == b.generation && a.seq_up_to > b.seq_up_to);
 }
 
-}  // namespace
+int64_t TakenUpTo(const lake::Snapshot& snapshot, const StepState& state) {
+  return state.generation > 0 ? state.seq_up_to : snapshot.last_seq();
+}
 
 const PinnedInput& StepRange::InputOf(const std::string& name) const {
   return *std::find_if(inputs.begin(), inputs.end(),
@@ -74,7 +95,7 @@ arrow::Result<std::optional<StepRange>> NextRange(const Workspace& workspace,
   StepRange range;
   ARROW_ASSIGN_OR_RAISE(range.before, LoadTable(workspace, request.table));
   ARROW_ASSIGN_OR_RAISE(range.quarantine_before, LoadTable(workspace, request.quarantine));
-  ARROW_ASSIGN_OR_RAISE(const StepState state, StepStateOf(*range.before));
+  ARROW_ASSIGN_OR_RAISE(StepState state, StepStateOf(*range.before));
   ARROW_ASSIGN_OR_RAISE(const auto rejected,
                         QuarantineStateOf(*range.quarantine_before, request.table));
   const bool half_done = rejected && IsAhead(*rejected, state);
@@ -102,6 +123,9 @@ arrow::Result<std::optional<StepRange>> NextRange(const Workspace& workspace,
     range.inputs.push_back(std::move(input));
   }
   const lake::Snapshot& driver = *range.InputOf(request.driver).snapshot;
+  if (request.driver_is_whole) {
+    ARROW_RETURN_NOT_OK(SkipMaintenance(workspace, request.driver, driver, &state));
+  }
   const bool exists = range.before->exists();
   range.reason = exists ? StaleBecause(request, state, range.inputs) : "";
   range.new_generation = half_done || !range.reason.empty();
@@ -112,7 +136,8 @@ arrow::Result<std::optional<StepRange>> NextRange(const Workspace& workspace,
                               ? std::max(state.generation, rejected ? rejected->generation : 0) + 1
                               : state.generation;
   range.next.seq_after = from_start ? 0 : state.seq_up_to;
-  range.next.seq_up_to = driver.last_seq();
+  ARROW_ASSIGN_OR_RAISE(const StepState driver_state, StepStateOf(driver));
+  range.next.seq_up_to = TakenUpTo(driver, driver_state);
   if (!from_start && range.next.seq_up_to <= range.next.seq_after) {
     return std::optional<StepRange>();
   }

@@ -51,4 +51,17 @@ arrow::Result<std::optional<StepRange>> NextRange(const Workspace& workspace,
 // have 1.
 arrow::Result<int64_t> GenerationOf(const lake::Snapshot& snapshot);
 
+// Where the table `input` has a later version than `state` has read, with the same rows (compaction
+// and vacuum make such versions), the state's mark is moved to it: there is nothing to do anew.
+arrow::Status SkipMaintenance(const Workspace& workspace, const std::string& input,
+                              const lake::Snapshot& snapshot, StepState* state);
+
+// Whether the range `a` lies beyond what `b` has: a later generation, or the same one and further.
+bool IsAhead(const StepState& a, const StepState& b);
+
+// How far rows of the table are complete: every row that its step will ever bring with a _seq up to
+// here is there. The mark of what fills a table, not the greatest _seq it ever gave: a new
+// generation may begin lower. `state`: StepStateOf(snapshot).
+int64_t TakenUpTo(const lake::Snapshot& snapshot, const StepState& state);
+
 }  // namespace icecore::pipeline

@@ -184,8 +184,7 @@ class TableStep {
     if (table_.rows != RowsRule::kOnePerInput) {
       options.columns = {std::string(lake::kSeq)};
     }
-    ARROW_ASSIGN_OR_RAISE(
-        auto reader, lake::Scan(*workspace_.store, *driver.snapshot, options, workspace_.access));
+    ARROW_ASSIGN_OR_RAISE(auto reader, ScanInOrder(workspace_, *driver.snapshot, options));
     size_t next_out = 0;
     while (true) {
       ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
@@ -447,10 +446,11 @@ arrow::Result<std::optional<StepRange>> WholeRange(const Workspace& workspace,
   StepRange range;
   ARROW_ASSIGN_OR_RAISE(range.before, LoadTable(workspace, request.table));
   ARROW_ASSIGN_OR_RAISE(range.quarantine_before, LoadTable(workspace, request.quarantine));
-  ARROW_ASSIGN_OR_RAISE(const StepState state, StepStateOf(*range.before));
+  ARROW_ASSIGN_OR_RAISE(StepState state, StepStateOf(*range.before));
   range.next.definition = request.definition;
   for (const std::string& name : request.inputs) {
     ARROW_ASSIGN_OR_RAISE(auto snapshot, LoadTable(workspace, name));
+    ARROW_RETURN_NOT_OK(SkipMaintenance(workspace, name, *snapshot, &state));
     ARROW_ASSIGN_OR_RAISE(int64_t generation, GenerationOf(*snapshot));
     range.next.inputs[name] = {snapshot->table_id, snapshot->version, generation};
     range.inputs.push_back({name, std::move(snapshot), generation});

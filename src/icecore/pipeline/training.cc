@@ -6,11 +6,13 @@
 #include <arrow/record_batch.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
 #include "icecore/base/time.h"
+#include "icecore/lake/commit_log.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/pipeline/step_range.h"
 
@@ -79,6 +81,31 @@ arrow::Result<state::PreparedRows> SelectNew(const state::ViewEngine& engine,
   ARROW_ASSIGN_OR_RAISE(out.known_at, take_int64(rows.known_at));
   ARROW_ASSIGN_OR_RAISE(out.seq, take_int64(rows.seq));
   return out;
+}
+
+// Whether the store's rows are those of the table's generation, and, of a table computed whole, of
+// this version or one that maintenance alone parts from it.
+arrow::Result<bool> HasSameRows(const Workspace& workspace, const lake::Snapshot& snapshot,
+                                const std::string& table_state,
+                                const std::optional<online::ViewPosition>& known, bool whole) {
+  if (!known || known->table_generation == table_state) {
+    return true;
+  }
+  const size_t slash = table_state.rfind('/');
+  if (!whole || known->table_generation.compare(0, slash + 1, table_state, 0, slash + 1) != 0) {
+    return false;
+  }
+  int64_t version = -1;
+  const std::string& text = known->table_generation;
+  const auto [end, error] =
+      std::from_chars(text.data() + slash + 1, text.data() + text.size(), version);
+  if (error != std::errc() || end != text.data() + text.size() || version > snapshot.version) {
+    return false;
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      const bool changed,
+      lake::RowsChangedBetween(*workspace.store, snapshot.table_path, version, snapshot.version));
+  return !changed;
 }
 
 // The rows between `before` and plan->next, whose latest activation is raised.
@@ -172,13 +199,16 @@ arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& wor
                                   (whole ? "/" + std::to_string(plan.snapshot->version) : "");
   ARROW_ASSIGN_OR_RAISE(plan.stored, StoredViewOf(workspace, project, view));
   ARROW_ASSIGN_OR_RAISE(plan.known, workspace.online->Position(view.name));
-  plan.fresh = full || !plan.known || plan.known->fingerprint != plan.stored.fingerprint ||
-               plan.known->table_generation != table_state;
+  ARROW_ASSIGN_OR_RAISE(const bool same_rows,
+                        HasSameRows(workspace, *plan.snapshot, table_state, plan.known, whole));
+  plan.fresh =
+      full || !plan.known || plan.known->fingerprint != plan.stored.fingerprint || !same_rows;
   const online::ViewPosition before = plan.fresh ? online::ViewPosition{} : *plan.known;
   online::ViewPosition& next = plan.next;
   next.fingerprint = plan.stored.fingerprint;
   next.table_generation = table_state;
-  next.seq = plan.snapshot->last_seq();
+  ARROW_ASSIGN_OR_RAISE(const StepState state, StepStateOf(*plan.snapshot));
+  next.seq = TakenUpTo(*plan.snapshot, state);
   next.applied_at =
       std::max(workspace.clock->NowMicros(), plan.fresh ? INT64_MIN : before.applied_at);
   next.applied_until = base::SaturatingAdd(next.applied_at, kOnlineHorizonUs);

@@ -6,6 +6,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/lake/envelope.h"
+#include "icecore/lake/ordered_scan.h"
 
 namespace icecore::pipeline {
 
@@ -29,6 +30,14 @@ arrow::Result<std::shared_ptr<const lake::Snapshot>> LoadTable(const Workspace& 
     return base::WithContext(loaded.status(), full_name);
   }
   return loaded;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ScanInOrder(
+    const Workspace& workspace, const lake::Snapshot& snapshot, const lake::ScanOptions& options) {
+  lake::OrderOptions order;
+  order.scratch_dir = workspace.scratch_root;
+  return lake::ScanInOrder(*workspace.store, snapshot, options, workspace.access, order,
+                           *workspace.random);
 }
 
 arrow::Result<std::vector<std::string>> FilePaths(const Workspace& workspace,

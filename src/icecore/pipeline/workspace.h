@@ -65,6 +65,10 @@ arrow::Result<std::unique_ptr<lake::Table>> OpenTable(const Workspace& workspace
 // The newest version; version -1 where the table does not exist yet.
 arrow::Result<std::shared_ptr<const lake::Snapshot>> LoadTable(const Workspace& workspace,
                                                                const std::string& full_name);
+// Rows in the order of their _seq (lake/ordered_scan.h), whatever maintenance did to their files.
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ScanInOrder(
+    const Workspace& workspace, const lake::Snapshot& snapshot, const lake::ScanOptions& options);
+
 // Local paths of the snapshot's files, for the SQL engine.
 arrow::Result<std::vector<std::string>> FilePaths(const Workspace& workspace,
                                                   const lake::Snapshot& snapshot,
