@@ -56,22 +56,32 @@ arrow::Status History(Context* context, const std::string& table, int64_t limit)
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   ARROW_ASSIGN_OR_RAISE(const auto commits, engine->History(table, limit));
   json list = json::array();
-  TextTable text({"version", "time", "operation", "written", "quarantined", "files"});
+  TextTable text(
+      {"version", "time", "operation", "written", "quarantined", "files", "bytes", "run"});
   for (const lake::CommitSummary& commit : commits) {
     const auto count = [&](const char* name) {
       const auto found = commit.counts.find(name);
       return found == commit.counts.end() ? int64_t{0} : found->second;
     };
+    const auto named = commit.info.find("run");
+    const auto parsed = json::parse(named == commit.info.end() ? "\"\"" : named->second, nullptr,
+                                    /*allow_exceptions=*/false);
+    const std::string run = parsed.is_string() ? parsed.get<std::string>() : "";
     text.Add(
         {std::to_string(commit.version), base::FormatInstantShort(commit.timestamp_us),
          commit.operation, Grouped(count("written")), Grouped(count("quarantined")),
-         "+" + std::to_string(commit.files_added) + " -" + std::to_string(commit.files_removed)});
+         "+" + std::to_string(commit.files_added) + " -" + std::to_string(commit.files_removed),
+         "+" + Grouped(commit.bytes_added) + " -" + Grouped(commit.bytes_removed),
+         run.substr(0, 8)});
     list.push_back({{"version", commit.version},
                     {"time", base::FormatInstant(commit.timestamp_us)},
                     {"operation", commit.operation},
                     {"counts", commit.counts},
                     {"files_added", commit.files_added},
-                    {"files_removed", commit.files_removed}});
+                    {"files_removed", commit.files_removed},
+                    {"bytes_added", commit.bytes_added},
+                    {"bytes_removed", commit.bytes_removed},
+                    {"run", run}});
   }
   std::printf("%s\n",
               context->json ? json{{"history", list}}.dump(1).c_str() : text.ToString().c_str());

@@ -213,8 +213,7 @@ class EngineImpl : public Engine {
     return tables;
   }
 
-  arrow::Result<std::vector<lake::CommitSummary>> History(const std::string& table,
-                                                          int64_t limit) override {
+  arrow::Result<std::string> ResolveTable(const std::string& table) override {
     ARROW_ASSIGN_OR_RAISE(const auto names, LakeTables(workspace_));
     std::string full = table;
     if (std::find(names.begin(), names.end(), full) == names.end()) {
@@ -235,6 +234,71 @@ class EngineImpl : public Engine {
       }
       full = matches.front();
     }
+    return full;
+  }
+
+  arrow::Result<pipeline::LakeAudit> CheckLake(const std::vector<std::string>& tables, bool deep,
+                                               int64_t orphan_grace_us) override {
+    ARROW_ASSIGN_OR_RAISE(const auto names, ResolveTables(tables));
+    pipeline::LakeAuditOptions options;
+    options.deep = deep;
+    options.machine_now_us = base::MakeSystemClock()->NowMicros();
+    options.orphan_grace_us = orphan_grace_us;
+    return pipeline::AuditLake(workspace_, names, options);
+  }
+
+  arrow::Result<std::vector<std::pair<std::string, lake::CompactionReport>>> Compact(
+      const std::vector<std::string>& tables, pipeline::CompactRequest request) override {
+    ARROW_ASSIGN_OR_RAISE(const auto names, ResolveTables(tables));
+    std::vector<std::pair<std::string, lake::CompactionReport>> reports;
+    for (const std::string& name : names) {
+      request.table = name;
+      ARROW_ASSIGN_OR_RAISE(auto report, pipeline::CompactTable(workspace_, request));
+      reports.emplace_back(name, std::move(report));
+    }
+    return reports;
+  }
+
+  arrow::Result<std::vector<std::pair<std::string, lake::VacuumReport>>> Vacuum(
+      const std::vector<std::string>& tables, pipeline::VacuumRequest request) override {
+    ARROW_ASSIGN_OR_RAISE(const auto names, ResolveTables(tables));
+    ARROW_ASSIGN_OR_RAISE(const auto all, LakeTables(workspace_));
+    std::vector<std::pair<std::string, lake::VacuumReport>> reports;
+    for (const std::string& name : names) {
+      request.table = name;
+      ARROW_ASSIGN_OR_RAISE(auto report, pipeline::VacuumTable(workspace_, all, request));
+      reports.emplace_back(name, std::move(report));
+    }
+    return reports;
+  }
+
+  arrow::Result<pipeline::RestoreReport> Restore(pipeline::RestoreRequest request) override {
+    ARROW_ASSIGN_OR_RAISE(request.table, ResolveTable(request.table));
+    const int64_t began_us = base::MakeSystemClock()->NowMicros();
+    ARROW_ASSIGN_OR_RAISE(const auto applied, catalog_->LatestVersion());
+    ARROW_ASSIGN_OR_RAISE(request.run_id, catalog_->StartRun("restore " + request.table,
+                                                             applied ? applied->version : 0,
+                                                             clock_->NowMicros(), began_us));
+    ARROW_ASSIGN_OR_RAISE(const std::string step,
+                          catalog_->StartStep(request.run_id, request.table, "restore", began_us));
+    auto report = pipeline::RestoreTable(workspace_, request);
+    catalog::StepResult result;
+    result.status = report.ok() ? catalog::RunStatus::kDone : catalog::RunStatus::kFailed;
+    result.error = report.ok() ? "" : report.status().message();
+    result.finished_at_us = base::MakeSystemClock()->NowMicros();
+    if (report.ok() && report->version >= 0) {
+      result.reads = {{request.table, report->to, 0, 0, 0}};
+      result.writes = {{request.table, report->version, 0, 0, 0}};
+    }
+    ARROW_RETURN_NOT_OK(catalog_->FinishStep(step, result));
+    ARROW_RETURN_NOT_OK(
+        catalog_->FinishRun(request.run_id, result.status, result.error, result.finished_at_us));
+    return report;
+  }
+
+  arrow::Result<std::vector<lake::CommitSummary>> History(const std::string& table,
+                                                          int64_t limit) override {
+    ARROW_ASSIGN_OR_RAISE(const std::string full, ResolveTable(table));
     ARROW_ASSIGN_OR_RAISE(auto opened, pipeline::OpenTable(workspace_, full));
     return opened->History(limit);
   }
@@ -334,6 +398,19 @@ class EngineImpl : public Engine {
       arrays.push_back(std::move(array));
     }
     return arrays;
+  }
+
+  // Full names; none: every table of the lake.
+  arrow::Result<std::vector<std::string>> ResolveTables(const std::vector<std::string>& tables) {
+    if (tables.empty()) {
+      return LakeTables(workspace_);
+    }
+    std::vector<std::string> names;
+    for (const std::string& table : tables) {
+      ARROW_ASSIGN_OR_RAISE(std::string name, ResolveTable(table));
+      names.push_back(std::move(name));
+    }
+    return names;
   }
 
   spec::Project project_;

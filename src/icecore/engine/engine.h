@@ -20,7 +20,10 @@
 #include "icecore/lake/table.h"
 #include "icecore/online/store.h"
 #include "icecore/pipeline/analysis.h"
+#include "icecore/pipeline/lake_audit.h"
+#include "icecore/pipeline/maintenance.h"
 #include "icecore/pipeline/pending.h"
+#include "icecore/pipeline/restore.h"
 #include "icecore/pipeline/runner.h"
 #include "icecore/spec/model.h"
 
@@ -120,6 +123,19 @@ class Engine {
   Tables() = 0;
   virtual arrow::Result<std::vector<lake::CommitSummary>> History(const std::string& table,
                                                                   int64_t limit) = 0;
+
+  // The tables' full name of a full or short one; kNotFound with the candidates.
+  virtual arrow::Result<std::string> ResolveTable(const std::string& table) = 0;
+  // Looks whether the lake is sound; tables: full names, empty: all.
+  virtual arrow::Result<pipeline::LakeAudit> CheckLake(const std::vector<std::string>& tables,
+                                                       bool deep, int64_t orphan_grace_us) = 0;
+  // Upkeep, by full or short names of tables; no names: every table of the lake. One report each,
+  // with the table's full name.
+  virtual arrow::Result<std::vector<std::pair<std::string, lake::CompactionReport>>> Compact(
+      const std::vector<std::string>& tables, pipeline::CompactRequest request) = 0;
+  virtual arrow::Result<std::vector<std::pair<std::string, lake::VacuumReport>>> Vacuum(
+      const std::vector<std::string>& tables, pipeline::VacuumRequest request) = 0;
+  virtual arrow::Result<pipeline::RestoreReport> Restore(pipeline::RestoreRequest request) = 0;
   virtual arrow::Result<online::Store*> OnlineStore() = 0;
   virtual arrow::Result<pipeline::AnalysedProject> Analyse() = 0;
 };

@@ -206,6 +206,13 @@ arrow::Status StepCommit::CommitRejected(StepReport* report) {
   return arrow::Status::OK();
 }
 
+void StepCommit::RejectAgain(std::shared_ptr<arrow::RecordBatch> quarantined) {
+  if (quarantined->num_rows() > 0) {
+    rejected_rows_ += quarantined->num_rows();
+    rejected_.push_back(std::move(quarantined));
+  }
+}
+
 arrow::Status StepCommit::Finish(const StepCounts& counts, StepReport* report) {
   ARROW_ASSIGN_OR_RAISE(auto files, writer_->Finish());
   ARROW_RETURN_NOT_OK(CommitRejected(report));
@@ -216,21 +223,32 @@ arrow::Status StepCommit::Finish(const StepCounts& counts, StepReport* report) {
     commit.metadata = lake::TableMetadata{ids_schema_, config_, target_.table, target_.description};
   }
   commit.remove_all = target_.new_generation && before.exists() && !before.files.empty();
+  commit.counts = counts.Flat();
+  ARROW_RETURN_NOT_OK(CommitTable(std::move(commit), report).status());
+  report->counts.Add(counts);
+  return arrow::Status::OK();
+}
+
+arrow::Status StepCommit::FinishWith(lake::Commit commit, StepReport* report) {
+  ARROW_RETURN_NOT_OK(CommitRejected(report));
+  return CommitTable(std::move(commit), report).status();
+}
+
+arrow::Result<int64_t> StepCommit::CommitTable(lake::Commit commit, StepReport* report) {
+  const lake::Snapshot& before = *target_.before;
   commit.domains[std::string(kStepDomain)] = ToJson(target_.next);
   const int64_t last_seq = std::max(before.last_seq(), target_.next.seq_up_to);
   commit.transactions[std::string(lake::kSeqTransaction)] = last_seq;
   commit.transactions[kStepTransaction] = target_.next.seq_up_to;
   commit.operation = target_.operation;
-  commit.counts = counts.Flat();
   commit.info["step"] = ToJson(target_.next);
   commit.info["run"] = "\"" + target_.run_id + "\"";
   ARROW_ASSIGN_OR_RAISE(int64_t version, table_->CommitTo(before, commit));
-  report->counts.Add(counts);
   report->did_work = true;
   report->new_generation = target_.new_generation && before.exists();
   report->writes.push_back({target_.table, version, target_.next.generation,
                             target_.next.seq_after + 1, target_.next.seq_up_to + 1});
-  return arrow::Status::OK();
+  return version;
 }
 
 }  // namespace icecore::pipeline

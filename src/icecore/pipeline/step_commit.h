@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "icecore/lake/table.h"
 #include "icecore/lake/writer.h"
 #include "icecore/pipeline/step_state.h"
 #include "icecore/pipeline/workspace.h"
@@ -82,12 +83,18 @@ class StepCommit {
 
   arrow::Status Write(const std::shared_ptr<arrow::RecordBatch>& rows);
   arrow::Status Reject(const quality::RejectedRows& rejected);
+  // Rows of the quarantine as they rest there, to stay in it or to come back into it.
+  void RejectAgain(std::shared_ptr<arrow::RecordBatch> quarantined);
   // Commits; the report's versions are filled in. kConflict: somebody else was first, redo the
   // step.
   arrow::Status Finish(const StepCounts& counts, StepReport* report);
+  // As Finish, but the table gets what `commit` has; no rows may have been written.
+  arrow::Status FinishWith(lake::Commit commit, StepReport* report);
 
  private:
   StepCommit(const Workspace& workspace, Target target);
+  // The step's state and marks into the commit; returns its version.
+  arrow::Result<int64_t> CommitTable(lake::Commit commit, StepReport* report);
   arrow::Status CommitRejected(StepReport* report);
 
   const Workspace& workspace_;
