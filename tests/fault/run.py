@@ -16,6 +16,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
+from damage import audit_lake, planted_damage, upkeep  # noqa: E402
 from flow import Flow  # noqa: E402
 from project import Failed  # noqa: E402
 
@@ -42,10 +43,14 @@ def kills(flow: Flow, given: argparse.Namespace) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             killed += 1
+            looks = flow.project.call("check", "--lake", "--deep")
+            if looks.code != 0:
+                raise Failed(f"after {killed} kills: check --lake --deep\n{looks.says}")
         done = flow.project.end(process)
         if done.code not in (0, -9):
             raise Failed(f"after {killed} kills: run: exit code {done.code}\n{done.says}")
     flow.project.must("run")
+    audit_lake(flow.project)
     print(f"{killed} kills, {ended} runs that ended first, {len(flow.rows)} rows")
     flow.audit()
     if "nothing new" not in flow.project.must("run"):
@@ -62,6 +67,7 @@ def at_once(flow: Flow, given: argparse.Namespace) -> None:
             if done.code != 0:
                 raise Failed(f"one of {count} runs at once: exit code {done.code}\n{done.says}")
         flow.audit()
+        audit_lake(flow.project)
 
 
 def mounted(flow: Flow, options: str) -> str:
@@ -208,7 +214,8 @@ def clock_going_back(flow: Flow, given: argparse.Namespace) -> None:
     flow.audit()
 
 
-FAULTS = [kills, at_once, full_disk, read_only_lake, torn_log, missing_log_entry, corrupt_parquet, clock_going_back]
+FAULTS = [kills, at_once, full_disk, read_only_lake, torn_log, missing_log_entry, corrupt_parquet, clock_going_back,
+          planted_damage, upkeep]
 
 
 def main() -> int:
