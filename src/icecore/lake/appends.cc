@@ -37,7 +37,7 @@ arrow::Result<std::vector<DataFile>> AppendsSince(ObjectStore& store, const Snap
   const std::vector<std::string> roots = TableRoots(store, newest.table_path);
   std::vector<DataFile> appended;
   for (int64_t version = after + 1; version <= newest.version; ++version) {
-    auto actions = ReadCommit(store, newest.table_path, version);
+    auto actions = ReadLogActions(store, newest.table_path, version);
     if (!actions.ok() && base::CodeOf(actions.status()) == ErrorCode::kNotFound) {
       return MakeError(ErrorCode::kNotFound,
                        "version " + std::to_string(version) + " of table " + newest.table_path +

@@ -14,7 +14,7 @@ namespace {
 template <typename Operation>
 auto Apply(FaultyObjectStore* store, const std::string& what, Operation operation)
     -> decltype(operation()) {
-  const auto verdict = store->Count();
+  const auto verdict = store->Count(what);
   if (verdict == FaultyObjectStore::Verdict::kFailBefore) {
     return FaultyObjectStore::Failure(what);
   }
@@ -60,8 +60,11 @@ bool FaultyObjectStore::failed() const {
   return failed_;
 }
 
-FaultyObjectStore::Verdict FaultyObjectStore::Count() {
+FaultyObjectStore::Verdict FaultyObjectStore::Count(const std::string& what) {
   const std::lock_guard lock(mutex_);
+  if (what.find(plan_.only) == std::string::npos) {
+    return Verdict::kPass;
+  }
   ++operations_;
   const bool fails = plan_.fail_at > 0 && (operations_ == plan_.fail_at ||
                                            (plan_.sticky && operations_ > plan_.fail_at));

@@ -21,6 +21,7 @@ struct FaultPlan {
   int64_t fail_at = 0;  // the first operation that fails, from 1; 0 = none
   bool sticky = false;  // all later operations fail too
   When when = When::kBefore;
+  std::string only = {};  // only operations on paths that contain this count; "" = all
 };
 
 // Passes everything to `inner`, which must outlive it, and fails as planned with kUnavailable.
@@ -54,7 +55,7 @@ class FaultyObjectStore : public ObjectStore {
 
   // Counts one operation and says what to do with it; the wrapped streams call it too.
   enum class Verdict { kPass, kFailBefore, kFailAfter };
-  Verdict Count();
+  Verdict Count(const std::string& what);
   static arrow::Status Failure(const std::string& what);
 
  private:

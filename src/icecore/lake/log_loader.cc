@@ -20,8 +20,8 @@ bool IsCorrupt(const arrow::Status& status) {
 
 }  // namespace
 
-arrow::Result<LogActions> ReadCommit(ObjectStore& store, const std::string& table_path,
-                                     int64_t version) {
+arrow::Result<LogActions> ReadLogActions(ObjectStore& store, const std::string& table_path,
+                                         int64_t version) {
   const std::string file = CommitPath(table_path, version);
   ARROW_ASSIGN_OR_RAISE(const std::string bytes, store.Get(file));
   return ParseLogEntry(bytes, file);
@@ -138,7 +138,7 @@ arrow::Result<SnapshotPtr> LogLoader::ReplayTo(const LogListing& listing, int64_
                                                Replay replay, int64_t target) {
   ARROW_RETURN_NOT_OK(CheckNoGap(listing, checkpoint + 1, target));
   if (checkpoint == target && listing.commits.contains(target)) {
-    ARROW_ASSIGN_OR_RAISE(const auto entry, ReadCommit(store_, path_, target));
+    ARROW_ASSIGN_OR_RAISE(const auto entry, ReadLogActions(store_, path_, target));
     replay.SetTimestamp(entry.info.has_value() ? TimestampOf(*entry.info) : 0);
   }
   ARROW_RETURN_NOT_OK(ApplyCommits(checkpoint + 1, target, &replay));
@@ -147,7 +147,7 @@ arrow::Result<SnapshotPtr> LogLoader::ReplayTo(const LogListing& listing, int64_
 
 arrow::Status LogLoader::ApplyCommits(int64_t from, int64_t to, Replay* replay) {
   for (int64_t version = from; version <= to; ++version) {
-    ARROW_ASSIGN_OR_RAISE(auto actions, ReadCommit(store_, path_, version));
+    ARROW_ASSIGN_OR_RAISE(auto actions, ReadLogActions(store_, path_, version));
     replay->ApplyCommit(version, std::move(actions));
   }
   return arrow::Status::OK();

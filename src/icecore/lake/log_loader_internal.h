@@ -49,7 +49,7 @@ class LogLoader {
 };
 
 // The entry of one version.
-arrow::Result<LogActions> ReadCommit(ObjectStore& store, const std::string& table_path,
-                                     int64_t version);
+arrow::Result<LogActions> ReadLogActions(ObjectStore& store, const std::string& table_path,
+                                         int64_t version);
 
 }  // namespace icecore::lake

@@ -69,7 +69,11 @@ std::string DifferenceOf(const Snapshot& a, const Snapshot& b) {
 class TableAuditor {
  public:
   TableAuditor(Table& table, const AuditOptions& options)
-      : table_(table), store_(table.store()), path_(table.path()), options_(options) {}
+      : table_(table),
+        store_(table.store()),
+        path_(table.path()),
+        roots_(TableRoots(store_, path_)),
+        options_(options) {}
 
   arrow::Result<TableAudit> Run() {
     // What is listed before the log is read can be named by it; what comes later is looked up.
@@ -214,7 +218,7 @@ class TableAuditor {
 
   arrow::Result<SnapshotPtr> FromCheckpoint(int64_t version, const std::string& file) {
     ARROW_ASSIGN_OR_RAISE(auto actions, ReadCheckpoint(store_, file));
-    Replay replay(path_);
+    Replay replay(path_, roots_);
     replay.ApplyCheckpoint(version, std::move(actions));
     return replay.Finish();
   }
@@ -222,7 +226,7 @@ class TableAuditor {
   // `before` and the entries from `next` to `version`; nullptr where one of them cannot be read,
   // which was told already.
   arrow::Result<SnapshotPtr> ReplayTo(const SnapshotPtr& before, int64_t next, int64_t version) {
-    Replay replay = before == nullptr ? Replay(path_) : Replay(*before);
+    Replay replay = before == nullptr ? Replay(path_, roots_) : Replay(*before, roots_);
     for (; next <= version; ++next) {
       const std::string file = CommitPath(path_, next);
       const auto bytes = store_.Get(file);
@@ -383,6 +387,7 @@ class TableAuditor {
   Table& table_;
   ObjectStore& store_;
   const std::string& path_;
+  const std::vector<std::string> roots_;
   const AuditOptions& options_;
   TableAudit audit_;
   std::map<std::string, ObjectEntry> listed_;  // by name below the table, the log left out

@@ -75,7 +75,8 @@ class VersionTimes {
     while (begin < end) {
       const ptrdiff_t middle = begin + (end - begin) / 2;
       const int64_t version = versions_[static_cast<size_t>(middle)];
-      ARROW_ASSIGN_OR_RAISE(const auto actions, ReadCommit(store_, newest_.table_path, version));
+      ARROW_ASSIGN_OR_RAISE(const auto actions,
+                            ReadLogActions(store_, newest_.table_path, version));
       if (!actions.info.has_value() || !actions.info->in_commit_timestamp_ms.has_value()) {
         return MakeError(ErrorCode::kCorrupt,
                          CommitPath(newest_.table_path, version) + ": no inCommitTimestamp");
