@@ -5,6 +5,7 @@
 #include <arrow/compute/api_vector.h>
 #include <arrow/compute/cast.h>
 #include <arrow/datum.h>
+#include <arrow/io/caching.h>
 #include <arrow/io/interfaces.h>
 #include <arrow/record_batch.h>
 #include <arrow/scalar.h>
@@ -117,7 +118,10 @@ class ParquetRows : public FileRows {
     parquet::ArrowReaderProperties properties;
     properties.set_batch_size(request_.batch_rows);
     properties.set_use_threads(true);
-    properties.set_pre_buffer(false);
+    // Column chunks of a file elsewhere are read together, some requests ahead.
+    const bool is_remote = !request_.store->LocalPath(request_.table_path).has_value();
+    properties.set_pre_buffer(is_remote);
+    properties.set_cache_options(arrow::io::CacheOptions::LazyDefaults());
     // Nanoseconds in 64 bits would not reach the years that INT96 holds.
     properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
     parquet::arrow::FileReaderBuilder builder;

@@ -11,8 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
+#include "icecore/base/time.h"
 #include "icecore/net/aws_signature.h"
 #include "icecore/net/http_client.h"
 
@@ -68,6 +70,7 @@ class FakeS3 : public net::HttpClient {
     std::map<std::string, std::string> metadata;
   };
   struct Upload {
+    std::string started;
     std::string key;
     std::map<std::string, std::string> metadata;
     std::map<int, std::string> parts;
@@ -233,7 +236,7 @@ class FakeS3 : public net::HttpClient {
     for (const auto& [id, upload] : uploads_) {
       if (prefix == query.end() || upload.key.starts_with(prefix->second)) {
         found += "<Upload><Key>" + Encode(upload.key) + "</Key><UploadId>" + Escape(id) +
-                 "</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>";
+                 "</UploadId><Initiated>" + upload.started + "</Initiated></Upload>";
       }
     }
     return Answer(200,
@@ -265,7 +268,7 @@ class FakeS3 : public net::HttpClient {
                               const Pairs& query, const Pairs& headers) {
     if (query.contains("uploads")) {
       const std::string id = "upload<" + std::to_string(++last_upload_) + ">";
-      uploads_[id] = {key, headers, {}};
+      uploads_[id] = {base::FormatInstant(base::MakeSystemClock()->NowMicros()), key, headers, {}};
       return Answer(200, "<InitiateMultipartUploadResult><UploadId>" + Escape(id) +
                              "</UploadId></InitiateMultipartUploadResult>");
     }
