@@ -26,6 +26,8 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
+constexpr int64_t kMaxCopiesBytes = int64_t{16} << 30;  // of a lake elsewhere, on this disk
+
 arrow::Result<std::string> AbsoluteFolder(const std::string& directory) {
   char resolved[PATH_MAX];
   if (::realpath(directory.c_str(), resolved) == nullptr) {
@@ -68,15 +70,9 @@ class EngineImpl : public Engine {
       clock_ = base::MakeSystemClock();
     }
     ARROW_RETURN_NOT_OK(ResolvePlaces());
-    if (project_.lake.find("://") != std::string::npos) {
-      return base::MakeErrorAt(
-          ErrorCode::kUnsupported, project_.location,
-          "lake: " + project_.lake + ": only local folders are supported by this version");
-    }
-    const std::string lake_root = InProject(project_, project_.lake);
     const std::string scratch = InProject(project_, ".icecore/tmp");
     ARROW_RETURN_NOT_OK(MakeFolders(scratch));
-    ARROW_ASSIGN_OR_RAISE(store_, lake::ObjectStore::OpenLocal(lake_root));
+    ARROW_RETURN_NOT_OK(OpenLake(scratch));
     ARROW_ASSIGN_OR_RAISE(catalog_, catalog::OpenSqlite(InProject(project_, project_.catalog),
                                                         &base::SystemRandom()));
     workspace_.project = &project_;
@@ -87,15 +83,41 @@ class EngineImpl : public Engine {
     workspace_.access.context.principal = "local";
     workspace_.access.context.now_us = clock_->NowMicros();
     workspace_.listener = options.listener;
-    workspace_.lake_root = lake_root;
     workspace_.scratch_root = scratch;
+    return arrow::Status::OK();
+  }
+
+  // A folder, or a bucket whose files are copied to `scratch` where SQL reads them.
+  arrow::Status OpenLake(const std::string& scratch) {
+    const bool is_folder = project_.lake.find("://") == std::string::npos;
+    lake::StorePlace place;
+    place.url = is_folder ? InProject(project_, project_.lake) : project_.lake;
+    place.endpoint = project_.lake_access.endpoint;
+    place.region = project_.lake_access.region;
+    place.path_style = project_.lake_access.path_style;
+    place.profile = project_.lake_access.profile;
+    auto opened = lake::ObjectStore::Open(place);
+    if (!opened.ok()) {
+      return base::MakeErrorAt(base::CodeOf(opened.status()), project_.location,
+                               opened.status().message());
+    }
+    store_ = *std::move(opened);
+    workspace_.lake_root = place.url;
+    if (!is_folder) {
+      ARROW_ASSIGN_OR_RAISE(copies_,
+                            lake::LocalCopies::Open(store_.get(), scratch, kMaxCopiesBytes));
+      workspace_.copies = copies_.get();
+      workspace_.lake_root = copies_->folder();
+    }
     return arrow::Status::OK();
   }
 
   // ${NAME} in the project's own places is resolved now that they are used.
   arrow::Status ResolvePlaces() {
     const spec::ReferenceSources sources = spec::MakeSystemReferences(project_.root);
-    for (std::string* place : {&project_.lake, &project_.catalog, &project_.online}) {
+    spec::LakeAccess& access = project_.lake_access;
+    for (std::string* place : {&project_.lake, &access.endpoint, &access.region, &access.profile,
+                               &project_.catalog, &project_.online}) {
       ARROW_ASSIGN_OR_RAISE(*place, spec::ResolveReferences(*place, project_.location, sources));
     }
     return arrow::Status::OK();
@@ -417,6 +439,7 @@ class EngineImpl : public Engine {
   base::Diagnostics parse_diagnostics_;
   std::unique_ptr<base::Clock> clock_;
   std::unique_ptr<lake::ObjectStore> store_;
+  std::unique_ptr<lake::LocalCopies> copies_;  // goes before store_
   std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<online::Store> online_;
   pipeline::Workspace workspace_;

@@ -513,7 +513,11 @@ arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& p
   if (input.snapshot->exists() && !lake::FilesHoldRows(*input.snapshot)) {
     return RegisterScan(workspace, input, registered, range, session);
   }
-  ARROW_ASSIGN_OR_RAISE(registered.parquet_files, FilePaths(workspace, *input.snapshot, range));
+  ARROW_ASSIGN_OR_RAISE(auto files, LocalFilesOf(workspace, *input.snapshot, range));
+  for (auto& file : files) {
+    registered.parquet_files.push_back(file->path);
+    registered.holds.push_back(std::move(file));
+  }
   if (range) {
     registered.seq_after = range->after;
     registered.seq_up_to = range->up_to;

@@ -40,19 +40,27 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ScanInOrder(
                            *workspace.random);
 }
 
-arrow::Result<std::vector<std::string>> FilePaths(const Workspace& workspace,
-                                                  const lake::Snapshot& snapshot,
-                                                  const std::optional<lake::SeqRange>& range) {
-  std::vector<std::string> paths;
+arrow::Result<std::vector<lake::LocalCopies::FilePtr>> LocalFilesOf(
+    const Workspace& workspace, const lake::Snapshot& snapshot,
+    const std::optional<lake::SeqRange>& range) {
+  std::vector<std::string> objects;
   for (const lake::DataFile& file : lake::FilesInRange(snapshot, range)) {
-    const auto path = workspace.store->LocalPath(snapshot.table_path + "/" + file.path);
-    if (!path) {
-      return base::MakeError(base::ErrorCode::kUnsupported,
-                             "SQL over a lake that is not on this machine");
-    }
-    paths.push_back(*path);
+    objects.push_back(snapshot.table_path + "/" + file.path);
   }
-  return paths;
+  if (workspace.copies != nullptr) {
+    return workspace.copies->Fetch(objects);
+  }
+  std::vector<lake::LocalCopies::FilePtr> files;
+  for (const std::string& object : objects) {
+    auto path = workspace.store->LocalPath(object);
+    if (!path) {
+      return base::MakeError(base::ErrorCode::kInternal,
+                             "SQL over a lake that is not on this machine, without local copies");
+    }
+    files.push_back(std::make_shared<const lake::LocalCopies::File>(
+        lake::LocalCopies::File{*std::move(path), object, 0}));
+  }
+  return files;
 }
 
 std::shared_ptr<arrow::Schema> UserSchema(const arrow::Schema& schema) {

@@ -14,6 +14,7 @@
 #include "icecore/base/clock.h"
 #include "icecore/base/id.h"
 #include "icecore/catalog/catalog.h"
+#include "icecore/lake/local_copies.h"
 #include "icecore/lake/object_store.h"
 #include "icecore/lake/read_context.h"
 #include "icecore/lake/scan.h"
@@ -47,8 +48,9 @@ struct Workspace {
   online::Store* online = nullptr;  // null where a command needs none
   lake::ReadAccess access;
   EventListener listener;
-  std::string lake_root;     // absolute local folder, for the SQL engine
-  std::string scratch_root;  // absolute local folder, for spills
+  lake::LocalCopies* copies = nullptr;  // of a lake elsewhere; null where the lake is a folder
+  std::string lake_root;                // absolute local folder of the files that SQL reads
+  std::string scratch_root;             // absolute local folder, for spills
 
   void Tell(const Event& event) const {
     if (listener) {
@@ -69,10 +71,11 @@ arrow::Result<std::shared_ptr<const lake::Snapshot>> LoadTable(const Workspace& 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ScanInOrder(
     const Workspace& workspace, const lake::Snapshot& snapshot, const lake::ScanOptions& options);
 
-// Local paths of the snapshot's files, for the SQL engine.
-arrow::Result<std::vector<std::string>> FilePaths(const Workspace& workspace,
-                                                  const lake::Snapshot& snapshot,
-                                                  const std::optional<lake::SeqRange>& range);
+// The snapshot's files on this machine, copied where the lake is elsewhere, for the SQL engine.
+// They stay as long as they are held.
+arrow::Result<std::vector<lake::LocalCopies::FilePtr>> LocalFilesOf(
+    const Workspace& workspace, const lake::Snapshot& snapshot,
+    const std::optional<lake::SeqRange>& range);
 
 // Fields whose names do not begin with `_`.
 std::shared_ptr<arrow::Schema> UserSchema(const arrow::Schema& schema);

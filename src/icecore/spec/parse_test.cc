@@ -314,10 +314,36 @@ TEST(ParseProject, ReadsFilesInOrderAndSqlBesideThem) {
   EXPECT_EQ(project.views[0].location.ToString(), "definitions/a/v.yaml:1");
 }
 
+TEST(ParseProject, ReadsLakesElsewhere) {
+  Folder folder;
+  folder.Write("icecore.yaml", "project: p\nlake: s3://b/x\n");
+  base::Diagnostics diagnostics;
+  EXPECT_EQ(folder.Parse(&diagnostics).lake, "s3://b/x");
+  folder.Write("icecore.yaml",
+               "project: p\nlake:\n  url: s3://b/x\n  endpoint: \"${STORE}\"\n  region: eu\n"
+               "  path_style: false\n  profile: me\n");
+  const Project project = folder.Parse(&diagnostics);
+  EXPECT_EQ(Errors(diagnostics), "");
+  EXPECT_EQ(project.lake, "s3://b/x");
+  EXPECT_EQ(project.lake_access.endpoint, "${STORE}");
+  EXPECT_EQ(project.lake_access.region, "eu");
+  EXPECT_EQ(project.lake_access.path_style, false);
+  EXPECT_EQ(project.lake_access.profile, "me");
+  folder.Write("icecore.yaml",
+               "project: p\nlake:\n  url: folder\n  endpont: x\n  path_style: maybe\n");
+  folder.Parse(&diagnostics);
+  for (const char* part :
+       {"icecore.yaml:3: error: lake: 'url' must be s3://BUCKET/PREFIX, got 'folder'",
+        "icecore.yaml:4: error: lake: unknown key 'endpont'; did you mean 'endpoint'?",
+        "icecore.yaml:5: error: lake: 'path_style' must be true or false"}) {
+    EXPECT_THAT(Errors(diagnostics), ::testing::HasSubstr(part));
+  }
+}
+
 TEST(ParseProject, ShowsErrorsOfAllFiles) {
   Folder folder;
   folder.Write("icecore.yaml",
-               "project: p\nlanguage: 2\nlake: s3://b/x\nonline: redis://h\n"
+               "project: p\nlanguage: 2\nlake: gs://b/x\nonline: redis://h\n"
                "catalog: postgresql://u@h/d\nenvironments: {}\nnow: soon\n"
                "proejct: x\nvariables: {a: [1]}\n");
   folder.Write("definitions/a.yaml", "source: a\nfrom: {kafka: {}}\n");
@@ -330,7 +356,7 @@ TEST(ParseProject, ShowsErrorsOfAllFiles) {
   const std::string errors = Errors(diagnostics);
   for (const char* part :
        {"icecore.yaml:2: error: project: language 2 is not supported",
-        "icecore.yaml:3: error: project: 'lake: s3://…' is not supported by this version",
+        "icecore.yaml:3: error: project: 'lake: gs://…' is not supported by this version",
         "icecore.yaml:4: error: project: 'online: redis://…' is not supported",
         "icecore.yaml:5: error: project: 'catalog: postgresql://…' is not supported",
         "icecore.yaml:6: error: project: 'environments' is not supported",

@@ -50,6 +50,7 @@ class WatchedReader final : public arrow::RecordBatchReader {
 
 struct Session::Impl {
   Limits limits;
+  std::vector<std::shared_ptr<const void>> holds;  // before database: they must go after it
   std::unique_ptr<Database> database;
   std::unique_ptr<QueryDeadline> deadline;  // after database: it must go first
   std::atomic<bool> interrupted{false};
@@ -241,6 +242,7 @@ arrow::Status Session::SetRunTime(int64_t unix_us) {
 
 arrow::Status Session::RegisterParquet(const TableInput& input) {
   ARROW_RETURN_NOT_OK(CheckParquetInput(input));
+  impl_->holds.insert(impl_->holds.end(), input.holds.begin(), input.holds.end());
   std::string select;
   if (input.parquet_files.empty()) {
     ARROW_ASSIGN_OR_RAISE(select, EmptyViewSelect(input));

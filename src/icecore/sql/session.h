@@ -52,6 +52,7 @@ struct TableInput {
   std::optional<int64_t> seq_after;        // only rows with _seq > this (needs column _seq)
   std::optional<int64_t> seq_up_to;        // only rows with _seq <= this
   std::vector<ExtraColumn> extra_columns;
+  std::vector<std::shared_ptr<const void>> holds;  // what must live as long as the session
 };
 
 class Session {
