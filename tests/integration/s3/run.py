@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+"""A lake on S3, on real servers: the store's contract, a project from files to served vectors, other readers, and what
+goes wrong on the way.
+
+    run.py --icecore BINARY [--seed N] [-k NAME] [--keep DIR]
+
+Servers (scripts/setup.sh installs them under .deps/s3): versitygw, whose objects are files and which checks keys, for
+all; moto, in memory, for the store's contract and one project. Each
+check gets a lake of its own. Last line: `N passed, N failed[, N skipped]`.
+"""
+import argparse
+import http.client
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+from deltalake import DeltaTable
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [TESTS, os.path.join(TESTS, "fault")]
+from flow import Flow  # noqa: E402
+from project import Failed  # noqa: E402
+from servers import BUCKET, KEYS, Missing, Moto, Proxy, Versity, certificate, random_faults  # noqa: E402
+
+
+class Given:
+    def __init__(self, arguments, server, folder: str):
+        self.icecore, self.seed, self.server, self.folder = arguments.icecore, arguments.seed, server, folder
+        self.flows = 0
+
+    def flow(self, endpoint: str | None = None) -> Flow:
+        """A project whose lake is a new prefix of the bucket."""
+        self.flows += 1
+        name = f"{os.path.basename(self.folder)}-{self.flows}"
+        lake = f"{{url: \"s3://{BUCKET}/some lakes/{name}\", endpoint: \"{endpoint or self.server.url}\"}}"
+        return Flow(self.icecore, os.path.join(self.folder, str(self.flows)), f"{self.seed}/{name}", lake)
+
+
+def contract(given: Given) -> None:
+    """The suite that every store keeps (src/icecore/lake/object_store_contract.h)."""
+    binary = os.path.join(os.path.dirname(os.path.abspath(given.icecore)), "icecore_lake_test")
+    done = subprocess.run([binary, f"--gtest_filter=*ObjectStoreContract*/s3-*{given.server.untrue}/*", "--gtest_brief=1"], capture_output=True,
+                          text=True, timeout=300, check=False,
+                          env={**os.environ, "ICECORE_TEST_S3_URL": f"s3://{BUCKET}/contract",
+                               "AWS_ENDPOINT_URL": given.server.url})
+    if done.returncode != 0 or "0 tests" in done.stdout:
+        raise Failed(done.stdout + done.stderr)
+
+
+def from_end_to_end(given: Given) -> None:
+    """Files to served vectors in two runs; deltalake reads the same rows; what a run costs; no secret on disk."""
+    proxy = Proxy(given.server.port)
+    try:
+        flow = given.flow(proxy.url)
+        flow.add_file(300)
+        flow.project.must("run")
+        flow.add_file(100)
+        flow.project.must("run")
+        flow.audit()
+        if "nothing new" not in flow.project.must("run"):
+            raise Failed("a run after the last one found something to do")
+        lake = f"s3://{BUCKET}/some lakes/{os.path.basename(given.folder)}-1"
+        options = {**KEYS, "AWS_ENDPOINT_URL": given.server.url, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
+        for table in ("landing/events_raw", "landing/events", "processing/events", "curated/doubled"):
+            read = DeltaTable(f"{lake}/{table}", storage_options=options)
+            theirs = sorted(read.to_pyarrow_table(columns=["_seq"]).column("_seq").to_pylist())
+            ours = flow.project.sql(f"select _seq from {table.replace('/', '.')} order by 1").column("_seq").to_pylist()
+            if theirs != ours:
+                raise Failed(f"{table}: deltalake reads {len(theirs)} rows, we {len(ours)}")
+        proxy.take_counts()
+        flow.project.must("run")
+        counts = proxy.take_counts()
+        print(f"    a run without news: {counts}")
+        if set(counts) - {"GET", "LIST", "HEAD"}:
+            raise Failed(f"a run without news wrote: {counts}")
+        flow.add_file(50)
+        flow.project.must("run")
+        print(f"    a run with one new file: {proxy.take_counts()}")
+        for folder, _, names in os.walk(flow.project.folder):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as file:
+                    if KEYS["AWS_SECRET_ACCESS_KEY"].encode() in file.read():
+                        raise Failed(f"the secret key stands in {name}")
+    finally:
+        proxy.close()
+
+
+def serves(given: Given) -> None:
+    """`icecore serve` on the lake gives what `get` gives."""
+    flow = given.flow()
+    flow.add_file(100)
+    flow.project.must("run")
+    process = flow.project.start("serve", "--http", "127.0.0.1:0")
+    try:
+        line = process.stdout.readline().decode()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+        if not found:
+            process.kill()
+            raise Failed(f"serve did not say where it listens: {line!r} {process.communicate()[1].decode()}")
+        connection = http.client.HTTPConnection("127.0.0.1", int(found.group(1)), timeout=30)
+        connection.request("POST", "/v1/features", json.dumps({"service": "all", "entities": {"user_id": 3}}))
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        want = flow.project.json("get", "all", "user_id=3")["features"]
+        if answer.status != 200 or any(json.dumps(one["value"]) not in text for one in want.values()):
+            raise Failed(f"served {answer.status} {text}, get gives {want}")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def at_once(given: Given) -> None:
+    """Runs of several processes on one lake, from two projects with the same definitions."""
+    flow = given.flow()
+    flow.add_file(200)
+    other = flow.project.folder + "-other"
+    shutil.copytree(flow.project.folder, other)
+    starts = [flow.project.start("run"), flow.project.start("run"),
+              subprocess.Popen([flow.project.icecore, "run"], cwd=other, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)]
+    for done in [flow.project.end(process) for process in starts]:
+        if done.code != 0:
+            raise Failed(f"one of 3 runs at once: exit code {done.code}\n{done.says}")
+    flow.audit()
+
+
+def kills(given: Given) -> None:
+    """kill -9 at random moments of `run`."""
+    chance = random.Random(f"{given.seed}/kills")
+    flow = given.flow()
+    flow.add_file(200)
+    started = time.monotonic()
+    flow.project.must("run")
+    whole_s = time.monotonic() - started
+    killed = 0
+    for _ in range(6):
+        flow.add_file(chance.choice([1, 50, 200]))
+        process = flow.project.start("run")
+        try:
+            process.wait(timeout=chance.uniform(0, 1.1 * whole_s))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += 1
+        done = flow.project.end(process)
+        if done.code not in (0, -9):
+            raise Failed(f"run: exit code {done.code}\n{done.says}")
+    flow.project.must("run")
+    flow.audit()
+    print(f"    {killed} kills")
+
+
+def faults(given: Given) -> None:
+    """Connections cut before and after, 503, 500 after the deed, delays: every run ends well, nothing twice."""
+    proxy = Proxy(given.server.port)
+    try:
+        flow = given.flow(proxy.url)
+        proxy.plan = random_faults(f"{given.seed}/faults", 0.12)
+        for count in (200, 1, 100):
+            flow.add_file(count)
+            flow.project.must("run")
+        proxy.plan = lambda number, kind: None
+        flow.audit()
+        print(f"    {proxy.faults} faults in {proxy.number} requests")
+        # Every answer of every conditional write is lost, for good: said, not guessed; the next run heals it.
+        flow.add_file(20)
+        proxy.plan = lambda number, kind: "lost" if kind == "PUT-IF-ABSENT" else None
+        done = flow.project.call("run")
+        if done.code != 1:
+            raise Failed(f"a run whose answers are all lost: exit code {done.code}\n{done.says}")
+        proxy.plan = lambda number, kind: None
+        flow.project.must("run")
+        flow.audit()
+    finally:
+        proxy.close()
+
+
+def restart(given: Given) -> None:
+    """The server is killed while runs write, and comes back."""
+    chance = random.Random(f"{given.seed}/restart")
+    flow = given.flow()
+    flow.add_file(200)
+    flow.project.must("run")
+    for _ in range(3):
+        flow.add_file(100)
+        process = flow.project.start("run")
+        time.sleep(chance.uniform(0, 0.5))
+        given.server.stop(signal.SIGKILL)
+        given.server.start()
+        done = flow.project.end(process)
+        if done.code not in (0, 1):
+            raise Failed(f"run: exit code {done.code}\n{done.says}")
+    flow.project.must("run")
+    flow.audit()
+
+
+def refusals(given: Given) -> None:
+    """What is set wrong is said in words, without the secret; certificates are checked."""
+    proxy = Proxy(given.server.port, certificate(given.folder))
+    try:
+        flow = given.flow()
+        flow.add_file(10)
+
+        def refused(lake: str, part: str, environment: dict[str, str] | None = None) -> None:
+            flow.project.write("icecore.yaml", f"language: 1\nproject: fault\nlake: {lake}\n")
+            os.environ.update(environment or {})
+            try:
+                done = flow.project.call("run")
+            finally:
+                os.environ.update(KEYS)
+            if done.code not in (1, 2) or part not in done.says or KEYS["AWS_SECRET_ACCESS_KEY"] in done.says:
+                raise Failed(f"lake: {lake}: exit code {done.code}, expected '{part}':\n{done.says}")
+
+        refused(f"{{url: \"s3://no-such-bucket/x\", endpoint: \"{given.server.url}\"}}", "no-such-bucket")
+        refused(f"{{url: \"s3://{BUCKET}/x\", endpoint: \"127.0.0.1:1\"}}", "lake.endpoint")
+        refused(f"{{url: \"s3://{BUCKET}/x\", endpoint: \"{proxy.url}\"}}", "certificate")
+        refused("gs://bucket/x", "not supported")
+        refused(f"{{url: \"s3://{BUCKET}/x\", endpoint: \"{given.server.url}\"}}", "AWS_SECRET_ACCESS_KEY",
+                {"AWS_SECRET_ACCESS_KEY": "another"})
+        os.environ["AWS_CA_BUNDLE"] = os.path.join(given.folder, "cert.pem")
+        flow.project.write("icecore.yaml", f"language: 1\nproject: fault\nlake: "
+                                           f"{{url: \"s3://{BUCKET}/tls\", endpoint: \"{proxy.url}\"}}\n")
+        try:
+            flow.project.must("run")
+        finally:
+            del os.environ["AWS_CA_BUNDLE"]
+    finally:
+        proxy.close()
+
+
+CHECKS = {Versity: [contract, from_end_to_end, serves, at_once, kills, faults, restart, refusals],
+          Moto: [contract, from_end_to_end]}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--icecore", default="build/dev/bin/icecore")
+    parser.add_argument("--seed", default=str(random.SystemRandom().randrange(1 << 32)))
+    parser.add_argument("-k", dest="name", default="")
+    parser.add_argument("--keep")
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}")
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(KEYS, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+    passed = failed = skipped = 0
+    top = arguments.keep or tempfile.mkdtemp(prefix="icecore-s3-")
+    for kind, checks in CHECKS.items():
+        try:
+            server = kind(top)
+        except Missing as why:
+            print(f"skipped {kind.name}: {why}")
+            skipped += len(checks)
+            continue
+        try:
+            for check in checks:
+                if arguments.name not in f"{kind.name}/{check.__name__}":
+                    continue
+                folder = os.path.join(top, f"{kind.name}-{check.__name__}")
+                os.makedirs(folder, exist_ok=True)
+                started = time.monotonic()
+                try:
+                    check(Given(arguments, server, folder))
+                    passed += 1
+                    print(f"ok {kind.name}/{check.__name__} {time.monotonic() - started:.1f} s")
+                except Missing as why:
+                    skipped += 1
+                    print(f"skipped {kind.name}/{check.__name__}: {why}")
+                except Exception as error:  # any failure of a check is one, the others go on
+                    failed += 1
+                    print(f"FAILED {kind.name}/{check.__name__}: {error}")
+                    if not isinstance(error, Failed):
+                        traceback.print_exc(file=sys.stdout)
+        finally:
+            server.stop()
+    if not arguments.keep:
+        shutil.rmtree(top, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    # deltalake's threads abort an interpreter that ends in the usual way.
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)
