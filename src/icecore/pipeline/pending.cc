@@ -86,7 +86,10 @@ class Finder {
     request.driver = RawTableName(source);
     request.inputs = {request.driver};
     ARROW_ASSIGN_OR_RAISE(const auto range, NextRange(workspace_, request));
-    AddRange(name, request.driver, range);
+    const bool landed = range && range->InputOf(request.driver).snapshot->exists();
+    if (landed && (files.empty() || range->new_generation)) {
+      AddRange(name, request.driver, range);
+    }
     return arrow::Status::OK();
   }
 
@@ -112,7 +115,9 @@ class Finder {
     const std::string& driver = *table.analysis.driver;
     const auto rebuilt = FirstOf(inputs, rebuilt_);
     const spec::Table* other = workspace_.project->FindTable(driver);
-    if (range && !range->reason.empty()) {
+    if (range && !range->before->exists()) {
+      Add(name, "first computation");
+    } else if (range && !range->reason.empty()) {
       AddRebuild(name, range->reason);
     } else if (rebuilt) {
       AddRebuild(name, *rebuilt + " is rebuilt");
