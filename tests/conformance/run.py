@@ -3,46 +3,20 @@
 
     run.py --icecore BINARY [--mode plain|increments|online] [-k SUBSTRING] [--seed N] [--label-times N]
 
-runner.py does the work and runs single cases as well. Cases whose definitions use what a later release brings
-(LATER below) are found by reading the definitions; they are counted as skipped and named.
-Last line: `N passed, N failed, N skipped`.
+runner.py does the work and runs single cases as well. Last line: `N passed, N failed`.
 """
 import argparse
 import concurrent.futures
-import glob
 import os
-import re
 import sys
 
 import runner
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LATER = {
-    "mode: merge": lambda document: re.search(r"(?m)^mode: merge\b", document),
-    "history.x": lambda document: re.search(r"\bhistory\.\w", document),
-    "load: snapshot": lambda document: re.search(r"\bload: snapshot\b", document),
-    "mode: replace with key": lambda document: (re.search(r"(?m)^mode: replace\b", document)
-                                                and re.search(r"(?m)^key:", document)),
-}
-
-
-def later_feature(folder: str) -> str | None:
-    """What the definitions of the case use of a later release."""
-    for path in glob.glob(os.path.join(folder, "**", "*"), recursive=True):
-        if path.endswith((".yaml", ".sql")):
-            with open(path, encoding="utf-8") as text:
-                documents = re.split(r"(?m)^---$", text.read())
-            for name, uses in LATER.items():
-                if any(uses(document) for document in documents):
-                    return name
-    return None
 
 
 def outcome(icecore: str, folder: str, given: argparse.Namespace) -> tuple[str, str]:
-    """("passed" | "failed" | "skipped" | "not asked", why). A case that a mode does not suit is not asked."""
-    later = later_feature(folder)
-    if later:
-        return "skipped", f"uses `{later}`, which a later release brings"
+    """("passed" | "failed" | "not asked", why). A case that a mode does not suit is not asked."""
     try:
         wrong = runner.run_case(icecore, folder, given.timeout, given.mode, given.seed)
     except runner.Skipped as reason:
@@ -66,15 +40,15 @@ def main() -> int:
         print(f"{icecore} does not exist\n0 passed, 1 failed")
         return 1
     cases = runner.find_cases(os.path.join(HERE, "cases"), given.k)
-    count = dict.fromkeys(("passed", "failed", "skipped", "not asked"), 0)
+    count = dict.fromkeys(("passed", "failed", "not asked"), 0)
     with concurrent.futures.ThreadPoolExecutor(given.jobs) as pool:
         outcomes = pool.map(lambda case: outcome(icecore, case[1], given), cases)
         for (name, _), (how, why) in zip(cases, outcomes):
             count[how] += 1
-            if how in ("failed", "skipped"):
+            if how == "failed":
                 print(f"{how.upper()} {name}: {why}", flush=True)
     print(f"seed {given.seed}; {count['not asked']} cases say nothing in mode {given.mode}")
-    print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
+    print(f"{count['passed']} passed, {count['failed']} failed")
     return 1 if count["failed"] or not count["passed"] else 0
 
 

@@ -33,6 +33,19 @@ zone: curated
 sql: select id, user_id, happened_at, 2 * x as x from processing.events
 mode: append
 ---
+table: greatest
+zone: processing
+sql: select user_id, id, x from landing.events
+mode: merge
+key: [user_id]
+order_by: x
+---
+table: counted
+zone: curated
+sql: select user_id, count(*) as n from landing.events group by user_id
+mode: replace
+key: [user_id]
+---
 entity: user
 keys: [{name: user_id, type: int64}]
 ---
@@ -57,6 +70,7 @@ class Flow:
     def __init__(self, icecore: str, folder: str, seed: str, lake: str = "lake"):
         self.chance, self.project = random.Random(seed), Project(icecore, folder)
         self.rows: list[tuple[str, float]] = []
+        self.users: list[int] = []          # of each row
         self.files = 0
         self.project.write("icecore.yaml", f"language: 1\nproject: fault\nlake: {lake}\nnow: {NOW}\n")
         self.project.write("definitions/all.yaml", DEFINITIONS)
@@ -69,7 +83,8 @@ class Flow:
             x = round(self.chance.uniform(0, 1000), 3)
             at = START + datetime.timedelta(seconds=self.chance.randrange(28 * 86400))
             self.rows.append((name, x))
-            lines.append(f"{name},{self.chance.randrange(USERS)},{at.isoformat()}Z,{x}")
+            self.users.append(self.chance.randrange(USERS))
+            lines.append(f"{name},{self.users[-1]},{at.isoformat()}Z,{x}")
         self.project.write(f"data/{self.files:04d}.csv", "\n".join(lines) + "\n")
         self.files += 1
 
@@ -84,9 +99,30 @@ class Flow:
         bad = [name for name, x in self.rows if name.startswith("bad") or x > 900]
         gap = [name for name, x in good if 700 <= x <= 750]
         self.expect_quarantine({("landing.events", name) for name in bad} | {("processing.events", name) for name in gap})
-        for table in ("landing.events", "processing.events", "curated.doubled"):
+        for table in ("landing.events", "processing.events", "curated.doubled", "history.greatest", "history.counted"):
             self.expect_balance(table)
+        self.expect_versions()
         self.expect_parity()
+
+    def expect_versions(self) -> None:
+        """Each version once, and the presents are what the logs say."""
+        good = [(user, x, name) for (name, x), user in zip(self.rows, self.users) if not name.startswith("bad") and x <= 900]
+        self.expect_ids("history.greatest", [name for _, _, name in good])
+        greatest: dict[int, tuple] = {}
+        for place, (user, x, name) in enumerate(good):
+            greatest[user] = max(greatest.get(user, (-1.0, 0, "")), (x, place, name))
+        got = {row["user_id"]: str(row["id"]) for row in self.project.rows("select * from processing.greatest")}
+        if got != {user: name for user, (_, _, name) in greatest.items()}:
+            raise Failed("processing.greatest is not the greatest of each user")
+        counts = dict(Counter(user for user, _, _ in good))
+        folded = {}
+        for row in self.project.rows("select *, _op from history.counted order by _seq"):
+            if (row["user_id"] in folded) != (row["_op"] != "insert"):
+                raise Failed(f"history.counted: {row} comes twice or out of place")
+            folded[row["user_id"]] = row["n"]
+        present = self.project.rows("select * from curated.counted")
+        if folded != counts or {row["user_id"]: row["n"] for row in present} != counts or len(present) != len(counts):
+            raise Failed("curated.counted is not what its versions and its rows say")
 
     def expect_ids(self, table: str, expected: list[str]) -> None:
         got = self.project.sql(f"select id::varchar as id, _seq from {table}")

@@ -3,6 +3,7 @@
 
     run.py --icecore BINARY [--cases N] [--seed N] [--keep DIR]
 
+Every third project is a stream of versions instead (merge.py); there a case is a table compared whole.
 A case is one view asked for one key at one moment with one cut of knowledge: offline by `training-set` (label, latest and
 a time), online by `run` and `get` with --now in between increments. Last line: `N passed, N failed`.
 """
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 from generator import START, Generated  # noqa: E402
+from merge import MergeCase  # noqa: E402
 from project import Failed, Project  # noqa: E402
 from reference import DAY, HOUR, INF, Feature, answer  # noqa: E402
 
@@ -166,7 +168,8 @@ def main() -> int:
         comparison = Comparison(seed)
         with tempfile.TemporaryDirectory(prefix="oracle-") as temporary:
             try:
-                Case(given.icecore, os.path.join(given.keep or temporary, f"project-{number}"), seed, comparison).run()
+                kind = MergeCase if number % 3 == 1 else Case
+                kind(given.icecore, os.path.join(given.keep or temporary, f"project-{number}"), seed, comparison).run()
             except Failed as wrong:
                 comparison.failed += 1
                 print(f"seed {seed}: {wrong}")

@@ -88,6 +88,11 @@ std::string RowsText(const StepOutcome& step) {
   add(counts.superseded, "superseded");
   add(counts.filtered, "filtered by SQL");
   add(counts.expanded, "more by `rows: many`");
+  std::map<std::string, int64_t> versions = counts.versions_by_op;
+  std::erase_if(versions, [](const auto& version) { return version.second == 0; });
+  if (!versions.empty()) {
+    text += "; versions: " + Rules(versions);
+  }
   if (!counts.warned_by_rule.empty()) {
     text += "; warnings: " + Rules(counts.warned_by_rule);
   }

@@ -13,7 +13,7 @@
 #include "icecore/base/error.h"
 #include "icecore/engine/delta_sql.h"
 #include "icecore/engine/sql_text.h"
-#include "icecore/pipeline/table_step.h"
+#include "icecore/pipeline/sql_tables.h"
 #include "icecore/sql/analysis.h"
 #include "icecore/sql/mentioned_tables.h"
 #include "icecore/sql/session.h"
@@ -111,7 +111,7 @@ arrow::Result<std::vector<NamedInput>> PinMentioned(const pipeline::Workspace& w
 
 arrow::Result<std::vector<std::string>> LakeTables(const pipeline::Workspace& workspace) {
   std::set<std::string> names;
-  for (const char* zone : {"landing", "processing", "curated", "quarantine"}) {
+  for (const char* zone : {"landing", "processing", "curated", "history", "quarantine"}) {
     ARROW_ASSIGN_OR_RAISE(auto paths, workspace.store->List(std::string(zone) + "/", ""));
     for (const std::string& path : paths) {
       const size_t log = path.find("/_delta_log/");
@@ -138,12 +138,10 @@ arrow::Result<std::shared_ptr<arrow::Table>> RunLakeSql(const pipeline::Workspac
     const bool plain =
         named.sql_name.rfind("quarantine.", 0) == 0 || named.input.name.ends_with("_raw");
     const auto& schema = named.input.snapshot->schema;
-    request.tables.push_back(
-        {named.sql_name,
-         plain ? schema
-               : pipeline::SqlColumnsOf(*workspace.project, named.input.name, schema).schema,
-         true,
-         {}});
+    request.tables.push_back({named.sql_name,
+                              plain ? schema : pipeline::SqlColumnsOf(named.input.name, schema),
+                              true,
+                              {}});
   }
   for (const std::string& name : lake_tables) {
     if (std::none_of(inputs.begin(), inputs.end(),

@@ -11,14 +11,14 @@
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/schema.h"
 #include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/sql_tables.h"
 #include "icecore/pipeline/table_inputs.h"
+#include "icecore/pipeline/version_rules.h"
+#include "icecore/pipeline/versions.h"
 #include "icecore/quality/contract.h"
-#include "icecore/sql/sql_types.h"
 
 namespace icecore::pipeline {
 namespace {
-
-constexpr char kKnownAt[] = "_known_at";
 
 std::optional<std::string> KnownAtColumn(const spec::Table& table) {
   if (table.known_at && table.known_at->kind == spec::KnownAt::Kind::kColumn) {
@@ -27,11 +27,15 @@ std::optional<std::string> KnownAtColumn(const spec::Table& table) {
   return std::nullopt;
 }
 
-arrow::FieldVector EnvelopeFields() {
-  return {
+arrow::FieldVector EnvelopeFields(bool versions) {
+  arrow::FieldVector fields = {
       arrow::field(std::string(lake::kSeq), arrow::int64(), false),
       arrow::field(std::string(lake::kArrivedAt), arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")),
       arrow::field(std::string(lake::kRun), arrow::utf8())};
+  if (versions) {
+    fields.push_back(arrow::field(std::string(lake::kOp), arrow::utf8()));
+  }
+  return fields;
 }
 
 // One pass over the project; holds what the steps of the analysis share.
@@ -42,6 +46,7 @@ class Analyser {
 
   arrow::Result<AnalysedProject> Run(bool bind_features) {
     ARROW_ASSIGN_OR_RAISE(mentioned_, TablesOfSql(project_));
+    CheckHistoryNames(project_, &out_.diagnostics);
     for (const spec::Source& source : project_.sources) {
       ARROW_RETURN_NOT_OK(AddSource(source));
       out_.order.push_back(AcceptedTableName(source));
@@ -61,12 +66,6 @@ class Analyser {
   arrow::Status AddSource(const spec::Source& source) {
     AnalysedSource& analysed = out_.sources[AcceptedTableName(source)];
     analysed.source = &source;
-    if (source.files.load == spec::FilesConnector::Load::kSnapshot) {
-      out_.diagnostics.Error(
-          source.files.location,
-          "source " + source.name + ": 'load: snapshot' is not supported by this version");
-      return arrow::Status::OK();
-    }
     ARROW_ASSIGN_OR_RAISE(RawColumns raw, PeekSource(workspace_, source));
     analysed.raw = raw.schema;
     analysed.inferred = raw.inferred;
@@ -88,6 +87,10 @@ class Analyser {
       return TakeDefinitionError(checker.status(), source.contract.location);
     }
     analysed.accepted = (*checker)->accepted_schema();
+    if (KeepsVersions(source)) {
+      CheckKeyColumns(source, *analysed.accepted, &out_.diagnostics);
+      analysed.accepted = WithOp(*analysed.accepted);
+    }
     for (const std::string& missing : (*checker)->missing_columns()) {
       std::vector<std::string> names = UserSchema(*analysed.raw)->field_names();
       out_.diagnostics.Warning(source.contract.location,
@@ -121,7 +124,7 @@ class Analyser {
     }
     fields.push_back(arrow::field("_file", arrow::utf8()));
     fields.push_back(arrow::field("_row", arrow::int64()));
-    const arrow::FieldVector envelope = EnvelopeFields();
+    const arrow::FieldVector envelope = EnvelopeFields(false);
     fields.insert(fields.end(), envelope.begin(), envelope.end());
     return arrow::schema(fields);
   }
@@ -168,7 +171,8 @@ class Analyser {
       const auto& mentioned = mentioned_.at(table.FullName());
       inputs.insert(inputs.begin(), mentioned.begin(), mentioned.end());
       for (const std::string& input : inputs) {
-        const spec::Table* other = project_.FindTable(input);
+        const auto versioned = FindVersionedTable(project_, input);
+        const spec::Table* other = project_.FindTable(versioned ? versioned->present : input);
         if (other != nullptr && ok) {
           ok = visit(*other);
         }
@@ -199,9 +203,7 @@ class Analyser {
   arrow::Status AddTable(const spec::Table& table) {
     AnalysedTable& analysed = out_.tables[table.FullName()];
     analysed.table = &table;
-    if (!CheckMode(table)) {
-      return arrow::Status::OK();
-    }
+    analysed.history = KeepsVersions(table) ? HistoryName(table.name) : "";
     sql::AnalysisRequest request;
     request.sql = table.sql;
     request.location = table.sql_location;
@@ -218,7 +220,8 @@ class Analyser {
     }
     CheckColumns(table, *analysed.analysis.output);
     arrow::FieldVector fields = analysed.analysis.output->fields();
-    const arrow::FieldVector envelope = EnvelopeFields();
+    CheckVersions(project_, table, analysed.analysis, &out_.diagnostics);
+    const arrow::FieldVector envelope = EnvelopeFields(KeepsVersions(table));
     fields.insert(fields.end(), envelope.begin(), envelope.end());
     auto canonical = lake::CanonicalSchema(*arrow::schema(fields));
     if (!canonical.ok()) {
@@ -226,24 +229,6 @@ class Analyser {
     }
     analysed.schema = *canonical;
     return arrow::Status::OK();
-  }
-
-  bool CheckMode(const spec::Table& table) {
-    const bool versions = table.mode == spec::Table::Mode::kReplace && !table.key.empty();
-    if (table.mode == spec::Table::Mode::kMerge || versions) {
-      out_.diagnostics.Error(table.location, table.FullName() + ": 'mode: " +
-                                                 (versions ? "replace' with 'key" : "merge") +
-                                                 "' is not supported by this version");
-      return false;
-    }
-    for (const std::string& mentioned : mentioned_.at(table.FullName())) {
-      if (mentioned.rfind("history.", 0) == 0) {
-        out_.diagnostics.Error(table.sql_location, table.FullName() + ": '" + mentioned +
-                                                       "' is not supported by this version");
-        return false;
-      }
-    }
-    return true;
   }
 
   // Every table SQL may name; false where one that is mentioned has no known columns.
@@ -254,15 +239,17 @@ class Analyser {
     };
     for (const auto& [name, source] : out_.sources) {
       if (!source.accepted) {
-        if (is_mentioned(name) || is_mentioned(name + kRawSuffix)) {
+        if (is_mentioned(name) || is_mentioned(name + kRawSuffix) ||
+            is_mentioned(HistoryName(source.source->name))) {
           return false;
         }
         continue;
       }
-      request->tables.push_back({name,
-                                 SqlColumnsOf(project_, name, source.accepted).schema,
-                                 source.source->is_static,
-                                 {}});
+      const bool is_static = source.source->is_static;
+      request->tables.push_back({name, SqlColumnsOf(name, source.accepted), is_static, {}});
+      if (KeepsVersions(*source.source)) {
+        AddHistory(HistoryName(source.source->name), *source.accepted, is_static, request);
+      }
       request->tables.push_back({name + kRawSuffix, source.raw, source.source->is_static, {}});
     }
     for (const auto& [name, other] : out_.tables) {
@@ -270,15 +257,23 @@ class Analyser {
         continue;
       }
       if (!other.schema) {
-        if (is_mentioned(name)) {
+        if (is_mentioned(name) || (!other.history.empty() && is_mentioned(other.history))) {
           return false;
         }
         continue;
       }
-      request->tables.push_back({name, SqlColumnsOf(project_, name, other.schema).schema,
-                                 other.table->is_static, KnownAtColumn(*other.table)});
+      request->tables.push_back({name, SqlColumnsOf(name, other.schema), other.table->is_static,
+                                 KnownAtColumn(*other.table)});
+      if (!other.history.empty()) {
+        AddHistory(other.history, *other.schema, other.table->is_static, request);
+      }
     }
     return true;
+  }
+
+  static void AddHistory(const std::string& name, const arrow::Schema& present, bool is_static,
+                         sql::AnalysisRequest* request) {
+    request->tables.push_back({name, SqlColumnsOf(name, HistorySchema(present)), is_static, {}});
   }
 
   void CheckColumns(const spec::Table& table, const arrow::Schema& output) {
@@ -340,9 +335,14 @@ class Analyser {
       if (!CheckWholeTable(view, times)) {
         continue;
       }
+      const auto versioned = FindVersionedTable(project_, view.from);
+      const feature::TableVersions versions =
+          versioned ? feature::TableVersions{versioned->key, versioned->order_by}
+                    : feature::TableVersions{};
       ARROW_ASSIGN_OR_RAISE(
-          auto bound, feature::BoundView::Bind(view, *entity, *times.event_time, times.known_at,
-                                               *schema, nullptr, &out_.diagnostics));
+          auto bound,
+          feature::BoundView::Bind(view, *entity, *times.event_time, times.known_at, *schema,
+                                   versioned ? &versions : nullptr, &out_.diagnostics));
       if (bound) {
         WarnOfKnownAt(view, times);
         NoteBias(view, times);
@@ -473,6 +473,17 @@ std::shared_ptr<arrow::Schema> AnalysedProject::SchemaOf(const std::string& full
   if (const auto table = tables.find(full_name); table != tables.end()) {
     return table->second.schema;
   }
+  for (const auto& [name, table] : tables) {
+    if (table.history == full_name && table.schema) {
+      return HistorySchema(*table.schema);
+    }
+  }
+  for (const auto& [name, source] : sources) {
+    if (KeepsVersions(*source.source) && HistoryName(source.source->name) == full_name &&
+        source.accepted) {
+      return HistorySchema(*source.accepted);
+    }
+  }
   return nullptr;
 }
 
@@ -497,38 +508,6 @@ ViewTimes TimesOf(const spec::Project& project, const spec::FeatureView& view) {
     times.known_at_is_default = true;
   }
   return times;
-}
-
-SqlColumns SqlColumnsOf(const spec::Project& project, const std::string& full_name,
-                        const std::shared_ptr<arrow::Schema>& schema) {
-  std::string expression = sql::QuoteIdentifier(lake::kArrivedAt);
-  const spec::Table* table = project.FindTable(full_name);
-  const auto instant = [&](const std::string& column) {
-    return sql::QuoteIdentifier(column) + "::timestamptz";
-  };
-  if (table != nullptr && table->known_at) {
-    const std::string event = table->event_time && !table->event_time->always
-                                  ? instant(table->event_time->column)
-                                  : expression;
-    switch (table->known_at->kind) {
-      case spec::KnownAt::Kind::kColumn:
-        expression = instant(table->known_at->column);
-        break;
-      case spec::KnownAt::Kind::kEventTime:
-        expression = event;
-        break;
-      case spec::KnownAt::Kind::kDelay:
-        expression =
-            "(" + event + " + to_microseconds(" + std::to_string(table->known_at->delay_us) + "))";
-        break;
-      case spec::KnownAt::Kind::kArrival:
-      case spec::KnownAt::Kind::kSnapshot:
-        break;
-    }
-  }
-  arrow::FieldVector fields = schema->fields();
-  fields.push_back(arrow::field(kKnownAt, arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")));
-  return {arrow::schema(fields), expression};
 }
 
 }  // namespace icecore::pipeline

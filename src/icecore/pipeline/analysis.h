@@ -35,6 +35,7 @@ struct AnalysedTable {
   const spec::Table* table = nullptr;
   sql::Analysis analysis;
   std::shared_ptr<arrow::Schema> schema;  // user columns and envelope; null where it is not known
+  std::string history;  // full name of the log of its versions; "" where it keeps none
 };
 
 struct AnalysedProject {
@@ -45,7 +46,7 @@ struct AnalysedProject {
   std::map<std::string, std::shared_ptr<const feature::BoundService>> services;
   base::Diagnostics diagnostics;
 
-  // landing.X or ZONE.X -> its schema, null where unknown.
+  // landing.X, ZONE.X or history.X -> its schema, null where unknown.
   std::shared_ptr<arrow::Schema> SchemaOf(const std::string& full_name) const;
 };
 
@@ -61,14 +62,5 @@ struct ViewTimes {
   bool known_at_is_default = false;
 };
 ViewTimes TimesOf(const spec::Project& project, const spec::FeatureView& view);
-
-// The columns SQL sees of a table, `_known_at` included, and how that one is computed (a SQL
-// expression over the others).
-struct SqlColumns {
-  std::shared_ptr<arrow::Schema> schema;
-  std::string known_at_expression;
-};
-SqlColumns SqlColumnsOf(const spec::Project& project, const std::string& full_name,
-                        const std::shared_ptr<arrow::Schema>& schema);
 
 }  // namespace icecore::pipeline

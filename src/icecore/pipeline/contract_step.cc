@@ -8,6 +8,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/snapshot_step.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/quality/contract.h"
 
@@ -67,12 +68,10 @@ arrow::Status CheckOnce(const Workspace& workspace, const AnalysedSource& analys
 
 arrow::Status CheckContract(const Workspace& workspace, const AnalysedSource& analysed, bool full,
                             const std::string& run_id, StepReport* report) {
-  StepRequest request;
-  request.table = AcceptedTableName(*analysed.source);
-  request.quarantine = QuarantineName(analysed.source->name);
-  request.definition = spec::Fingerprint(*analysed.source);
-  request.driver = RawTableName(*analysed.source);
-  request.inputs = {request.driver};
+  if (IsSnapshotSource(*analysed.source)) {
+    return CheckSnapshots(workspace, analysed, full, run_id, report);
+  }
+  StepRequest request = ContractRequest(*analysed.source);
   request.full = full;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     ARROW_ASSIGN_OR_RAISE(auto range, NextRange(workspace, request));

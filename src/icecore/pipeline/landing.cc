@@ -110,12 +110,18 @@ class LandingCommit {
     bytes_ += facts.size;
     manifest_.Add(std::move(facts));
     problem_rows_ += rows->problem_rows();
+    if (manifest_.files().back().rows == 0 &&
+        source_.files.load == spec::FilesConnector::Load::kSnapshot) {
+      empty_.push_back(file.path);
+    }
     complete_ = Complete{adds_, schema_, manifest_, next_seq_ - 1, ++files_};
     return arrow::Status::OK();
   }
 
   int64_t bytes() const { return bytes_; }
   int64_t files() const { return complete_ ? complete_->files : 0; }
+  // Snapshots without a row: they land and change nothing.
+  const std::vector<std::string>& empty() const { return empty_; }
 
   // Commits the files that were added whole. Returns the rows landed.
   arrow::Result<int64_t> CommitComplete(lake::Table* table, StepReport* report) {
@@ -207,17 +213,8 @@ class LandingCommit {
   std::unique_ptr<lake::DataWriter> writer_;
   std::vector<lake::DataFile> adds_;
   std::optional<Complete> complete_;
+  std::vector<std::string> empty_;
 };
-
-arrow::Result<ingest::Manifest> ManifestOf(const Workspace& workspace,
-                                           const lake::Snapshot& snapshot) {
-  const auto domain = snapshot.Domain(lake::kPositionDomain);
-  if (!domain) {
-    return ingest::Manifest();
-  }
-  ARROW_ASSIGN_OR_RAISE(auto ref, ingest::ManifestRef::Parse(*domain));
-  return ingest::ReadManifest(*workspace.store, snapshot.table_path, ref);
-}
 
 // One pass: plans, lands, commits. *more: there were files beyond this commit's size.
 arrow::Status LandOnce(const Workspace& workspace, const spec::Source& source,
@@ -248,6 +245,9 @@ arrow::Status LandOnce(const Workspace& workspace, const spec::Source& source,
     }
   }
   ARROW_ASSIGN_OR_RAISE(int64_t landed, commit.CommitComplete(table.get(), report));
+  for (const std::string& path : commit.empty()) {
+    report->warnings.push_back(path + " has no rows: a snapshot of nothing is passed over");
+  }
   report->counts.read += landed;
   report->counts.written += landed;
   report->did_work = report->did_work || commit.files() > 0;
@@ -255,6 +255,15 @@ arrow::Status LandOnce(const Workspace& workspace, const spec::Source& source,
 }
 
 }  // namespace
+
+arrow::Result<ingest::Manifest> ManifestOf(const Workspace& workspace, const lake::Snapshot& raw) {
+  const auto domain = raw.Domain(lake::kPositionDomain);
+  if (!domain) {
+    return ingest::Manifest();
+  }
+  ARROW_ASSIGN_OR_RAISE(auto ref, ingest::ManifestRef::Parse(*domain));
+  return ingest::ReadManifest(*workspace.store, raw.table_path, ref);
+}
 
 std::string AcceptedTableName(const spec::Source& source) { return "landing." + source.name; }
 std::string RawTableName(const spec::Source& source) {

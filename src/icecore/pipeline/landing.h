@@ -42,6 +42,9 @@ struct RawColumns {
 };
 arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Source& source);
 
+// What the raw table knows of its files; empty where nothing landed.
+arrow::Result<ingest::Manifest> ManifestOf(const Workspace& workspace, const lake::Snapshot& raw);
+
 bool IsTextSource(const spec::Source& source);
 
 // The source's contract over landed rows of these columns.

@@ -51,6 +51,19 @@ sql: select user_name, count(*) as n, sum(amount) as total from curated.doubled 
 mode: replace
 checks: [{expect: "total < 350", name: rich}]
 ---
+table: greatest
+zone: processing
+sql: select user_name, id, amount from landing.orders
+mode: merge
+key: [user_name]
+order_by: amount
+---
+table: totals
+zone: curated
+sql: select user_name, count(*) as n, sum(amount) as total from curated.doubled group by user_name
+mode: replace
+key: [user_name]
+---
 entity: user
 keys: [{name: user_name, type: string}]
 ---
@@ -132,6 +145,7 @@ class OrdersAudit {
     EXPECT_EQ(SeqsOf("curated.doubled"), doubled_);
     CheckQuarantine();
     CheckUsers();
+    CheckVersions();
     CheckCounts();
   }
 
@@ -182,6 +196,8 @@ class OrdersAudit {
           continue;
         }
         accepted_.push_back(seq);
+        auto& greatest = greatest_[line.user];
+        greatest = std::max(greatest, {amount, seq});
         if (amount < 5) {
           ++dropped_;
         } else if (!ids.insert(line.id).second) {
@@ -225,6 +241,36 @@ class OrdersAudit {
     EXPECT_EQ(ReadTable(open_.workspace(), "quarantine.per_user", {"_seq"}).size(),
               static_cast<size_t>(rich));
     SeqsOf("curated.per_user");
+  }
+
+  // Logs of versions have each version once, and the presents are what they say.
+  void CheckVersions() {
+    EXPECT_EQ(SeqsOf("history.greatest"), accepted_);
+    std::map<std::string, std::pair<double, int64_t>> there;
+    for (const auto& row :
+         ReadTable(open_.workspace(), "processing.greatest", {"user_name", "amount", "_seq"})) {
+      EXPECT_TRUE(there.emplace(row[0], std::pair(std::stod(row[1]), std::stoll(row[2]))).second);
+    }
+    EXPECT_EQ(there, greatest_);
+    SeqsOf("history.totals");
+    std::map<std::string, std::vector<std::string>> folded;
+    for (const auto& row : ReadTable(open_.workspace(), "history.totals",
+                                     {"user_name", "_op", "n", "total", "_seq"})) {
+      EXPECT_EQ(folded.count(row[0]) > 0, row[1] != "insert") << row[0] << " " << row[1];
+      folded[row[0]] = {row[2], row[3], row[4]};
+      if (row[1] == "delete") {
+        folded.erase(row[0]);
+      }
+    }
+    std::map<std::string, std::vector<std::string>> present;
+    for (const auto& row :
+         ReadTable(open_.workspace(), "curated.totals", {"user_name", "n", "total", "_seq"})) {
+      EXPECT_TRUE(present.emplace(row[0], std::vector<std::string>{row[1], row[2], row[3]}).second);
+      const std::pair<int64_t, double> sums(std::stoll(row[1]), std::stod(row[2]));
+      EXPECT_EQ(sums, users_[row[0]]) << row[0];
+    }
+    EXPECT_EQ(present, folded);
+    EXPECT_EQ(present.size(), users_.size());
   }
 
   // Sums of the counts of all commits of the table's generation; of the last one, where each commit
@@ -273,6 +319,10 @@ class OrdersAudit {
     expect("curated.doubled", {{"read", size(kept_)},
                                {"written", size(doubled_)},
                                {"filtered", size(kept_) - size(doubled_)}});
+    auto merged = CountsOf("history.greatest", false);
+    EXPECT_EQ(merged["read"], size(accepted_));
+    EXPECT_EQ(merged["written"] + merged["superseded"], size(accepted_));
+    EXPECT_EQ(merged["versions.insert"], size(greatest_));
     auto whole = CountsOf("curated.per_user", true);
     EXPECT_EQ(whole["read"], size(users_));
     EXPECT_EQ(whole["written"] + whole["quarantined"], size(users_));
@@ -283,7 +333,8 @@ class OrdersAudit {
   OpenProject open_;
   std::map<std::string, int64_t> seq_of_;  // "data/a.csv#1" -> _seq
   Seqs accepted_, kept_, doubled_;
-  std::set<std::pair<std::string, int64_t>> rejected_;  // origin, _seq
+  std::map<std::string, std::pair<double, int64_t>> greatest_;  // user -> amount, _seq
+  std::set<std::pair<std::string, int64_t>> rejected_;          // origin, _seq
   int64_t dropped_ = 0;
   int64_t duplicates_ = 0;
   std::map<std::string, std::pair<int64_t, double>> users_;

@@ -9,9 +9,12 @@
 #include "icecore/lake/envelope.h"
 #include "icecore/pipeline/delta_landing.h"
 #include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/snapshot_step.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/table_step.h"
 #include "icecore/pipeline/training.h"
+#include "icecore/pipeline/version_rules.h"
+#include "icecore/pipeline/versions.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -66,12 +69,17 @@ class Finder {
  private:
   void Add(const std::string& name, const std::string& what) {
     pending_.push_back({name, what, false});
-    moved_.insert(name);
+    moved_.insert({name, LogOf(name)});
   }
   void AddRebuild(const std::string& name, const std::string& why) {
     pending_.push_back({name, "rebuild: " + why, true});
-    moved_.insert(name);
-    rebuilt_.insert(name);
+    moved_.insert({name, LogOf(name)});
+    rebuilt_.insert({name, LogOf(name)});
+  }
+  // Of a table that keeps versions, else the table itself.
+  std::string LogOf(const std::string& name) const {
+    const auto versioned = FindVersionedTable(*workspace_.project, name);
+    return versioned ? versioned->history : name;
   }
 
   arrow::Status AddSource(const std::string& name, const spec::Source& source) {
@@ -79,12 +87,7 @@ class Finder {
     if (!files.empty()) {
       Add(name, files);
     }
-    StepRequest request;
-    request.table = name;
-    request.quarantine = QuarantineName(source.name);
-    request.definition = spec::Fingerprint(source);
-    request.driver = RawTableName(source);
-    request.inputs = {request.driver};
+    const StepRequest request = ContractRequest(source);
     ARROW_ASSIGN_OR_RAISE(const auto range, NextRange(workspace_, request));
     const bool landed = range && range->InputOf(request.driver).snapshot->exists();
     if (landed && (files.empty() || range->new_generation)) {
@@ -114,14 +117,13 @@ class Finder {
     }
     const std::string& driver = *table.analysis.driver;
     const auto rebuilt = FirstOf(inputs, rebuilt_);
-    const spec::Table* other = workspace_.project->FindTable(driver);
     if (range && !range->before->exists()) {
       Add(name, "first computation");
     } else if (range && !range->reason.empty()) {
       AddRebuild(name, range->reason);
     } else if (rebuilt) {
       AddRebuild(name, *rebuilt + " is rebuilt");
-    } else if (other != nullptr && other->mode == Mode::kReplace && moved_.contains(driver)) {
+    } else if (IsComputedWhole(*workspace_.project, driver) && moved_.contains(driver)) {
       AddRebuild(name, driver + " is computed anew");
     } else if (range) {
       AddRange(name, driver, range);

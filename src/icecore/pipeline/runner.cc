@@ -18,6 +18,7 @@
 #include "icecore/pipeline/table_inputs.h"
 #include "icecore/pipeline/table_step.h"
 #include "icecore/pipeline/training.h"
+#include "icecore/pipeline/versions.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -36,6 +37,9 @@ arrow::Result<std::map<std::string, std::set<std::string>>> DirectInputs(
   ARROW_ASSIGN_OR_RAISE(const auto mentioned, TablesOfSql(project));
   std::map<std::string, std::set<std::string>> needs;
   const auto thing_of = [&](std::string table) {
+    if (const auto versioned = FindVersionedTable(project, table)) {
+      table = versioned->present;
+    }
     if (table.rfind("landing.", 0) != 0) {
       return table;
     }
@@ -176,11 +180,22 @@ class Runner {
       }
       const AnalysedTable& table = analysed.tables.at(name);
       if (selected_.count(name) > 0 && table.schema) {
-        Step(name, "table", InputsOf(table), [&](StepReport* report) {
+        Step(name, "table", NeedsOf(table), [&](StepReport* report) {
           return ComputeTable(workspace_, analysed, table, request_.full, outcome_.run_id, report);
         });
       }
     }
+  }
+
+  // The tables whose steps fill what this one reads.
+  std::vector<std::string> NeedsOf(const AnalysedTable& table) const {
+    std::vector<std::string> needs = InputsOf(table);
+    for (std::string& name : needs) {
+      if (const auto versioned = FindVersionedTable(project_, name)) {
+        name = versioned->present;
+      }
+    }
+    return needs;
   }
 
   void Materialize(AnalysedProject* analysed) {

@@ -77,6 +77,7 @@ void StepCounts::Add(const StepCounts& other) {
   quality::AddCounts(other.quarantined_by_rule, &quarantined_by_rule);
   quality::AddCounts(other.broken_by_rule, &broken_by_rule);
   quality::AddCounts(other.warned_by_rule, &warned_by_rule);
+  quality::AddCounts(other.versions_by_op, &versions_by_op);
 }
 
 bool StepCounts::balanced() const {
@@ -97,6 +98,7 @@ std::map<std::string, int64_t> StepCounts::Flat() const {
   add("quarantined", quarantined_by_rule);
   add("broken", broken_by_rule);
   add("warned", warned_by_rule);
+  add("versions", versions_by_op);
   return flat;
 }
 
@@ -139,6 +141,11 @@ arrow::Result<std::unique_ptr<StepCommit>> StepCommit::Open(const Workspace& wor
   return step;
 }
 
+void StepCommit::Renumber(const StepState& next, int64_t last_seq) {
+  target_.next = next;
+  target_.last_seq = last_seq;
+}
+
 arrow::Status StepCommit::Write(const std::shared_ptr<arrow::RecordBatch>& rows) {
   return rows->num_rows() == 0 ? arrow::Status::OK() : writer_->Write(rows);
 }
@@ -163,7 +170,7 @@ arrow::Status StepCommit::CommitRejected(StepReport* report) {
   if (target_.quarantine_done) {
     return arrow::Status::OK();
   }
-  if (target_.new_generation) {
+  if (target_.new_generation || target_.rejects_anew) {
     // What the older generation rejected goes with it; rows of other steps in the same files stay.
     for (const lake::DataFile& file : before.files) {
       bool untouched = true;
@@ -222,7 +229,8 @@ arrow::Status StepCommit::Finish(const StepCounts& counts, StepReport* report) {
   if (schema_changed_) {
     commit.metadata = lake::TableMetadata{ids_schema_, config_, target_.table, target_.description};
   }
-  commit.remove_all = target_.new_generation && before.exists() && !before.files.empty();
+  commit.remove_all =
+      (target_.new_generation || target_.replaces_rows) && before.exists() && !before.files.empty();
   commit.counts = counts.Flat();
   ARROW_RETURN_NOT_OK(CommitTable(std::move(commit), report).status());
   report->counts.Add(counts);
@@ -237,7 +245,10 @@ arrow::Status StepCommit::FinishWith(lake::Commit commit, StepReport* report) {
 arrow::Result<int64_t> StepCommit::CommitTable(lake::Commit commit, StepReport* report) {
   const lake::Snapshot& before = *target_.before;
   commit.domains[std::string(kStepDomain)] = ToJson(target_.next);
-  const int64_t last_seq = std::max(before.last_seq(), target_.next.seq_up_to);
+  const int64_t last_seq =
+      std::max(before.last_seq(), target_.last_seq.value_or(target_.next.seq_up_to));
+  commit.domains.insert(target_.domains.begin(), target_.domains.end());
+  commit.transactions.insert(target_.transactions.begin(), target_.transactions.end());
   commit.transactions[std::string(lake::kSeqTransaction)] = last_seq;
   commit.transactions[kStepTransaction] = target_.next.seq_up_to;
   commit.operation = target_.operation;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,12 +35,16 @@ struct StepCounts {
   std::map<std::string, int64_t> quarantined_by_rule;  // each row once
   std::map<std::string, int64_t> broken_by_rule;       // each reason
   std::map<std::string, int64_t> warned_by_rule;
+  // Of a table that keeps versions, by `_op`: rows of its log. Those that are the present after the
+  // step are `written`, the others `superseded`; rows of a table computed whole that were there
+  // already are written and no versions.
+  std::map<std::string, int64_t> versions_by_op;
 
   void Add(const StepCounts& other);
   int64_t dropped() const;
   bool balanced() const;
-  // "read", "written", "quarantined", "dropped", "quarantined.RULE" …: as commits and catalog keep
-  // them.
+  // "read", "written", "quarantined", "dropped", "quarantined.RULE", "versions.update" …: as
+  // commits and catalog keep them.
   std::map<std::string, int64_t> Flat() const;
 };
 
@@ -68,19 +73,29 @@ class StepCommit {
     std::shared_ptr<const lake::Snapshot> before;             // of the table
     std::shared_ptr<const lake::Snapshot> quarantine_before;  // of the quarantine table
     StepState next;
-    bool new_generation = false;   // all rows of before go
+    bool new_generation = false;  // all rows of before go
+    // What the step rejected before goes, whatever becomes of the table's rows: the step's rows are
+    // computed whole. Implied by new_generation.
+    bool rejects_anew = false;
+    bool replaces_rows = false;    // all rows of before go, what was rejected stays
     bool quarantine_done = false;  // a redo: the rejected rows of this range are committed already
     // What is rejected depends on more than the driver's rows: the range is announced in the
     // quarantine table even when nothing is rejected, so that of two runs with other inputs one
     // wins both tables.
     bool announce = false;
     std::shared_ptr<arrow::Schema> schema;  // of the rows, envelope included
-    std::string operation;                  // of commitInfo
-    std::string description;                // of the table
+    // The greatest _seq of the table's rows, where they are not numbered as the driver's.
+    std::optional<int64_t> last_seq;
+    std::map<std::string, std::string> domains;   // of the table, beside the step's
+    std::map<std::string, int64_t> transactions;  // likewise
+    std::string operation;                        // of commitInfo
+    std::string description;                      // of the table
   };
   static arrow::Result<std::unique_ptr<StepCommit>> Open(const Workspace& workspace, Target target);
   ~StepCommit();
 
+  // The state to commit, where it is known only once the rows are; and their greatest _seq.
+  void Renumber(const StepState& next, int64_t last_seq);
   arrow::Status Write(const std::shared_ptr<arrow::RecordBatch>& rows);
   arrow::Status Reject(const quality::RejectedRows& rejected);
   // Rows of the quarantine as they rest there, to stay in it or to come back into it.

@@ -37,6 +37,9 @@ std::string StaleBecause(const StepRequest& request, const StepState& state,
   if (state.definition != request.definition) {
     return "its definition changed";
   }
+  if (!state.driver.empty() && state.driver != request.driver) {
+    return "it is driven by " + request.driver + " now";  // whose rows have other numbers
+  }
   for (const PinnedInput& input : inputs) {
     const auto known = state.inputs.find(input.name);
     if (known == state.inputs.end() || known->second.version < 0 || !input.snapshot->exists()) {
@@ -97,7 +100,7 @@ arrow::Result<std::optional<StepRange>> NextRange(const Workspace& workspace,
   ARROW_ASSIGN_OR_RAISE(range.quarantine_before, LoadTable(workspace, request.quarantine));
   ARROW_ASSIGN_OR_RAISE(StepState state, StepStateOf(*range.before));
   ARROW_ASSIGN_OR_RAISE(const auto rejected,
-                        QuarantineStateOf(*range.quarantine_before, request.table));
+                        QuarantineStateOf(*range.quarantine_before, request.origin));
   const bool half_done = rejected && IsAhead(*rejected, state);
   if (half_done && rejected->definition == request.definition && !request.full) {
     for (const std::string& name : request.inputs) {

@@ -22,7 +22,8 @@ struct PinnedInput {
 };
 
 struct StepRequest {
-  std::string table;                // full name of what is filled
+  std::string table;                // full name of what is filled; its log where it keeps versions
+  std::string origin;               // full name under which it rejects rows
   std::string quarantine;           // full name
   std::string definition;           // fingerprint
   std::string driver;               // full name

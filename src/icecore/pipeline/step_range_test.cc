@@ -19,6 +19,7 @@ class NextRangeTest : public ::testing::Test {
     open_ = std::make_unique<OpenProject>(
         folder_.path(), OpenProject::Options{.faults = {}, .online = false, .now_us = kTestNow});
     request_.table = kTable;
+    request_.origin = kTable;
     request_.quarantine = kQuarantine;
     request_.definition = "d1";
     request_.driver = kDriver;

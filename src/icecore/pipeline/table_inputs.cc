@@ -22,6 +22,7 @@ std::map<std::string, std::string> Spellings(const spec::Project& project) {
   std::map<std::string, std::string> spellings;
   const auto add = [&spellings](const std::string& name) { spellings[Lower(name)] = name; };
   for (const spec::Source& source : project.sources) {
+    add(kHistory + source.name);
     add(AcceptedTableName(source));
     add(RawTableName(source));
     add(QuarantineName(source.name));

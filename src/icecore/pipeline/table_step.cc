@@ -15,18 +15,22 @@
 #include "icecore/base/error.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/present_table.h"
 #include "icecore/pipeline/row_batches.h"
+#include "icecore/pipeline/sql_tables.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/table_inputs.h"
+#include "icecore/pipeline/version_rows.h"
+#include "icecore/pipeline/version_rules.h"
 #include "icecore/quality/checks.h"
 #include "icecore/sql/session.h"
-#include "icecore/sql/sql_types.h"
 
 namespace icecore::pipeline {
 namespace {
 
 constexpr int kMaxAttempts = 20;
 constexpr int64_t kSliceRows = 1 << 17;
+constexpr char kArrivedTransaction[] = "icecore.arrived_at";
 
 using base::ErrorCode;
 using base::MakeError;
@@ -48,26 +52,30 @@ class TableStep {
         project_(project),
         analysed_(analysed),
         table_(*analysed.table),
+        versioned_(FindVersionedTable(*workspace.project, table_.FullName())),
+        whole_(table_.mode == Mode::kReplace),
         range_(std::move(range)),
         run_id_(std::move(run_id)),
         report_(report) {}
 
   arrow::Status Run() {
     ARROW_RETURN_NOT_OK(OpenSession());
-    const bool whole = table_.mode == Mode::kReplace;
     std::shared_ptr<arrow::RecordBatch> rows;
-    if (whole) {
+    if (whole_) {
       ARROW_ASSIGN_OR_RAISE(rows, QueryWhole());
     } else {
       ARROW_ASSIGN_OR_RAISE(rows, QueryRowWise());
     }
     ARROW_RETURN_NOT_OK(OpenCommit());
-    if (!whole) {
+    if (!whole_) {
       ARROW_RETURN_NOT_OK(CountDriverRows(*rows));
     }
     ARROW_RETURN_NOT_OK(PrepareChecks(rows->schema()));
     for (int64_t begin = 0; begin < rows->num_rows(); begin += kSliceRows) {
       ARROW_RETURN_NOT_OK(TakeSlice(rows->Slice(begin, kSliceRows)));
+    }
+    if (versioned_) {
+      ARROW_RETURN_NOT_OK(MakeVersions(rows));
     }
     ARROW_RETURN_NOT_OK(FinishChecks());
     for (const PinnedInput& input : range_.inputs) {
@@ -76,7 +84,8 @@ class TableStep {
                                 driver ? range_.next.seq_after + 1 : 0,
                                 driver ? range_.next.seq_up_to + 1 : 0});
     }
-    return commit_->Finish(counts_, report_);
+    ARROW_RETURN_NOT_OK(commit_->Finish(counts_, report_));
+    return versioned_ ? FinishPresent() : arrow::Status::OK();
   }
 
  private:
@@ -86,8 +95,8 @@ class TableStep {
     ARROW_ASSIGN_OR_RAISE(session_, sql::Session::Open(limits, {workspace_.lake_root}));
     ARROW_RETURN_NOT_OK(session_->SetRunTime(workspace_.clock->NowMicros()));
     for (const std::string& name : analysed_.analysis.tables) {
-      const PinnedInput& input = range_.InputOf(name);
-      const bool driver = name == range_.next.driver;
+      const bool driver = !whole_ && name == *analysed_.analysis.driver;
+      const PinnedInput& input = range_.InputOf(driver ? range_.next.driver : name);
       ARROW_RETURN_NOT_OK(RegisterTable(
           workspace_, project_, input, name,
           driver ? std::optional<lake::SeqRange>({range_.next.seq_after, range_.next.seq_up_to})
@@ -127,9 +136,13 @@ class TableStep {
     }
     ARROW_ASSIGN_OR_RAISE(auto seqs, seq.Finish());
     const auto instant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
-    ARROW_ASSIGN_OR_RAISE(auto arrived,
-                          arrow::MakeArrayFromScalar(
-                              arrow::TimestampScalar(workspace_.clock->NowMicros(), instant), n));
+    arrived_us_ = workspace_.clock->NowMicros();
+    if (versioned_) {
+      arrived_us_ = std::max(arrived_us_,
+                             range_.before->Transaction(kArrivedTransaction).value_or(INT64_MIN));
+    }
+    ARROW_ASSIGN_OR_RAISE(
+        auto arrived, arrow::MakeArrayFromScalar(arrow::TimestampScalar(arrived_us_, instant), n));
     ARROW_ASSIGN_OR_RAISE(rows,
                           rows->AddColumn(rows->num_columns(), std::string(lake::kSeq), seqs));
     ARROW_ASSIGN_OR_RAISE(
@@ -155,19 +168,31 @@ class TableStep {
 
   arrow::Status OpenCommit() {
     StepCommit::Target target;
-    target.table = table_.FullName();
+    target.table = versioned_ ? versioned_->history : table_.FullName();
     target.quarantine = QuarantineName(table_.name);
-    target.origin = target.table;
+    target.origin = table_.FullName();
     target.run_id = run_id_;
     target.before = range_.before;
     target.quarantine_before = range_.quarantine_before;
     target.next = range_.next;
     target.new_generation = range_.new_generation;
     target.quarantine_done = range_.quarantine_done;
+    target.rejects_anew = whole_;
     target.announce = table_.mode == Mode::kReplace || range_.inputs.size() > 1;
     target.schema = analysed_.schema;
-    target.operation = table_.mode == Mode::kReplace ? "REPLACE" : "APPEND";
+    target.operation = whole_ ? "REPLACE" : "APPEND";
     target.description = table_.doc.description;
+    if (versioned_) {
+      // Once more: range_.before may be newer than what the present was brought up to.
+      ARROW_RETURN_NOT_OK(BringPresentUp(workspace_, *versioned_, table_.doc.description, report_));
+      ARROW_ASSIGN_OR_RAISE(present_, LoadTable(workspace_, versioned_->present));
+      target.schema = HistorySchema(*analysed_.schema);
+      target.operation = "VERSIONS";
+      target.domains[std::string(kVersionsDomain)] = VersionsToJson(*versioned_);
+      if (whole_) {
+        target.transactions[kArrivedTransaction] = arrived_us_;
+      }
+    }
     ARROW_ASSIGN_OR_RAISE(commit_, StepCommit::Open(workspace_, std::move(target)));
     return arrow::Status::OK();
   }
@@ -249,12 +274,7 @@ class TableStep {
     reason.rule = "dropped by SQL";
     reason.version = range_.next.definition;
     reason.expected = "one row out for each row of " + range_.next.driver;
-    rejected.reasons.assign(lost.size(), {reason});
-    const auto count = static_cast<int64_t>(lost.size());
-    counts_.quarantined += count;
-    counts_.quarantined_by_rule[reason.rule] += count;
-    counts_.broken_by_rule[reason.rule] += count;
-    return commit_->Reject(rejected);
+    return RejectAll(std::move(rejected), reason);
   }
 
   arrow::Status PrepareChecks(const std::shared_ptr<arrow::Schema>& schema) {
@@ -267,7 +287,14 @@ class TableStep {
     }
     quality::CheckInputs inputs;
     inputs.version = range_.next.definition;
-    for (const spec::Check& check : table_.checks) {
+    checked_table_ = table_;
+    if (table_.mode == Mode::kMerge) {
+      // Its versions share keys; that its present does not is what merge is. `plan` takes no other.
+      std::erase_if(checked_table_.checks, [](const spec::Check& check) {
+        return check.kind == spec::Check::Kind::kUnique;
+      });
+    }
+    for (const spec::Check& check : checked_table_.checks) {
       if (check.kind == spec::Check::Kind::kUnique && keeps_rows && range_.before->exists()) {
         auto known = std::make_unique<KeySet>(check.columns);
         ARROW_RETURN_NOT_OK(known->AddAll(workspace_, *range_.before));
@@ -284,12 +311,16 @@ class TableStep {
         inputs.references[target] = *values;
       }
     }
-    ARROW_ASSIGN_OR_RAISE(checker_, quality::TableChecker::Make(table_, schema, std::move(inputs)));
+    ARROW_ASSIGN_OR_RAISE(checker_,
+                          quality::TableChecker::Make(checked_table_, schema, std::move(inputs)));
     return arrow::Status::OK();
   }
 
   // Declared drops, then duplicates of the key, then the checks; each row leaves by one way.
   arrow::Status TakeSlice(std::shared_ptr<arrow::RecordBatch> rows) {
+    if (versioned_ && !whole_) {
+      ARROW_ASSIGN_OR_RAISE(rows, SetDeletesAside(rows));
+    }
     ARROW_ASSIGN_OR_RAISE(const auto drops, checker_->EvaluateDrops(*rows));
     std::vector<int64_t> kept;
     for (size_t i = 0; i < drops.size(); ++i) {
@@ -300,6 +331,9 @@ class TableStep {
       }
     }
     ARROW_ASSIGN_OR_RAISE(rows, TakeRows(rows, kept));
+    if (versioned_) {
+      ARROW_ASSIGN_OR_RAISE(rows, RejectNullKeys(rows));
+    }
     std::shared_ptr<arrow::RecordBatch> accepted;
     if (keys_) {
       ARROW_ASSIGN_OR_RAISE(accepted, CheckFirstOfKeys(rows));
@@ -307,7 +341,11 @@ class TableStep {
       ARROW_ASSIGN_OR_RAISE(accepted, CheckAll(*rows));
     }
     NoteNewest(*accepted);
-    ARROW_RETURN_NOT_OK(commit_->Write(accepted));
+    if (versioned_) {
+      accepted_.push_back(accepted);
+    } else {
+      ARROW_RETURN_NOT_OK(commit_->Write(accepted));
+    }
     workspace_.Tell(
         {Event::Kind::kProgress, table_.FullName(), "table", "", counts_.written, 0, 0});
     return arrow::Status::OK();
@@ -322,7 +360,89 @@ class TableStep {
     quality::AddCounts(checked.broken_by_rule, &counts_.broken_by_rule);
     quality::AddCounts(checked.warned_by_rule, &counts_.warned_by_rule);
     ARROW_RETURN_NOT_OK(commit_->Reject(checked.quarantined));
+    if (versioned_ && whole_ && checked.quarantined.rows) {
+      ARROW_ASSIGN_OR_RAISE(auto keys, Conform(*checked.quarantined.rows, rows.schema()));
+      spared_.push_back(std::move(keys));
+    }
     return std::move(checked.accepted);
+  }
+
+  // A delete of the driver ends a row here; what it carries was checked when it came.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> SetDeletesAside(
+      const std::shared_ptr<arrow::RecordBatch>& rows) {
+    const auto& ops =
+        static_cast<const arrow::StringArray&>(*rows->GetColumnByName(std::string(lake::kOp)));
+    if (ops.null_count() == ops.length()) {
+      return rows;
+    }
+    std::vector<int64_t> deletes;
+    std::vector<int64_t> others;
+    for (int64_t i = 0; i < ops.length(); ++i) {
+      (ops.IsValid(i) && ops.GetView(i) == kDeleteOp ? deletes : others).push_back(i);
+    }
+    ARROW_ASSIGN_OR_RAISE(auto ended, TakeRows(rows, deletes));
+    ARROW_ASSIGN_OR_RAISE(ended, RejectNullKeys(ended));
+    counts_.written += ended->num_rows();
+    accepted_.push_back(std::move(ended));
+    return TakeRows(rows, others);
+  }
+
+  // A row of no key is no version of anything.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> RejectNullKeys(
+      const std::shared_ptr<arrow::RecordBatch>& rows) {
+    auto kept = rows;
+    ARROW_ASSIGN_OR_RAISE(auto keyless, TakeKeylessRows(table_.key, range_.next.definition, &kept));
+    if (keyless.rows) {
+      const quality::Reason reason = keyless.reasons.front().front();
+      ARROW_RETURN_NOT_OK(RejectAll(std::move(keyless), reason));
+    }
+    return kept;
+  }
+
+  arrow::Status RejectAll(quality::RejectedRows rejected, const quality::Reason& reason) {
+    const int64_t count = rejected.rows->num_rows();
+    rejected.reasons.assign(static_cast<size_t>(count), {reason});
+    counts_.quarantined += count;
+    counts_.quarantined_by_rule[reason.rule] += count;
+    counts_.broken_by_rule[reason.rule] += count;
+    return commit_->Reject(rejected);
+  }
+
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> OneBatch(
+      const std::shared_ptr<arrow::Schema>& schema, const arrow::RecordBatchVector& batches) {
+    ARROW_ASSIGN_OR_RAISE(auto table, arrow::Table::FromRecordBatches(schema, batches));
+    return SortedBySeq(table);
+  }
+
+  // The rows that passed become the log's, and a change of the present.
+  arrow::Status MakeVersions(const std::shared_ptr<arrow::RecordBatch>& like) {
+    VersionContext context{*versioned_, table_.known_at, table_.event_time,
+                           present_,    range_.before,   range_.new_generation};
+    ARROW_ASSIGN_OR_RAISE(auto rows, OneBatch(like->schema(), accepted_));
+    accepted_.clear();
+    if (whole_) {
+      ARROW_ASSIGN_OR_RAISE(const auto spared, OneBatch(like->schema(), spared_));
+      const VersionStamp stamp{range_.before->last_seq(), arrived_us_, run_id_};
+      ARROW_ASSIGN_OR_RAISE(versions_, CompareVersions(workspace_, context, rows, spared, stamp));
+      range_.next.seq_after = stamp.seq_after;
+      range_.next.seq_up_to = stamp.seq_after + versions_.history->num_rows();
+      commit_->Renumber(range_.next, range_.next.seq_up_to);
+    } else {
+      ARROW_ASSIGN_OR_RAISE(versions_, MergeVersions(workspace_, context, rows));
+      counts_.superseded += versions_.superseded;
+      counts_.written -= versions_.superseded;
+    }
+    counts_.versions_by_op = {{std::string(kInsertOp), versions_.inserts},
+                              {std::string(kUpdateOp), versions_.updates},
+                              {std::string(kDeleteOp), versions_.deletes}};
+    return commit_->Write(versions_.history);
+  }
+
+  // The log is committed; whatever happens from here on, the next run brings the present up to it.
+  arrow::Status FinishPresent() {
+    return CommitPresentOf(workspace_, *versioned_, *present_, report_->writes.back().version,
+                           range_.new_generation || !range_.before->exists(), versions_.change,
+                           table_.doc.description, report_);
   }
 
   // Only the first row of a key that passes is the table's. One that a check rejects claims no key,
@@ -392,7 +512,9 @@ class TableStep {
   arrow::Status FinishChecks() {
     quality::TableNumbers numbers;
     const bool keeps_rows = !range_.new_generation && table_.mode == Mode::kAppend;
-    numbers.rows = counts_.written + (keeps_rows ? range_.before->row_count().value_or(0) : 0);
+    numbers.rows =
+        versioned_ ? versions_.present_rows
+                   : counts_.written + (keeps_rows ? range_.before->row_count().value_or(0) : 0);
     numbers.newest_us = newest_us_;
     numbers.now_us = workspace_.clock->NowMicros();
     for (const spec::Check& check : table_.checks) {
@@ -410,6 +532,8 @@ class TableStep {
   const AnalysedProject& project_;
   const AnalysedTable& analysed_;
   const spec::Table& table_;
+  const std::optional<VersionedTable> versioned_;
+  const bool whole_;
   StepRange range_;
   const std::string run_id_;
   StepReport* const report_;
@@ -418,8 +542,16 @@ class TableStep {
   std::unique_ptr<StepCommit> commit_;
   std::unique_ptr<KeySet> keys_;
   std::vector<std::unique_ptr<KeySet>> lookups_;
+  spec::Table checked_table_;
   std::unique_ptr<quality::TableChecker> checker_;
   std::optional<int64_t> newest_us_;
+  int64_t arrived_us_ = 0;  // of rows computed whole
+  // Of a table that keeps versions only:
+  std::shared_ptr<const lake::Snapshot> present_;
+  arrow::RecordBatchVector accepted_;
+  arrow::RecordBatchVector
+      spared_;  // rejected rows of a table computed whole: their keys are there
+  VersionRows versions_;
 };
 
 // Why a table that is there is computed whole once more.
@@ -440,8 +572,25 @@ std::string WholeBecause(const StepRequest& request, const StepState& state,
   return "it reads other tables";
 }
 
-// A table computed whole is done again whenever anything it read has another version.
+// Whether rows of the new columns can be compared with, and rest beside, those that are there.
+bool CanGoOn(const lake::Snapshot& history, const AnalysedTable& table) {
+  const auto domain = history.Domain(kVersionsDomain);
+  VersionedTable before;
+  if (!domain || !VersionsFromJson(*domain, &before).ok() || before.key != table.table->key) {
+    return false;
+  }
+  return std::all_of(table.schema->fields().begin(), table.schema->fields().end(),
+                     [&](const auto& field) {
+                       const auto known = history.schema->GetFieldByName(field->name());
+                       return !known || known->type()->Equals(field->type());
+                     });
+}
+
+// A table computed whole is done again whenever anything it read has another version. One with a
+// key goes on with its versions in a new generation too: what was known when cannot be computed
+// again.
 arrow::Result<std::optional<StepRange>> WholeRange(const Workspace& workspace,
+                                                   const AnalysedTable& table,
                                                    const StepRequest& request) {
   StepRange range;
   ARROW_ASSIGN_OR_RAISE(range.before, LoadTable(workspace, request.table));
@@ -464,66 +613,12 @@ arrow::Result<std::optional<StepRange>> WholeRange(const Workspace& workspace,
     range.reason = WholeBecause(request, state, range.next.inputs);
   }
   range.next.generation = state.generation + (rebuilt || state.generation == 0 ? 1 : 0);
-  range.new_generation = true;
+  range.new_generation =
+      table.history.empty() || (range.before->exists() && !CanGoOn(*range.before, table));
   return std::optional<StepRange>(std::move(range));
 }
 
-// Rows that the files by themselves do not give: read by the lake, held by the SQL engine.
-arrow::Status RegisterScan(const Workspace& workspace, const PinnedInput& input,
-                           const sql::TableInput& as, const std::optional<lake::SeqRange>& range,
-                           sql::Session* session) {
-  lake::ScanOptions options;
-  options.seq = range;
-  ARROW_ASSIGN_OR_RAISE(auto rows,
-                        lake::Scan(*workspace.store, *input.snapshot, options, workspace.access));
-  if (as.extra_columns.empty()) {
-    return session->RegisterReader(as.schema, as.name, rows);
-  }
-  const std::string held = as.name + " rows";
-  ARROW_RETURN_NOT_OK(session->RegisterReader(as.schema, held, rows));
-  std::string select = "SELECT *";
-  for (const sql::ExtraColumn& extra : as.extra_columns) {
-    select += ", " + extra.sql_expression + " AS " + sql::QuoteIdentifier(extra.name);
-  }
-  return session->RegisterView(
-      as.schema, as.name,
-      select + " FROM " + sql::QuoteIdentifier(as.schema) + "." + sql::QuoteIdentifier(held));
-}
-
 }  // namespace
-
-arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& project,
-                            const PinnedInput& input, const std::string& sql_name,
-                            const std::optional<lake::SeqRange>& range, sql::Session* session) {
-  const size_t dot = sql_name.find('.');
-  sql::TableInput registered;
-  registered.schema = sql_name.substr(0, dot);
-  registered.name = sql_name.substr(dot + 1);
-  std::shared_ptr<arrow::Schema> schema =
-      input.snapshot->exists() ? input.snapshot->schema : project.SchemaOf(input.name);
-  if (!schema) {
-    return MakeError(ErrorCode::kNotFound, input.name + " has no rows and no known columns yet");
-  }
-  registered.columns = schema;
-  const bool raw = input.name.ends_with(kRawSuffix) && registered.schema == "landing";
-  if (!raw && registered.schema != "quarantine") {
-    const SqlColumns columns = SqlColumnsOf(*workspace.project, input.name, schema);
-    registered.extra_columns = {{"_known_at", columns.known_at_expression}};
-  }
-  if (input.snapshot->exists() && !lake::FilesHoldRows(*input.snapshot)) {
-    return RegisterScan(workspace, input, registered, range, session);
-  }
-  ARROW_ASSIGN_OR_RAISE(auto files, LocalFilesOf(workspace, *input.snapshot, range));
-  for (auto& file : files) {
-    registered.parquet_files.push_back(file->path);
-    registered.holds.push_back(std::move(file));
-  }
-  if (range) {
-    registered.seq_after = range->after;
-    registered.seq_up_to = range->up_to;
-  }
-  return session->RegisterParquet(registered);
-}
 
 std::vector<std::string> InputsOf(const AnalysedTable& table) {
   std::vector<std::string> inputs = table.analysis.tables;
@@ -538,27 +633,49 @@ std::vector<std::string> InputsOf(const AnalysedTable& table) {
   return inputs;
 }
 
-arrow::Result<std::optional<StepRange>> NextTableRange(const Workspace& workspace,
-                                                       const AnalysedTable& table, bool full) {
+StepRequest RequestOf(const spec::Project& project, const AnalysedTable& table) {
   StepRequest request;
-  request.table = table.table->FullName();
+  request.origin = table.table->FullName();
+  request.table = table.history.empty() ? request.origin : table.history;
   request.quarantine = QuarantineName(table.table->name);
   request.definition = spec::Fingerprint(*table.table);
   request.inputs = InputsOf(table);
-  request.full = full;
   if (table.table->mode == Mode::kReplace) {
-    return WholeRange(workspace, request);
+    return request;
   }
   request.driver = *table.analysis.driver;
-  const spec::Table* driver = workspace.project->FindTable(request.driver);
-  request.driver_is_whole = driver != nullptr && driver->mode == Mode::kReplace;
-  return NextRange(workspace, request);
+  if (const auto versions = FindVersionedTable(project, request.driver)) {
+    const std::vector<std::string> checked = TablesOfChecks(*table.table);
+    std::erase_if(request.inputs, [&](const std::string& name) {
+      return name == versions->history ||
+             (name == versions->present &&
+              std::find(checked.begin(), checked.end(), name) == checked.end());
+    });
+    request.driver = versions->history;  // its new rows, deletes too, are there
+    request.inputs.insert(request.inputs.begin(), request.driver);
+  } else {
+    request.driver_is_whole = IsComputedWhole(project, request.driver);
+  }
+  return request;
+}
+
+arrow::Result<std::optional<StepRange>> NextTableRange(const Workspace& workspace,
+                                                       const AnalysedTable& table, bool full) {
+  StepRequest request = RequestOf(*workspace.project, table);
+  request.full = full;
+  return table.table->mode == Mode::kReplace ? WholeRange(workspace, table, request)
+                                             : NextRange(workspace, request);
 }
 
 arrow::Status ComputeTable(const Workspace& workspace, const AnalysedProject& project,
                            const AnalysedTable& table, bool full, const std::string& run_id,
                            StepReport* report) {
+  const auto versioned = FindVersionedTable(*workspace.project, table.table->FullName());
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    if (versioned) {
+      ARROW_RETURN_NOT_OK(
+          BringPresentUp(workspace, *versioned, table.table->doc.description, report));
+    }
     ARROW_ASSIGN_OR_RAISE(auto range, NextTableRange(workspace, table, full));
     if (!range) {
       return arrow::Status::OK();

@@ -1,6 +1,6 @@
 #pragma once
-// SQL over the lake into a table of processing or curated: row-wise over what is new (append), or
-// computed whole (replace).
+// SQL over the lake into a table of processing or curated: row-wise over what is new (append,
+// merge), or computed whole (replace).
 
 #include <arrow/result.h>
 
@@ -11,19 +11,15 @@
 #include "icecore/pipeline/analysis.h"
 #include "icecore/pipeline/step_commit.h"
 #include "icecore/pipeline/step_range.h"
-#include "icecore/sql/session.h"
 
 namespace icecore::pipeline {
 
 // Every table whose rows the step looks at: those of the SQL and those its checks refer to.
 std::vector<std::string> InputsOf(const AnalysedTable& table);
 
-// Makes a table's rows (those of the range, or all) the session's relation `sql_name`
-// ("zone.name"),
-// `_known_at` included.
-arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& project,
-                            const PinnedInput& input, const std::string& sql_name,
-                            const std::optional<lake::SeqRange>& range, sql::Session* session);
+// What the table's step asks for; of tables computed whole the driver is empty. A driver that keeps
+// versions is read as its log.
+StepRequest RequestOf(const spec::Project& project, const AnalysedTable& table);
 
 // The rows that ComputeTable would take next; nullopt: there is nothing to do. `full`: all of them,
 // as a new generation.

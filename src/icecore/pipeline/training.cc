@@ -15,12 +15,20 @@
 #include "icecore/lake/commit_log.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/pipeline/step_range.h"
+#include "icecore/pipeline/version_rules.h"
+#include "icecore/pipeline/versions.h"
 
 namespace icecore::pipeline {
 namespace {
 
 using base::ErrorCode;
 using base::MakeError;
+
+// Full name of the table whose rows the view reads: of one that keeps versions its log.
+std::string LogOf(const spec::Project& project, const spec::FeatureView& view) {
+  const auto versioned = FindVersionedTable(project, view.from);
+  return versioned ? versioned->history : view.from;
+}
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ScanColumns(
     const Workspace& workspace, const lake::Snapshot& snapshot,
@@ -80,6 +88,14 @@ arrow::Result<state::PreparedRows> SelectNew(const state::ViewEngine& engine,
   ARROW_ASSIGN_OR_RAISE(out.event_time, take_int64(rows.event_time));
   ARROW_ASSIGN_OR_RAISE(out.known_at, take_int64(rows.known_at));
   ARROW_ASSIGN_OR_RAISE(out.seq, take_int64(rows.seq));
+  if (rows.live) {
+    ARROW_ASSIGN_OR_RAISE(auto key, take(rows.table_key));
+    ARROW_ASSIGN_OR_RAISE(auto order, take(rows.version_order));
+    ARROW_ASSIGN_OR_RAISE(auto live, take(rows.live));
+    out.table_key = std::static_pointer_cast<arrow::BinaryArray>(key);
+    out.version_order = std::static_pointer_cast<arrow::BinaryArray>(order);
+    out.live = std::static_pointer_cast<arrow::BooleanArray>(live);
+  }
   return out;
 }
 
@@ -148,9 +164,10 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> LakeFeatureLog::Scan(
   if (definition == nullptr) {
     return MakeError(ErrorCode::kInternal, "no view " + view.name());
   }
-  auto& snapshot = tables_[definition->from];
+  const std::string log = LogOf(*workspace_.project, *definition);
+  auto& snapshot = tables_[log];
   if (!snapshot) {
-    ARROW_ASSIGN_OR_RAISE(snapshot, LoadTable(workspace_, definition->from));
+    ARROW_ASSIGN_OR_RAISE(snapshot, LoadTable(workspace_, log));
     if (!snapshot->exists()) {
       return MakeError(ErrorCode::kNotFound,
                        definition->from + " was never computed: run `icecore run`");
@@ -166,7 +183,8 @@ arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
   if (bound == project.views.end()) {
     return MakeError(ErrorCode::kNotFound, "view " + view.name + " is not bound to its table");
   }
-  ARROW_ASSIGN_OR_RAISE(auto snapshot, LoadTable(workspace, view.from));
+  const std::string log = LogOf(*workspace.project, view);
+  ARROW_ASSIGN_OR_RAISE(auto snapshot, LoadTable(workspace, log));
   ARROW_ASSIGN_OR_RAISE(int64_t generation, GenerationOf(*snapshot));
   online::StoredView stored;
   stored.name = view.name;
@@ -188,13 +206,12 @@ arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& wor
                                                             const spec::FeatureView& view,
                                                             bool full) {
   OnlineLoadPlan plan;
-  ARROW_ASSIGN_OR_RAISE(plan.snapshot, LoadTable(workspace, view.from));
+  ARROW_ASSIGN_OR_RAISE(plan.snapshot, LoadTable(workspace, LogOf(*workspace.project, view)));
   if (!plan.snapshot->exists()) {
     return std::optional<OnlineLoadPlan>();
   }
   ARROW_ASSIGN_OR_RAISE(plan.generation, GenerationOf(*plan.snapshot));
-  const spec::Table* table = workspace.project->FindTable(view.from);
-  const bool whole = table != nullptr && table->mode == spec::Table::Mode::kReplace;
+  const bool whole = IsComputedWhole(*workspace.project, view.from);
   const std::string table_state = plan.snapshot->table_id + "/" + std::to_string(plan.generation) +
                                   (whole ? "/" + std::to_string(plan.snapshot->version) : "");
   ARROW_ASSIGN_OR_RAISE(plan.stored, StoredViewOf(workspace, project, view));
@@ -248,8 +265,8 @@ arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject&
   ARROW_RETURN_NOT_OK(load->Commit(plan.next));
   report->did_work = true;
   report->new_generation = plan.fresh && plan.known.has_value();
-  report->reads.push_back(
-      {view.from, plan.snapshot->version, plan.generation, before.seq + 1, plan.next.seq + 1});
+  report->reads.push_back({LogOf(*workspace.project, view), plan.snapshot->version, plan.generation,
+                           before.seq + 1, plan.next.seq + 1});
   return arrow::Status::OK();
 }
 

@@ -30,7 +30,7 @@ Names ReadableNames(const Project& project) {
   return names;
 }
 
-// landing.x_raw stands for landing.x, history.x for the table x.
+// landing.x_raw stands for landing.x, history.x for the table or source x.
 bool IsReadable(const Project& project, const Names& readable, const std::string& name) {
   if (Contains(readable, name)) {
     return true;
@@ -40,8 +40,8 @@ bool IsReadable(const Project& project, const Names& readable, const std::string
   }
   constexpr std::string_view kHistory = "history.";
   return name.starts_with(kHistory) &&
-         std::any_of(project.tables.begin(), project.tables.end(), [&](const Table& table) {
-           return table.name == name.substr(kHistory.size());
+         std::any_of(readable.begin(), readable.end(), [&](const std::string& full) {
+           return full.substr(full.find('.') + 1) == name.substr(kHistory.size());
          });
 }
 

@@ -180,6 +180,9 @@ std::string Fingerprint(const Source& source) {
   text.Add("encoding", files.encoding);
   text.Add("skip_rows", files.skip_rows);
   text.AddEnum("load", files.load);
+  if (!source.key.empty()) {
+    text.Add("key", source.key);
+  }
   text.AddEnum("new_columns", source.contract.new_columns);
   for (const ColumnContract& column : source.contract.columns) {
     AddColumn(column, &text);

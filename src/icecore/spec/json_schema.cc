@@ -114,6 +114,7 @@ constexpr char kSource[] = R"json(
       "freshness": {"type": "object", "additionalProperties": false,
         "properties": {"warn_after": {"$ref": "#/$defs/duration"}, "error_after": {"$ref": "#/$defs/duration"}}},
       "contract": {"$ref": "#/$defs/contract"},
+      "key": {"$ref": "#/$defs/texts", "description": "Of load: snapshot: what makes a row the same row in the next file"},
       "static": {"$ref": "#/$defs/bool", "description": "True for all time: joined without a known time"},
       "description": {"$ref": "#/$defs/description"}, "owner": {"$ref": "#/$defs/owner"}, "tags": {"$ref": "#/$defs/tags"},
       "deprecated": {"$ref": "#/$defs/deprecated"}}},

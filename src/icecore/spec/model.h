@@ -118,6 +118,9 @@ struct Source {
   std::optional<Schedule> schedule;
   Freshness freshness;
   Contract contract;
+  std::vector<std::string>
+      key;  // of `load: snapshot`: what makes a row the same row in the next file
+  Location key_location;
   bool is_static = false;  // true for all time: joined without a known time
   Documentation doc;
   Location location;

@@ -359,6 +359,13 @@ void ParseSource(const YamlDocument& document, ParseContext* context) {
   if (const YamlValue* value = reader.Take("contract")) {
     source.contract = ReadContract(*value, reader.what(), diagnostics);
   }
+  source.key_location = reader.LocationOf("key");
+  source.key = reader.TakeTexts("key");
+  if (!source.key.empty() && source.files.load != FilesConnector::Load::kSnapshot) {
+    reader.ErrorAt("key",
+                   "'key' of a source is for 'load: snapshot': what makes a row the same row "
+                   "in the next file");
+  }
   source.is_static = reader.TakeBool("static", false);
   source.doc = reader.TakeDocumentation(false);
   reader.Finish();

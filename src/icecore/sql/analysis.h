@@ -22,6 +22,9 @@ struct TableSchema {
   std::shared_ptr<arrow::Schema> columns;  // user columns and envelope columns (those begin with _)
   bool is_static = false;                  // true for all time: takes no part in known_at
   // The column that holds its known time, beside _known_at and _arrived_at; as-of joins use it.
+  // Where a table has a column _in_force_from (history.x: its _known_at, null for versions that
+  // were overtaken before they were known), a join as-of compares it in the place of _known_at, so
+  // that it finds the greatest version known, not the last that came.
   std::optional<std::string> known_at_column;
   bool is_foreign = false;  // not ours: columns that begin with _ are in `*` like any other
 };

@@ -7,6 +7,8 @@
 namespace icecore::sql {
 namespace {
 
+constexpr char kInForceFrom[] = "_in_force_from";
+
 // The name that SQL gives a relation of this node when it has no alias.
 std::string AliasOr(const Json& from, const std::string& name) {
   const std::string alias = TextMember(from, "alias");
@@ -243,7 +245,12 @@ FromInfo TreeBinder::BindJoin(Json& from, const CteScope* ctes, const Scope& lat
     Error(from, "a NATURAL join would also compare the columns that begin with _; use using (…)");
   }
   if (!TextMember(from, "alias").empty()) Error(from, "an alias of a whole join is not supported");
-  if (ref_type == "ASOF") MarkAsOf(from, scope, &right);
+  if (ref_type == "ASOF") {
+    MarkAsOf(from, scope, &right);
+    Scope on_the_right;
+    on_the_right.from = &right;
+    if (from.contains("condition")) CompareInForce(from["condition"], on_the_right);
+  }
   FindJoinViolations(from, left, right, lateral.node);
   // As text, "a, b join c" binds otherwise than the tree says; an inner join keeps its place.
   if (ref_type == "CROSS") {
@@ -288,6 +295,22 @@ void TreeBinder::FindJoinViolations(const Json& from, const FromInfo& left, cons
     Violate(node, from,
             "the driver " + options_.driver->full_name + " on the right of a " +
                 (ref_type == "ASOF" ? "ASOF" : join_type) + " join (it must stand on the left)");
+  }
+}
+
+// A log of versions has rows that were overtaken before they were known; of them a join as-of must
+// not see the last that came, so it compares the time from which a version was in force.
+void TreeBinder::CompareInForce(Json& node, const Scope& right) {
+  if (!node.is_structured()) return;
+  if (!node.is_object() || TextMember(node, "class") != "COLUMN_REF") {
+    for (Json& child : node) CompareInForce(child, right);
+    return;
+  }
+  if (LowerName(node["column_names"].back().get<std::string>()) != "_known_at") return;
+  Json in_force = node;
+  in_force["column_names"].back() = kInForceFrom;
+  if (!BindColumn(node, right).empty() && !BindColumn(in_force, right).empty()) {
+    node = std::move(in_force);
   }
 }
 

@@ -142,6 +142,7 @@ class TreeBinder {
   void FindJoinViolations(const Json& from, const FromInfo& left, const FromInfo& right,
                           NodeInfo* node);
   void MarkAsOf(const Json& from, const Scope& joined, FromInfo* right);
+  void CompareInForce(Json& node, const Scope& right);
 
   // tree_binder_expression.cc
   Sources BindExpression(Json& expression, Scope& scope);

@@ -59,6 +59,19 @@ table: totals
 zone: curated
 sql: select name, count(*) as n, sum(x) as total from processing.events group by name
 mode: replace
+---
+table: named
+zone: processing
+sql: select * from landing.events
+mode: merge
+key: [name]
+order_by: x
+---
+table: kept
+zone: curated
+sql: select flag, count(*) as n, max("at") as newest from processing.events where flag is not null group by flag
+mode: replace
+key: [flag]
 """
 HEADER = "id,at,wall,day,price,x,f,small,huge,flag,name\n"
 FIRST = HEADER + """\
@@ -150,7 +163,7 @@ def main() -> int:
             project = prepared(given.icecore, os.path.join(temporary, "project"))
             tables = tables_of(project)
             zones = {name.split(".")[0] for name, _ in tables}
-            if zones != {"landing", "processing", "curated", "quarantine"}:
+            if zones != {"landing", "processing", "curated", "history", "quarantine"}:
                 raise Failed(f"tables in the zones {sorted(zones)}")
         except Failed as wrong:
             print(f"FAIL {wrong}\n0 passed, 1 failed")

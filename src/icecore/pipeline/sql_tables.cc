@@ -1,0 +1,188 @@
+#include "icecore/pipeline/sql_tables.h"
+
+#include <arrow/type.h>
+#include <arrow/type_traits.h>
+
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/lake/envelope.h"
+#include "icecore/lake/scan.h"
+#include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/version_choice.h"
+#include "icecore/pipeline/versions.h"
+#include "icecore/sql/sql_types.h"
+
+namespace icecore::pipeline {
+namespace {
+
+constexpr char kValidFrom[] = "_valid_from";
+constexpr char kValidTo[] = "_valid_to";
+constexpr char kDeleted[] = "_deleted";
+constexpr char kInForceFrom[] = "_in_force_from";  // what as-of joins compare, see sql/analysis.h
+
+bool IsHistory(const std::string& full_name) { return full_name.starts_with("history."); }
+
+bool IsPlain(const std::string& full_name) {
+  return full_name.starts_with("quarantine.") ||
+         (full_name.starts_with("landing.") && full_name.ends_with(kRawSuffix));
+}
+
+std::shared_ptr<arrow::DataType> Instant() {
+  return arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+}
+
+// `_known_at` of a table's rows, over its other columns.
+std::string KnownAtExpression(const spec::Table* table) {
+  const std::string arrived = sql::QuoteIdentifier(lake::kArrivedAt);
+  if (table == nullptr || !table->known_at) {
+    return arrived;
+  }
+  const auto instant = [&](const std::string& column) {
+    return sql::QuoteIdentifier(column) + "::timestamptz";
+  };
+  const std::string event = table->event_time && !table->event_time->always
+                                ? instant(table->event_time->column)
+                                : arrived;
+  switch (table->known_at->kind) {
+    case spec::KnownAt::Kind::kColumn:
+      return instant(table->known_at->column);
+    case spec::KnownAt::Kind::kEventTime:
+      return event;
+    case spec::KnownAt::Kind::kDelay:
+      return "(" + event + " + to_microseconds(" + std::to_string(table->known_at->delay_us) + "))";
+    case spec::KnownAt::Kind::kArrival:
+    case spec::KnownAt::Kind::kSnapshot:
+      break;
+  }
+  return arrived;
+}
+
+// A column to sort by. DuckDB gives back floats that it sorted by without the sign of a zero, so
+// they are sorted by a copy.
+std::string SortExpression(const std::string& column, const arrow::Schema& schema) {
+  const std::string name = sql::QuoteIdentifier(column);
+  const auto field = schema.GetFieldByName(column);
+  return field && arrow::is_floating(field->type()->id()) ? "greatest(" + name + ", " + name + ")"
+                                                          : name;
+}
+
+// A version is in force from when it is known until a greater one of its key is; not at all where a
+// greater one was known first.
+std::vector<sql::ExtraColumn> ValidityColumns(const VersionedTable& table,
+                                              const arrow::Schema& schema) {
+  std::string key;
+  for (const std::string& column : table.key) {
+    key += (key.empty() ? "" : ", ") + SortExpression(column, schema);
+  }
+  std::string order;
+  for (const std::string& column : table.order_by) {
+    order += SortExpression(column, schema) + " nulls first, ";
+  }
+  const std::string known = sql::QuoteIdentifier(lake::kKnownAt);
+  const std::string next = "min(" + known + ") over (partition by " + key + " order by " + order +
+                           sql::QuoteIdentifier(lake::kSeq) +
+                           " rows between 1 following and unbounded following)";
+  return {
+      {kValidFrom, known},
+      {kValidTo, "case when " + known + " is null then null when " + next + " < " + known +
+                     " then " + known + " else " + next + " end"},
+      {kInForceFrom, "case when " + next + " <= " + known + " then null else " + known + " end"},
+      {kDeleted, sql::QuoteIdentifier(lake::kOp) + " = " + sql::QuoteLiteral(kDeleteOp)}};
+}
+
+// How the log tells its versions apart, by its own domain, else (it is not there yet) by the
+// project.
+arrow::Result<VersionedTable> VersionsOf(const Workspace& workspace, const PinnedInput& input) {
+  VersionedTable table;
+  if (const auto domain = input.snapshot->Domain(kVersionsDomain)) {
+    ARROW_RETURN_NOT_OK(
+        base::WithContext(VersionsFromJson(*domain, &table), input.snapshot->table_path));
+    return table;
+  }
+  if (auto found = FindVersionedTable(*workspace.project, input.name)) {
+    return *std::move(found);
+  }
+  return base::MakeError(base::ErrorCode::kCorrupt,
+                         input.name + " does not say what its versions are");
+}
+
+// Rows that the files by themselves do not give: read by the lake, held by the SQL engine.
+arrow::Status RegisterScan(const Workspace& workspace, const PinnedInput& input,
+                           const sql::TableInput& as, const std::optional<lake::SeqRange>& range,
+                           sql::Session* session) {
+  lake::ScanOptions options;
+  options.seq = range;
+  ARROW_ASSIGN_OR_RAISE(auto rows,
+                        lake::Scan(*workspace.store, *input.snapshot, options, workspace.access));
+  if (as.extra_columns.empty()) {
+    return session->RegisterReader(as.schema, as.name, rows);
+  }
+  const std::string held = as.name + " rows";
+  ARROW_RETURN_NOT_OK(session->RegisterReader(as.schema, held, rows));
+  std::string select = "SELECT *";
+  for (const sql::ExtraColumn& extra : as.extra_columns) {
+    select += ", " + extra.sql_expression + " AS " + sql::QuoteIdentifier(extra.name);
+  }
+  return session->RegisterView(
+      as.schema, as.name,
+      select + " FROM " + sql::QuoteIdentifier(as.schema) + "." + sql::QuoteIdentifier(held));
+}
+
+}  // namespace
+
+std::shared_ptr<arrow::Schema> SqlColumnsOf(const std::string& full_name,
+                                            const std::shared_ptr<arrow::Schema>& schema) {
+  if (IsPlain(full_name)) {
+    return schema;
+  }
+  arrow::FieldVector fields = schema->fields();
+  if (schema->GetFieldIndex(std::string(lake::kKnownAt)) < 0) {
+    fields.push_back(arrow::field(std::string(lake::kKnownAt), Instant()));
+  }
+  if (IsHistory(full_name)) {
+    fields.push_back(arrow::field(kValidFrom, Instant()));
+    fields.push_back(arrow::field(kValidTo, Instant()));
+    fields.push_back(arrow::field(kInForceFrom, Instant()));
+    fields.push_back(arrow::field(kDeleted, arrow::boolean()));
+  }
+  return arrow::schema(fields);
+}
+
+arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& project,
+                            const PinnedInput& input, const std::string& sql_name,
+                            const std::optional<lake::SeqRange>& range, sql::Session* session) {
+  const size_t dot = sql_name.find('.');
+  sql::TableInput registered;
+  registered.schema = sql_name.substr(0, dot);
+  registered.name = sql_name.substr(dot + 1);
+  std::shared_ptr<arrow::Schema> schema =
+      input.snapshot->exists() ? input.snapshot->schema : project.SchemaOf(input.name);
+  if (!schema) {
+    return base::MakeError(base::ErrorCode::kNotFound,
+                           input.name + " has no rows and no known columns yet");
+  }
+  registered.columns = schema;
+  if (IsHistory(sql_name)) {
+    ARROW_ASSIGN_OR_RAISE(const VersionedTable table, VersionsOf(workspace, input));
+    registered.extra_columns = ValidityColumns(table, *schema);
+  } else if (!IsHistory(input.name) && !IsPlain(input.name)) {
+    registered.extra_columns = {
+        {std::string(lake::kKnownAt), KnownAtExpression(workspace.project->FindTable(input.name))}};
+  }
+  if (input.snapshot->exists() && !lake::FilesHoldRows(*input.snapshot)) {
+    return RegisterScan(workspace, input, registered, range, session);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto files, LocalFilesOf(workspace, *input.snapshot, range));
+  for (auto& file : files) {
+    registered.parquet_files.push_back(file->path);
+    registered.holds.push_back(std::move(file));
+  }
+  if (range) {
+    registered.seq_after = range->after;
+    registered.seq_up_to = range->up_to;
+  }
+  return session->RegisterParquet(registered);
+}
+
+}  // namespace icecore::pipeline
