@@ -17,7 +17,8 @@ WINDOWS = {"7m": 7 * MINUTE, "1h": HOUR, "11h": 11 * HOUR, "12h": 12 * HOUR, "1d
 HOPS = {"0s": 0, "1m": MINUTE, "1h": HOUR, "1d": DAY}
 INSTANT = pa.timestamp("us", "UTC")
 COLUMNS = {"i": pa.int64(), "f": pa.float64(), "g": pa.float32(), "s": pa.string(), "d": pa.decimal128(10, 2)}
-SCHEMA = pa.schema([("k1", pa.int64()), ("k2", pa.string()), ("at", INSTANT), ("told", INSTANT), *COLUMNS.items()])
+SCHEMA = pa.schema([("id", pa.int64()), ("version", pa.int32()), ("k1", pa.int64()), ("k2", pa.string()), ("at", INSTANT),
+                    ("told", INSTANT), *COLUMNS.items()])
 AGGREGATES = {
     "i": ["count", "count_distinct", "sum", "mean", "min", "max", "stddev", "variance", "first", "last", "last_n", "top_n",
           "quantile"],
@@ -36,6 +37,7 @@ class Generated:
 
     def __init__(self, seed: str, keys: int, asked_per_key: int):
         self.chance = random.Random(seed)
+        self.versions = self.chance.choice(["", "ordered", "by seq"])
         self.keys = self.some_keys(keys)
         self.rows = self.some_rows()
         self.views = [self.some_view(number) for number in range(4)]
@@ -79,7 +81,23 @@ class Generated:
         chance.shuffle(rows)
         for number, row in enumerate(rows, 1):
             row.seq = number
+        if self.versions:
+            self.make_versions(rows)
         return rows
+
+    def make_versions(self, rows: list[Row]) -> None:
+        """Half of the rows become further versions of earlier ones, mostly of the same moment and key."""
+        chance = self.chance
+        for number, row in enumerate(rows):
+            row.id, row.version = number, chance.choice([None, 1, 1, 2, 3])
+            if number and chance.random() < 0.5:
+                before = rows[chance.randrange(number)]
+                row.id = before.id
+                if chance.random() < 0.7:
+                    row.key = before.key
+                if chance.random() < 0.7 and before.e is not None:
+                    late = chance.choice([0, 1, 5 * MINUTE, HOUR, 2 * DAY])
+                    row.e, row.told = before.e, before.e + late
 
     def some_feature(self, number: int) -> Feature:
         chance = self.chance
@@ -105,6 +123,7 @@ class Generated:
         view.delay = chance.choice([None, None, HOUR, 0])
         view.ttl = chance.choice([None, HOUR, 3 * DAY])
         view.where = chance.choice([None, None, ("i", 1)])
+        view.versions = self.versions
         view.features = [self.some_feature(count) for count in range(6)]
         return view
 
@@ -126,7 +145,9 @@ class Generated:
     def definitions(self) -> str:
         documents = [
             {"source": "events", "from": {"files": {"path": "data/*.parquet", "format": "parquet"}}},
-            {"table": "events", "zone": "processing", "sql": "select * from landing.events", "mode": "append"},
+            {"table": "events", "zone": "processing", "sql": "select * from landing.events",
+             **({"mode": "merge", "key": ["id"]} if self.versions else {"mode": "append"}),
+             **({"order_by": "version"} if self.versions == "ordered" else {})},
             {"entity": "pair", "keys": [{"name": "k1", "type": "int64"}, {"name": "k2", "type": "string"}]},
             *map(definition_of, self.views),
             {"feature_service": "all", "features": [{"view": view.name, "prefix": view.name + "_"} for view in self.views]}]
@@ -135,7 +156,8 @@ class Generated:
     def write_rows(self, first: int, last: int, path: str) -> None:
         rows = self.rows[first:last]
         pq.write_table(pa.Table.from_pylist(
-            [{"k1": row.key[0], "k2": row.key[1], "at": row.e, "told": row.told, **row.values} for row in rows], SCHEMA), path)
+            [{"id": row.id, "version": row.version, "k1": row.key[0], "k2": row.key[1], "at": row.e, "told": row.told,
+              **row.values} for row in rows], SCHEMA), path)
 
     def write_spine(self, path: str) -> None:
         pq.write_table(pa.table({"k1": pa.array([key[0] for key, _ in self.spine], pa.int64()),

@@ -18,6 +18,8 @@ class Row:
     told: int | None
     seq: int
     values: dict
+    id: int | None = None               # of a table with versions: its key ...
+    version: int | None = None          # ... and order_by; None is below all
 
 
 @dataclass
@@ -59,6 +61,7 @@ class View:
     ttl: int | None = None
     where: tuple | None = None
     exclude_at: bool = False
+    versions: str = ""                  # of its table: "" none, "ordered" by version and seq, "by seq"
     features: list[Feature] = field(default_factory=list)
 
     def known_at(self, row: Row) -> int | None:
@@ -70,7 +73,7 @@ class View:
     def visible(self, row: Row, t: int, cut: float) -> bool:
         known = self.known_at(row)
         happened = known is not None and (row.e < t if self.exclude_at else row.e <= t)
-        return happened and known <= cut and passes(self.where, row)
+        return happened and known <= cut
 
 
 def usable(value) -> bool:
@@ -158,11 +161,28 @@ def passes(where: tuple | None, row: Row) -> bool:
     return usable(value) and value >= least
 
 
-def answer(view: View, rows_of_key: list[Row], key: tuple, t: int | None, cut: float) -> dict:
-    """The view's features for one spine row; cut: the greatest a that counts (t for label, INF for latest)."""
+def chosen_versions(rows: list[Row], ordered: bool) -> list[Row]:
+    """Of each id the greatest by (version, seq), or by seq alone."""
+    greatest: dict[int, Row] = {}
+
+    def rank(row: Row) -> tuple:
+        return (ordered and row.version is not None, row.version or 0 if ordered else 0, row.seq)
+    for row in rows:
+        if row.id not in greatest or rank(greatest[row.id]) < rank(row):
+            greatest[row.id] = row
+    return list(greatest.values())
+
+
+def answer(view: View, rows: list[Row], key: tuple, t: int | None, cut: float) -> dict:
+    """The view's features for one spine row; cut: the greatest a that counts (t for label, INF for latest).
+
+    rows: those of the key; of a table with versions all versions of every id that the key ever had."""
     if t is None:
         return {feature.name: None for feature in view.features}
-    visible = [row for row in rows_of_key if None not in key and view.visible(row, t, cut)]
+    visible = [row for row in rows if None not in key and view.visible(row, t, cut)]
+    if view.versions:
+        visible = [row for row in chosen_versions(visible, view.versions == "ordered") if row.key == key]
+    visible = [row for row in visible if passes(view.where, row)]
     visible.sort(key=lambda row: (row.e, view.known_at(row), row.seq))
     out = {}
     for feature in view.features:

@@ -95,9 +95,14 @@ class Case:
             self.ask_offline(known_at)
 
     def rows_by_key(self) -> dict:
-        by_key = defaultdict(list)
+        """Of a table with versions all versions of every id that the key ever had."""
+        by_key, by_id, ids = defaultdict(list), defaultdict(list), defaultdict(dict)
         for row in self.generated.rows[:self.landed]:
             by_key[row.key].append(row)
+            by_id[row.id].append(row)
+            ids[row.key][row.id] = True
+        if self.generated.versions:
+            by_key.update({key: [row for id in of_key for row in by_id[id]] for key, of_key in ids.items()})
         return by_key
 
     def ask_offline(self, known_at) -> None:

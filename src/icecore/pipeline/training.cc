@@ -85,6 +85,17 @@ arrow::Result<state::PreparedRows> SelectNew(const state::ViewEngine& engine,
     ARROW_ASSIGN_OR_RAISE(auto taken, take(column));
     return std::static_pointer_cast<arrow::Int64Array>(taken);
   };
+  const auto take_binary = [&](const std::shared_ptr<arrow::BinaryArray>& column)
+      -> arrow::Result<std::shared_ptr<arrow::BinaryArray>> {
+    ARROW_ASSIGN_OR_RAISE(auto taken, take(column));
+    return std::static_pointer_cast<arrow::BinaryArray>(taken);
+  };
+  if (engine.layout().versioned) {
+    ARROW_ASSIGN_OR_RAISE(out.table_key, take_binary(rows.table_key));
+    ARROW_ASSIGN_OR_RAISE(out.version_order, take_binary(rows.version_order));
+    ARROW_ASSIGN_OR_RAISE(auto live, take(rows.live));
+    out.live = std::static_pointer_cast<arrow::BooleanArray>(live);
+  }
   ARROW_ASSIGN_OR_RAISE(out.event_time, take_int64(rows.event_time));
   ARROW_ASSIGN_OR_RAISE(out.known_at, take_int64(rows.known_at));
   ARROW_ASSIGN_OR_RAISE(out.seq, take_int64(rows.seq));
@@ -97,6 +108,24 @@ arrow::Result<state::PreparedRows> SelectNew(const state::ViewEngine& engine,
     out.live = std::static_pointer_cast<arrow::BooleanArray>(live);
   }
   return out;
+}
+
+// What tells the versions of the view's table from one another, as far as the store's bytes go.
+std::string VersionsText(const spec::Project& project, const spec::FeatureView& view,
+                         const lake::Snapshot& log) {
+  const auto versions = FindVersionedTable(project, view.from);
+  if (!versions) {
+    return "";
+  }
+  std::string text = "/versions";
+  for (const auto* columns : {&versions->key, &versions->order_by}) {
+    text += "/" + std::to_string(columns->size());
+    for (const std::string& column : *columns) {
+      const auto field = log.exists() ? log.schema->GetFieldByName(column) : nullptr;
+      text += "/" + column + ":" + (field ? field->type()->ToString() : "");
+    }
+  }
+  return text;
 }
 
 // Whether the store's rows are those of the table's generation, and, of a table computed whole, of
@@ -158,6 +187,11 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
 
 }  // namespace
 
+std::string LogOf(const spec::Project& project, const spec::FeatureView& view) {
+  const auto versions = FindVersionedTable(project, view.from);
+  return versions ? versions->history : view.from;
+}
+
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> LakeFeatureLog::Scan(
     const feature::BoundView& view) {
   const spec::FeatureView* definition = workspace_.project->FindView(view.name());
@@ -190,12 +224,12 @@ arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
   stored.name = view.name;
   stored.entity = view.entity;
   const ViewTimes times = TimesOf(*workspace.project, view);
-  stored.fingerprint =
-      base::Sha256Hex(spec::Fingerprint(view, workspace.project->FindEntity(view.entity)) + "/" +
-                      (times.event_time ? times.event_time->column : "") + "/" +
-                      std::to_string(static_cast<int>(times.known_at.kind)) + "/" +
-                      times.known_at.column + "/" + std::to_string(times.known_at.delay_us) + "/" +
-                      snapshot->table_id + "/" + std::to_string(generation));
+  stored.fingerprint = base::Sha256Hex(
+      spec::Fingerprint(view, workspace.project->FindEntity(view.entity)) + "/" +
+      (times.event_time ? times.event_time->column : "") + "/" +
+      std::to_string(static_cast<int>(times.known_at.kind)) + "/" + times.known_at.column + "/" +
+      std::to_string(times.known_at.delay_us) + "/" + snapshot->table_id + "/" +
+      std::to_string(generation) + VersionsText(*workspace.project, view, *snapshot));
   stored.engine = bound->second->engine();
   stored.key_types = bound->second->key_types();
   return stored;

@@ -16,6 +16,10 @@
 
 namespace icecore::pipeline {
 
+// Full name of the table whose rows a view reads: the log of versions where its table keeps them,
+// else the table itself.
+std::string LogOf(const spec::Project& project, const spec::FeatureView& view);
+
 // The newest rows of the views' tables, each table at one version for all views.
 class LakeFeatureLog : public feature::FeatureLog {
  public:
