@@ -5,6 +5,8 @@
 
 #include "icecore/base/error.h"
 #include "icecore/lake/commit_log.h"
+#include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/versions.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -80,7 +82,12 @@ bool IsAhead(const StepState& a, const StepState& b) {
 }
 
 int64_t TakenUpTo(const lake::Snapshot& snapshot, const StepState& state) {
-  return state.generation > 0 ? state.seq_up_to : snapshot.last_seq();
+  // Versions found by comparing whole states (snapshots of files, tables computed whole) are
+  // numbered by their own log; its state speaks of another table's rows. A merge keeps its
+  // driver's.
+  const bool numbers_itself = snapshot.Domain(kVersionsDomain).has_value() &&
+                              (state.driver.empty() || state.driver.ends_with(kRawSuffix));
+  return state.generation > 0 && !numbers_itself ? state.seq_up_to : snapshot.last_seq();
 }
 
 const PinnedInput& StepRange::InputOf(const std::string& name) const {

@@ -24,12 +24,6 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
-// Full name of the table whose rows the view reads: of one that keeps versions its log.
-std::string LogOf(const spec::Project& project, const spec::FeatureView& view) {
-  const auto versioned = FindVersionedTable(project, view.from);
-  return versioned ? versioned->history : view.from;
-}
-
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ScanColumns(
     const Workspace& workspace, const lake::Snapshot& snapshot,
     const std::vector<std::string>& columns, const std::optional<lake::SeqRange>& range) {

@@ -31,7 +31,7 @@ Names ReadableNames(const Project& project) {
 }
 
 // landing.x_raw stands for landing.x, history.x for the table or source x.
-bool IsReadable(const Project& project, const Names& readable, const std::string& name) {
+bool IsReadable(const Names& readable, const std::string& name) {
   if (Contains(readable, name)) {
     return true;
   }
@@ -91,8 +91,8 @@ void CheckDuplicates(const Project& project, base::Diagnostics* diagnostics) {
   }
 }
 
-void CheckReferences(const Project& project, const Table& table, const Check& check,
-                     const Names& readable, base::Diagnostics* diagnostics) {
+void CheckReferences(const Table& table, const Check& check, const Names& readable,
+                     base::Diagnostics* diagnostics) {
   const std::string what = "table '" + table.name + "': check '" + check.name + "'";
   for (const auto& [column, target] : check.references) {
     const size_t dot = target.rfind('.');
@@ -101,22 +101,21 @@ void CheckReferences(const Project& project, const Table& table, const Check& ch
       diagnostics->Error(check.location, what + ": '" + target +
                                              "' must be zone.table.column, as in "
                                              "landing.airports.faa");
-    } else if (!IsReadable(project, readable, other)) {
+    } else if (!IsReadable(readable, other)) {
       diagnostics->Error(check.location,
                          what + ": no table '" + other + "'" + Suggestion(other, readable));
     }
   }
   if (check.kind == Check::Kind::kEqualRows && !check.other_table.empty() &&
-      !IsReadable(project, readable, check.other_table)) {
+      !IsReadable(readable, check.other_table)) {
     diagnostics->Error(check.location, what + ": no table '" + check.other_table + "'" +
                                            Suggestion(check.other_table, readable));
   }
 }
 
-void CheckTable(const Project& project, const Table& table, const Names& readable,
-                base::Diagnostics* diagnostics) {
+void CheckTable(const Table& table, const Names& readable, base::Diagnostics* diagnostics) {
   const std::string what = "table '" + table.name + "'";
-  if (table.each && !IsReadable(project, readable, *table.each)) {
+  if (table.each && !IsReadable(readable, *table.each)) {
     diagnostics->Error(table.each_location, what + ": 'each': no table '" + *table.each + "'" +
                                                 Suggestion(*table.each, readable));
   }
@@ -124,7 +123,7 @@ void CheckTable(const Project& project, const Table& table, const Names& readabl
     diagnostics->Error(table.each_location, what + ": 'each' is the table itself");
   }
   for (const Check& check : table.checks) {
-    CheckReferences(project, table, check, readable, diagnostics);
+    CheckReferences(table, check, readable, diagnostics);
   }
   for (const std::string& name : table.allow_current) {
     const bool is_short = name.find('.') == std::string::npos;
@@ -132,7 +131,7 @@ void CheckTable(const Project& project, const Table& table, const Names& readabl
                                                  [&](const std::string& full) {
                                                    return full.substr(full.find('.') + 1) == name;
                                                  })
-                                   : IsReadable(project, readable, name);
+                                   : IsReadable(readable, name);
     if (!is_known) {
       diagnostics->Error(table.location, what + ": 'allow_current': no table '" + name + "'" +
                                              Suggestion(name, readable));
@@ -199,7 +198,7 @@ void CheckProject(const Project& project, base::Diagnostics* diagnostics) {
   CheckDuplicates(project, diagnostics);
   const Names readable = ReadableNames(project);
   for (const Table& table : project.tables) {
-    CheckTable(project, table, readable, diagnostics);
+    CheckTable(table, readable, diagnostics);
   }
   for (const FeatureView& view : project.views) {
     if (view.on_request()) {
