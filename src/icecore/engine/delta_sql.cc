@@ -174,8 +174,7 @@ class LocatedDeltaTable : public DeltaTable {
                          sql::Session* session) override {
     ARROW_ASSIGN_OR_RAISE(const auto reader,
                           lake::Scan(*located_.store, *snapshot_, lake::ScanOptions(), access));
-    ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
-    return session->RegisterArrow(std::string(kFunction), name, std::move(rows));
+    return session->RegisterReader(std::string(kFunction), name, reader);
   }
 
  private:

@@ -1,9 +1,7 @@
 #include <arrow/array.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/array/util.h>
-#include <arrow/buffer.h>
 #include <arrow/compute/api_vector.h>
-#include <arrow/compute/cast.h>
 #include <arrow/datum.h>
 #include <arrow/io/caching.h>
 #include <arrow/io/interfaces.h>

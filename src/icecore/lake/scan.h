@@ -47,9 +47,9 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store
 // The snapshot's files that may hold rows of the range, in order.
 std::vector<DataFile> FilesInRange(const Snapshot& snapshot, const std::optional<SeqRange>& seq);
 
-// Whether the files by themselves give the rows, but for casts to the declared types and for columns
-// that older files lack: the table is ours (files of other writers may have other types and names),
-// without partition columns, mapped columns and deleted rows.
+// Whether the files by themselves give the rows, but for casts to the declared types and for
+// columns that older files lack: the table is ours (files of other writers may have other types and
+// names), without partition columns, mapped columns and deleted rows.
 bool FilesHoldRows(const Snapshot& snapshot);
 
 // A snapshot's files as absolute paths of this machine, in order, for DuckDB; older files may lack
