@@ -3,7 +3,7 @@
 test_preset=${ICECORE_TEST_PRESET:-asan}  # assertions, ASan and UBSan
 long=${ICECORE_LONG:-}                       # set by ./dev test --long
 icecore=$root/build/$test_preset/bin/icecore
-test_parts=(build unit layers format tidy spec oracle conformance fault integration facts)
+test_parts=(build unit layers format spec oracle conformance fault integration facts)  # --long: tidy too
 
 # runner FILE ARGUMENTS...: a Python runner of tests/; one that does not exist (yet) is skipped, loudly and counted.
 runner() {
@@ -68,7 +68,7 @@ counts() {
 run_tests() {
   local part log status started seconds result passed failed skipped all_passed=0 all_failed=0 all_skipped=0
   local parts=("$@")
-  [ $# -gt 0 ] || parts=("${test_parts[@]}")
+  [ $# -gt 0 ] || parts=("${test_parts[@]}" ${long:+tidy})
   mkdir -p build/test
   for part in "${parts[@]}"; do
     [ "$(type -t "part_$part")" = function ] || die "unknown part '$part'; parts: ${test_parts[*]}"
