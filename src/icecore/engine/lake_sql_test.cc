@@ -133,10 +133,12 @@ TEST_F(LakeSqlTest, UnknownTablesNameTheNearest) {
 
 TEST_F(LakeSqlTest, ListsEveryTable) {
   Open open(*folder_);
-  EXPECT_EQ(Must(LakeTables(open.project.workspace())),
-            (std::vector<std::string>{"curated.doubled", "curated.per_user", "landing.orders",
-                                      "landing.orders_raw", "processing.orders",
-                                      "quarantine.orders", "quarantine.per_user"}));
+  EXPECT_EQ(
+      Must(LakeTables(open.project.workspace())),
+      (std::vector<std::string>{"curated.doubled", "curated.per_user", "curated.totals",
+                                "history.greatest", "history.totals", "landing.orders",
+                                "landing.orders_raw", "processing.greatest", "processing.orders",
+                                "quarantine.orders", "quarantine.per_user", "quarantine.totals"}));
 }
 
 TEST(ParseColumn, TakesWhatTheTypeTakes) {

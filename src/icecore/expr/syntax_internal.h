@@ -14,7 +14,8 @@
 namespace icecore::expr {
 
 inline constexpr int kMaxNesting = 200;  // parentheses, calls, case, not, signs
-inline constexpr int kMaxHeight = 1000;  // of the tree, chains such as a + b + c … included
+inline constexpr int kMaxHeight =
+    500;  // of the tree, chains such as a + b + c … included; each is a frame or two
 inline constexpr size_t kMaxTextBytes = 65536;
 
 // The text with its place in a file; makes errors that show both.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "icecore/sql/database_internal.h"
+#include "icecore/sql/lent_stream_internal.h"
 #include "icecore/sql/parquet_view_internal.h"
 #include "icecore/sql/query_deadline_internal.h"
 #include "icecore/sql/result_internal.h"
@@ -288,17 +289,15 @@ arrow::Status Session::RegisterReader(const std::string& schema, const std::stri
   ARROW_RETURN_NOT_OK(database.Execute("CREATE OR REPLACE TABLE " + target + " (" + columns + ")"));
   // DuckDB reads an Arrow stream once, so the rows move into a table of its own.
   const auto watched = std::make_shared<WatchedReader>(rows);
-  ArrowArrayStream stream{};
-  ARROW_RETURN_NOT_OK(arrow::ExportRecordBatchReader(watched, &stream));
+  ARROW_ASSIGN_OR_RAISE(auto lent, LentStream::Make(watched));
   arrow::Status status;
   if (duckdb_arrow_scan(database.connection(), "icecore_arrow_rows",
-                        reinterpret_cast<duckdb_arrow_stream>(&stream)) != DuckDBSuccess) {
+                        reinterpret_cast<duckdb_arrow_stream>(lent->stream())) != DuckDBSuccess) {
     status = MakeError(ErrorCode::kInternal, "DuckDB does not take the Arrow rows of " + target);
   } else {
     status = database.Execute("INSERT INTO " + target + " SELECT * FROM icecore_arrow_rows");
     status &= database.Execute("DROP VIEW icecore_arrow_rows");
   }
-  if (stream.release != nullptr) stream.release(&stream);
   ARROW_RETURN_NOT_OK(watched->status());
   return base::WithContext(status, "registering " + schema + "." + name);
 }
