@@ -300,7 +300,7 @@ TEST(Expression, NestingAndLengthAreBounded) {
   EXPECT_TRUE(Text(nested(199)).ok());
   EXPECT_EQ(CodeOf(Text(nested(201)).status()), ErrorCode::kInvalidDefinition);
   std::string chain = "1";
-  for (int i = 0; i < 998; ++i) {
+  for (int i = 0; i < 498; ++i) {
     chain += " + 1";
   }
   EXPECT_EQ(*Text(chain), "999");
