@@ -303,7 +303,7 @@ TEST(Expression, NestingAndLengthAreBounded) {
   for (int i = 0; i < 498; ++i) {
     chain += " + 1";
   }
-  EXPECT_EQ(*Text(chain), "999");
+  EXPECT_EQ(*Text(chain), "499");
   EXPECT_EQ(CodeOf(Text(chain + " + 1 + 1").status()), ErrorCode::kInvalidDefinition);
   EXPECT_FALSE(Text(std::string(70'000, ' ') + "1").ok());
   std::string nots;
