@@ -137,6 +137,7 @@ class Proxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize, disable_nagle_algorithm = 1 << 16, True  # one packet an answer, sent at once
 
             def handle_any(self):
                 proxy.handle(self)
