@@ -251,6 +251,7 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(KEYS, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through the finally clauses: servers end too
     passed = failed = skipped = 0
     top = arguments.keep or tempfile.mkdtemp(prefix="icecore-s3-")
     for kind, checks in CHECKS.items():
