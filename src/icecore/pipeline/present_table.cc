@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -130,6 +131,18 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> ReadRowsAt(
   return table->CombineChunksToBatch();
 }
 
+// By _seq; order[i]: where row i rested.
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> SortVersions(
+    const std::shared_ptr<arrow::RecordBatch>& versions, std::vector<int64_t>* order) {
+  ARROW_ASSIGN_OR_RAISE(const auto seqs, Int64Column(*versions, std::string(lake::kSeq)));
+  order->resize(seqs.size());
+  std::iota(order->begin(), order->end(), 0);
+  std::stable_sort(order->begin(), order->end(), [&](int64_t a, int64_t b) {
+    return seqs[static_cast<size_t>(a)] < seqs[static_cast<size_t>(b)];
+  });
+  return TakeRows(versions, *order);
+}
+
 std::vector<std::string> PresentColumns(const lake::Snapshot& history) {
   std::vector<std::string> columns = history.schema->field_names();
   std::erase(columns, std::string(lake::kKnownAt));
@@ -156,6 +169,9 @@ arrow::Status BringUpOnce(const Workspace& workspace, const VersionedTable& tabl
   if (is_present && versions->num_rows() == 0) {
     return arrow::Status::OK();
   }
+  // A log may have been clustered: its rows rest in any order.
+  std::vector<int64_t> order;
+  ARROW_ASSIGN_OR_RAISE(versions, SortVersions(versions, &order));
   ARROW_ASSIGN_OR_RAISE(auto choice, VersionChoice::Make(table, *versions));
   if (is_present) {
     ARROW_RETURN_NOT_OK(AddOlderVersions(workspace, table, *present, *history, mark, &choice));
@@ -163,8 +179,13 @@ arrow::Status BringUpOnce(const Workspace& workspace, const VersionedTable& tabl
   ARROW_ASSIGN_OR_RAISE(const ChosenVersions chosen, choice.Choose());
   PresentChange change;
   ARROW_ASSIGN_OR_RAISE(change.keys, TakeRows(versions, chosen.winners));
-  ARROW_ASSIGN_OR_RAISE(
-      change.rows, ReadRowsAt(workspace, *history, mark, chosen.rows, PresentColumns(*history)));
+  std::vector<int64_t> places;
+  for (const int64_t row : chosen.rows) {
+    places.push_back(order[static_cast<size_t>(row)]);
+  }
+  std::sort(places.begin(), places.end());
+  ARROW_ASSIGN_OR_RAISE(change.rows,
+                        ReadRowsAt(workspace, *history, mark, places, PresentColumns(*history)));
   const arrow::Status status =
       CommitPresent(workspace, table, *present, *history, change, description, report);
   if (!status.ok() && base::CodeOf(status) == base::ErrorCode::kConflict) {
@@ -259,7 +280,6 @@ arrow::Status CommitPresent(const Workspace& workspace, const VersionedTable& ta
   commit.transactions[HistoryTransactionOf(history)] = history.last_seq();
   commit.operation = "MERGE";
   commit.counts = {{"put", change.rows->num_rows()}, {"removed", removed}};
-  commit.info["step"] = ToJson(state);
   ARROW_ASSIGN_OR_RAISE(int64_t version, opened->CommitTo(present, commit));
   report->did_work = true;
   report->writes.push_back(

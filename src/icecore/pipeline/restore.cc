@@ -18,6 +18,7 @@
 #include "icecore/pipeline/step_commit.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/step_state.h"
+#include "icecore/pipeline/versions.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -42,9 +43,8 @@ arrow::Status CheckRestorable(const Workspace& workspace, const std::string& nam
   if (zone == "history") {
     return refuse("it follows its table in processing");
   }
-  const spec::Table* table = workspace.project->FindTable(name);
-  if (table != nullptr && table->mode == spec::Table::Mode::kMerge) {
-    return refuse("it is merged from every version that its history keeps");
+  if (const auto versioned = FindVersionedTable(*workspace.project, name)) {
+    return refuse("it is the present of " + versioned->history + ", which keeps every version");
   }
   if (state.generation > 0 && state.driver.empty()) {
     return refuse(

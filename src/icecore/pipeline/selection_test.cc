@@ -60,10 +60,11 @@ TEST_F(SelectNamesTest, FullAndShort) {
 TEST_F(SelectNamesTest, UpAndDown) {
   EXPECT_EQ(Select({"+doubled"}),
             (NameSet{"source.orders", "processing.orders", "curated.doubled"}));
-  EXPECT_EQ(Select({"doubled+"}),
-            (NameSet{"curated.doubled", "curated.per_user", "view.spending", "service.all"}));
-  EXPECT_EQ(Select({"+doubled+"}), (NameSet{"source.orders", "processing.orders", "curated.doubled",
-                                            "curated.per_user", "view.spending", "service.all"}));
+  EXPECT_EQ(Select({"doubled+"}), (NameSet{"curated.doubled", "curated.per_user", "curated.totals",
+                                           "view.spending", "service.all"}));
+  EXPECT_EQ(Select({"+doubled+"}),
+            (NameSet{"source.orders", "processing.orders", "curated.doubled", "curated.per_user",
+                     "curated.totals", "view.spending", "service.all"}));
   EXPECT_EQ(Select({"source.orders"}), NameSet{"source.orders"});
 }
 

@@ -12,6 +12,7 @@
 #include "icecore/pipeline/step_audit_internal.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/step_state.h"
+#include "icecore/pipeline/versions.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -108,7 +109,7 @@ class StepAuditor {
  public:
   StepAuditor(const Workspace& workspace, const std::string& table, const lake::TableAudit& audit,
               std::vector<Finding>* findings)
-      : workspace_(workspace), table_(table), audit_(audit), findings_(findings) {}
+      : workspace_(workspace), table_(table), origin_(table), audit_(audit), findings_(findings) {}
 
   arrow::Status Run() {
     auto state = StepStateOf(*audit_.snapshot);
@@ -117,8 +118,11 @@ class StepAuditor {
       return arrow::Status::OK();
     }
     state_ = *std::move(state);
-    if (state_.generation == 0) {
-      return arrow::Status::OK();  // no step fills it
+    if (state_.generation == 0 || IsPresent()) {
+      return arrow::Status::OK();  // no step fills it; a present only follows its log
+    }
+    if (const auto versioned = FindVersionedTable(*workspace_.project, table_)) {
+      origin_ = versioned->present;
     }
     const GenerationCounts counts = CountsOf(audit_, state_);
     const bool appends = OnlyAppends(audit_);
@@ -132,6 +136,13 @@ class StepAuditor {
   }
 
  private:
+  bool IsPresent() const {
+    const auto& transactions = audit_.snapshot->transactions;
+    return std::any_of(transactions.begin(), transactions.end(), [](const auto& transaction) {
+      return transaction.first.starts_with(kHistoryTransaction);
+    });
+  }
+
   void Add(const char* code, std::string found, std::string expected, std::string advice,
            bool is_note = false) {
     findings_->push_back({.is_note = is_note,
@@ -144,12 +155,12 @@ class StepAuditor {
   }
 
   arrow::Status AuditQuarantine(const GenerationCounts& counts) {
-    const std::string name = QuarantineOf(table_);
+    const std::string name = QuarantineOf(origin_);
     auto loaded = LoadTable(workspace_, name);
-    if (!loaded.ok()) {
-      return arrow::Status::OK();  // its own audit says so
+    if (!loaded.ok() || origin_.starts_with("history.")) {
+      return arrow::Status::OK();  // its own audit says so; or nobody knows whose log this is
     }
-    const auto ahead = QuarantineStateOf(**loaded, table_);
+    const auto ahead = QuarantineStateOf(**loaded, origin_);
     if (ahead.ok() && *ahead && IsAhead(**ahead, state_)) {
       const StepState& range = **ahead;
       Add("half_done",
@@ -165,9 +176,10 @@ class StepAuditor {
       return arrow::Status::OK();
     }
     ARROW_ASSIGN_OR_RAISE(const int64_t rows,
-                          CountRows(workspace_, **loaded, state_.seq_up_to, table_));
+                          CountRows(workspace_, **loaded,
+                                    state_.driver.empty() ? INT64_MAX : state_.seq_up_to, origin_));
     if (rows != counts.quarantined) {
-      Add("quarantine_rows", std::to_string(rows) + " rows of origin " + table_ + " in " + name,
+      Add("quarantine_rows", std::to_string(rows) + " rows of origin " + origin_ + " in " + name,
           std::to_string(counts.quarantined) + " that its commits quarantined", kRebuild);
     }
     return arrow::Status::OK();
@@ -235,7 +247,7 @@ class StepAuditor {
       if (!commit.ok()) {
         return false;
       }
-      static const std::set<std::string> kMerges = {"MERGE", "DELETE", "UPDATE"};
+      static const std::set<std::string> kMerges = {"MERGE", "DELETE", "UPDATE", "SNAPSHOT"};
       if (kMerges.contains(commit->operation)) {
         return false;
       }
@@ -245,6 +257,7 @@ class StepAuditor {
 
   const Workspace& workspace_;
   const std::string& table_;
+  std::string origin_;  // as its quarantine names it
   const lake::TableAudit& audit_;
   std::vector<Finding>* const findings_;
   StepState state_;
@@ -274,7 +287,10 @@ arrow::Status AuditCatalog(const Workspace& workspace, const std::string& table,
                          .advice = std::move(advice)});
   };
   const bool raw = table.ends_with("_raw") && table.rfind("landing.", 0) == 0;
-  const std::string thing = raw ? "source." + table.substr(8, table.size() - 12) : table;
+  const auto versioned = FindVersionedTable(*workspace.project, table);
+  const std::string thing = raw         ? "source." + table.substr(8, table.size() - 12)
+                            : versioned ? versioned->present
+                                        : table;
   ARROW_ASSIGN_OR_RAISE(const auto steps, workspace.catalog->StepsOf(thing, kCatalogSteps));
   int64_t newest = -1;
   for (const catalog::Step& step : steps) {
