@@ -38,6 +38,13 @@ arrow::Result<CommitRecord> ReadCommit(ObjectStore& store, const std::string& ta
     record.counts = std::move(actions.info->counts);
     record.info = std::move(actions.info->info);
   }
+  const auto roots = TableRoots(store, table_path);
+  for (DataFile& file : actions.adds) {
+    file.path = RelativeTo(roots, std::move(file.path));
+  }
+  for (RemovedFile& file : actions.removes) {
+    file.path = RelativeTo(roots, std::move(file.path));
+  }
   record.adds = std::move(actions.adds);
   record.removes = std::move(actions.removes);
   record.transactions.insert(actions.transactions.begin(), actions.transactions.end());

@@ -188,9 +188,9 @@ class TableAuditor {
     }
     SnapshotPtr before;
     int64_t next = first;
-    for (const int64_t version : listing.checkpoints) {
-      const std::string file = CheckpointPath(path_, version);
-      auto loaded = FromCheckpoint(version, file);
+    for (const auto& [version, candidates] : listing.checkpoint_files) {
+      const std::string file = candidates.front().paths.front();
+      auto loaded = FromCheckpoint(version, candidates.front());
       if (!loaded.ok()) {
         if (IsOfTheStore(loaded.status())) {
           return loaded.status();
@@ -216,8 +216,8 @@ class TableAuditor {
     return arrow::Status::OK();
   }
 
-  arrow::Result<SnapshotPtr> FromCheckpoint(int64_t version, const std::string& file) {
-    ARROW_ASSIGN_OR_RAISE(auto actions, ReadCheckpoint(store_, file));
+  arrow::Result<SnapshotPtr> FromCheckpoint(int64_t version, const CheckpointFiles& files) {
+    ARROW_ASSIGN_OR_RAISE(auto actions, ReadCheckpoint(store_, path_, files));
     Replay replay(path_, roots_);
     replay.ApplyCheckpoint(version, std::move(actions));
     return replay.Finish();
