@@ -39,11 +39,11 @@ arrow::Result<CommitRecord> ReadCommit(ObjectStore& store, const std::string& ta
     record.info = std::move(actions.info->info);
   }
   const auto roots = TableRoots(store, table_path);
-  for (DataFile& file : actions.adds) {
-    file.path = RelativeTo(roots, std::move(file.path));
+  for (DataFile& add : actions.adds) {
+    add.path = RelativeTo(roots, std::move(add.path));
   }
-  for (RemovedFile& file : actions.removes) {
-    file.path = RelativeTo(roots, std::move(file.path));
+  for (RemovedFile& removed : actions.removes) {
+    removed.path = RelativeTo(roots, std::move(removed.path));
   }
   record.adds = std::move(actions.adds);
   record.removes = std::move(actions.removes);
