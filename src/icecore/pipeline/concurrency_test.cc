@@ -1,5 +1,6 @@
 // Two processes on one project: the other one runs from start to end just before a commit of ours,
 // for each of our commits. Whoever is second does its step again; no row is there twice.
+#include <algorithm>
 #include <functional>
 
 #include "icecore/pipeline/orders_fixture.h"
@@ -44,6 +45,35 @@ class HookedStore : public lake::FaultyObjectStore {
   const int64_t at_;
   const std::function<void()> hook_;
   int64_t puts_ = 0;
+};
+
+// Calls `hook` before the n-th listing of a log below one of `tables`.
+class ListHookedStore : public lake::FaultyObjectStore {
+ public:
+  ListHookedStore(lake::ObjectStore* inner, std::vector<std::string> tables, int64_t at,
+                  std::function<void()> hook)
+      : lake::FaultyObjectStore(inner, {}),
+        tables_(std::move(tables)),
+        at_(at),
+        hook_(std::move(hook)) {}
+
+  arrow::Result<std::vector<std::string>> List(const std::string& prefix,
+                                               const std::string& start_after) override {
+    const bool meant = std::any_of(tables_.begin(), tables_.end(), [&](const std::string& table) {
+      return prefix.find(table + "/_delta_log") != std::string::npos;
+    });
+    if (meant && ++lists_ == at_) {
+      hook_();
+    }
+    return lake::FaultyObjectStore::List(prefix, start_after);
+  }
+  int64_t lists() const { return lists_; }
+
+ private:
+  const std::vector<std::string> tables_;
+  const int64_t at_;
+  const std::function<void()> hook_;
+  int64_t lists_ = 0;
 };
 
 class TwoRunsTest : public ::testing::Test {
@@ -112,6 +142,37 @@ TEST_F(TwoRunsTest, OfANewGeneration) {
         WriteProject(root, SecondRules().Definitions());
       },
       [](const std::string&) {}, SecondRules());
+}
+
+// Between any two looks of ours at a table of versions, theirs does all of ours and more.
+TEST_F(TwoRunsTest, BetweenLooksAtVersions) {
+  const OpenProject::Options offline{.faults = {}, .online = false, .now_us = kTestNow};
+  for (int64_t n = 1; !HasFailure(); ++n) {
+    SCOPED_TRACE("listing " + std::to_string(n));
+    const std::string root = folder_.path() + "/" + std::to_string(n);
+    WriteProject(root,
+                 "source: s\nfrom: {files: {path: \"data/*.csv\", format: csv}}\n---\n"
+                 "table: best\nzone: processing\nsql: select id, k from landing.s\nmode: merge\n"
+                 "key: [k]\norder_by: id\n");
+    WriteText(root + "/data/1.csv", "id,k\n1,1\n2,1\n");
+    OpenProject ours(root, offline);
+    MustRun(ours.workspace());
+    WriteText(root + "/data/2.csv", "id,k\n3,1\n4,2\n");
+    ListHookedStore store(&ours.store(), {"history/best", "processing/best"}, n, [&] {
+      WriteText(root + "/data/3.csv", "id,k\n5,2\n6,3\n");
+      OpenProject theirs(root, offline);
+      MustRun(theirs.workspace());
+    });
+    ours.workspace().store = &store;
+    MustRun(ours.workspace());
+    if (store.lists() < n) {
+      EXPECT_GT(n, 5);
+      return;
+    }
+    MustRun(ours.workspace());
+    EXPECT_EQ(ReadTable(ours.workspace(), "history.best", {"_seq"}).size(), 6U);
+    EXPECT_EQ(ReadTable(ours.workspace(), "processing.best", {"_seq"}).size(), 3U);
+  }
 }
 
 TEST_F(TwoRunsTest, OverDifferentVersionsOfASideTable) {

@@ -317,4 +317,18 @@ arrow::Status BringPresentUp(const Workspace& workspace, const VersionedTable& t
                          table.present + ": others kept changing it; try again");
 }
 
+arrow::Result<std::shared_ptr<const lake::Snapshot>> PresentAt(const Workspace& workspace,
+                                                               const VersionedTable& table,
+                                                               const lake::Snapshot& history,
+                                                               const std::string& description,
+                                                               StepReport* report) {
+  ARROW_RETURN_NOT_OK(BringPresentUp(workspace, table, description, report));
+  ARROW_ASSIGN_OR_RAISE(auto present, LoadTable(workspace, table.present));
+  ARROW_ASSIGN_OR_RAISE(const auto log, LoadTable(workspace, table.history));
+  if (log->version != history.version) {
+    return base::MakeError(base::ErrorCode::kConflict, table.history + ": another run was first");
+  }
+  return present;
+}
+
 }  // namespace icecore::pipeline

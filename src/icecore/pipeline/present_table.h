@@ -48,4 +48,12 @@ arrow::Status CommitPresentOf(const Workspace& workspace, const VersionedTable& 
 arrow::Status BringPresentUp(const Workspace& workspace, const VersionedTable& table,
                              const std::string& description, StepReport* report);
 
+// The present brought up to its log at `history`; kConflict where the log has gone on since, as the
+// present may then hold versions that `history` lacks.
+arrow::Result<std::shared_ptr<const lake::Snapshot>> PresentAt(const Workspace& workspace,
+                                                               const VersionedTable& table,
+                                                               const lake::Snapshot& history,
+                                                               const std::string& description,
+                                                               StepReport* report);
+
 }  // namespace icecore::pipeline

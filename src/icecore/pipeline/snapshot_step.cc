@@ -127,10 +127,8 @@ class SnapshotStep {
     target.operation = "SNAPSHOT";
     target.description = source_.doc.description;
     if (versioned_) {
-      // Once more: range_.before may be newer than what the present was brought up to.
-      ARROW_RETURN_NOT_OK(
-          BringPresentUp(workspace_, *versioned_, source_.doc.description, report_));
-      ARROW_ASSIGN_OR_RAISE(present_, LoadTable(workspace_, versioned_->present));
+      ARROW_ASSIGN_OR_RAISE(present_, PresentAt(workspace_, *versioned_, *range_.before,
+                                                source_.doc.description, report_));
       target.schema = HistorySchema(*schema_);
       target.domains[std::string(kVersionsDomain)] = VersionsToJson(*versioned_);
     }

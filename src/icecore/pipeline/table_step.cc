@@ -183,9 +183,8 @@ class TableStep {
     target.operation = whole_ ? "REPLACE" : "APPEND";
     target.description = table_.doc.description;
     if (versioned_) {
-      // Once more: range_.before may be newer than what the present was brought up to.
-      ARROW_RETURN_NOT_OK(BringPresentUp(workspace_, *versioned_, table_.doc.description, report_));
-      ARROW_ASSIGN_OR_RAISE(present_, LoadTable(workspace_, versioned_->present));
+      ARROW_ASSIGN_OR_RAISE(present_, PresentAt(workspace_, *versioned_, *range_.before,
+                                                table_.doc.description, report_));
       target.schema = HistorySchema(*analysed_.schema);
       target.operation = "VERSIONS";
       target.domains[std::string(kVersionsDomain)] = VersionsToJson(*versioned_);
