@@ -37,7 +37,10 @@ EMPTY = {"canonicalized-paths-normal-b", "canonicalized-paths-special-b"}
 def extract(archive, folder):
     with pa.CompressedInputStream(pa.OSFile(archive), "zstd") as stream:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
-            tar.extractall(folder, filter="data")
+            for member in tar:
+                if not (member.isfile() or member.isdir()) or ".." in member.name.split("/"):
+                    raise ValueError(f"{archive}: {member.name} is no plain file or folder")
+                tar.extract(member, folder)
 
 
 def icecore_rows(icecore, table, out):
