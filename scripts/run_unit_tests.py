@@ -15,9 +15,8 @@ import tempfile
 TIMEOUT_S = 1500
 SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.supp")
 ENVIRONMENT = {**os.environ, "LSAN_OPTIONS": f"suppressions={SUPPRESSIONS}:print_suppressions=0"}
-
-
-SHARDS = {"pipeline": 2}  # the slowest binary runs as two
+SHARDS = {"pipeline": 6, "lake": 4}  # the slowest binaries run in parts
+SLOWEST = 12  # cases to name at the end
 
 
 def commands(build):
@@ -33,8 +32,12 @@ def commands(build):
     return sorted(runs, key=lambda run: -SHARDS.get(run[0], 1))
 
 
+def seconds(case):
+    return float(case.get("time", "0s").rstrip("s"))
+
+
 def run(name, command, environment):
-    """Returns (name, passed, failed, skipped, text to show on failure)."""
+    """Returns (name, passed, failed, skipped, text to show on failure, [(seconds, case)])."""
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.json")
         try:
@@ -42,14 +45,16 @@ def run(name, command, environment):
                                   capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, env=environment)
             output, status = done.stdout + done.stderr, done.returncode
         except subprocess.TimeoutExpired:
-            return name, 0, 1, 0, f"no end after {TIMEOUT_S} s"
+            return name, 0, 1, 0, f"no end after {TIMEOUT_S} s", []
         except OSError as error:
-            return name, 0, 1, 0, str(error)
+            return name, 0, 1, 0, str(error), []
+        times = []
         passed = failed = skipped = 0
         if os.path.exists(report):
             with open(report, encoding="utf-8") as file:
                 suites = json.load(file)["testsuites"]
             for case in (case for suite in suites for case in suite["testsuite"]):
+                times.append((seconds(case), f"{case['classname']}.{case['name']}"))
                 if case.get("failures"):
                     failed += 1
                 elif case["result"] == "SKIPPED":
@@ -58,22 +63,24 @@ def run(name, command, environment):
                     passed += 1
         if not failed and (status != 0 or not os.path.exists(report)):
             failed, output = 1, f"{output}\nended with status {status}"
-        return name, passed, failed, skipped, output
+        return name, passed, failed, skipped, output, times
 
 
 def main():
     build = sys.argv[1]
-    totals = [0, 0, 0]
+    totals, slow = [0, 0, 0], []
     tests = commands(build)
     if not tests:
         print(f"{build}: CTest knows no test")
         totals[1] = 1
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        for name, passed, failed, skipped, output in pool.map(lambda test: run(*test), tests):
+        for name, passed, failed, skipped, output, times in pool.map(lambda test: run(*test), tests):
             print(f"{name}: {passed} of {passed + failed + skipped}")
             if failed:
                 print(output[-8000:])
             totals = [a + b for a, b in zip(totals, (passed, failed, skipped))]
+            slow = sorted(slow + times, reverse=True)[:SLOWEST]
+    print("slowest:", ", ".join(f"{case} {time:.1f} s" for time, case in slow))
     print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
     return 1 if totals[1] else 0
 

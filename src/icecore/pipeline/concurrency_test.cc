@@ -78,11 +78,12 @@ class ListHookedStore : public lake::FaultyObjectStore {
 
 class TwoRunsTest : public ::testing::Test {
  protected:
-  // `prepare` makes the project, `meanwhile` changes it just before the other run.
-  void Interleave(const std::function<void(const std::string&)>& prepare,
+  // `prepare` makes the project, `meanwhile` changes it just before the other run; `first`: the
+  // commit to begin with.
+  void Interleave(int64_t first, const std::function<void(const std::string&)>& prepare,
                   const std::function<void(const std::string&)>& meanwhile,
                   const OrdersRules& rules) {
-    for (int64_t n = 1; !HasFailure(); ++n) {
+    for (int64_t n = first; !HasFailure(); n += FaultStride(4)) {
       SCOPED_TRACE("commit " + std::to_string(n));
       const std::string root = folder_.path() + "/" + std::to_string(n);
       prepare(root);
@@ -112,6 +113,7 @@ class TwoRunsTest : public ::testing::Test {
 
 TEST_F(TwoRunsTest, OfTheSameFiles) {
   Interleave(
+      1,
       [](const std::string& root) {
         WriteProject(root, FirstRules().Definitions());
         WriteOrders(root + "/data/a.csv", FirstOrders());
@@ -123,6 +125,7 @@ TEST_F(TwoRunsTest, OfTheSameFiles) {
 // The other run goes further than ours meant to.
 TEST_F(TwoRunsTest, OfMoreFiles) {
   Interleave(
+      2,
       [](const std::string& root) {
         WriteProject(root, FirstRules().Definitions());
         WriteOrders(root + "/data/a.csv", FirstOrders());
@@ -133,6 +136,7 @@ TEST_F(TwoRunsTest, OfMoreFiles) {
 
 TEST_F(TwoRunsTest, OfANewGeneration) {
   Interleave(
+      3,
       [](const std::string& root) {
         WriteProject(root, FirstRules().Definitions());
         WriteOrders(root + "/data/a.csv", FirstOrders());
@@ -147,7 +151,7 @@ TEST_F(TwoRunsTest, OfANewGeneration) {
 // Between any two looks of ours at a table of versions, theirs does all of ours and more.
 TEST_F(TwoRunsTest, BetweenLooksAtVersions) {
   const OpenProject::Options offline{.faults = {}, .online = false, .now_us = kTestNow};
-  for (int64_t n = 1; !HasFailure(); ++n) {
+  for (int64_t n = 1; !HasFailure(); n += FaultStride(3)) {
     SCOPED_TRACE("listing " + std::to_string(n));
     const std::string root = folder_.path() + "/" + std::to_string(n);
     WriteProject(root,

@@ -2,7 +2,6 @@
 // it was done; then the project is run to its end and every row is looked for (laws 2 and 3).
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 
 #include "icecore/pipeline/orders_fixture.h"
@@ -18,14 +17,12 @@ struct FaultCase {
   bool sticky;
   FaultPlan::When when;
   int64_t first;  // operation
-  bool commits;   // all of them too
+  bool commits;   // some of them too
 };
 
-// Each try runs the project twice. ICECORE_FAULT_STRIDE=1 tries them all.
-int64_t Stride() {
-  const char* given = std::getenv("ICECORE_FAULT_STRIDE");
-  return given == nullptr ? 480 : std::max<int64_t>(1, std::atoll(given));
-}
+// Each try runs the project twice.
+int64_t Stride() { return FaultStride(480); }
+int64_t CommitStride() { return FaultStride(10); }
 
 // Notes which operations are commits.
 class CommitNoter : public lake::FaultyObjectStore {
@@ -50,9 +47,9 @@ class FaultTest : public ::testing::TestWithParam<FaultCase> {
 
   std::string FolderOf(const std::string& name) const { return folder_.path() + "/" + name; }
 
-  // Which operations of the run to break: every Stride()th, each kind of fault beginning elsewhere
-  // so that together they lie closer, and the commits.
-  std::set<int64_t> ChooseOperations() {
+  // Which operations of the run to break: every Stride()th and every CommitStride()th commit, each
+  // kind of fault and each test beginning elsewhere so that together they lie closer.
+  std::set<int64_t> ChooseOperations(int64_t first_commit) {
     OpenProject calm(FolderOf("calm"),
                      {.faults = {}, .online = !GetParam().sticky, .now_us = kTestNow});
     CommitNoter noter(&calm.store(), {});
@@ -61,8 +58,10 @@ class FaultTest : public ::testing::TestWithParam<FaultCase> {
     EXPECT_GT(noter.operations(), 50);
     EXPECT_GT(noter.commits().size(), 5);
     std::set<int64_t> chosen;
-    if (GetParam().commits) {
-      chosen.insert(noter.commits().begin(), noter.commits().end());
+    const auto commits = static_cast<int64_t>(noter.commits().size());
+    for (int64_t i = (GetParam().first + first_commit) % CommitStride();
+         GetParam().commits && i < commits; i += CommitStride()) {
+      chosen.insert(noter.commits()[static_cast<size_t>(i)]);
     }
     for (int64_t n = 1 + GetParam().first % Stride(); n <= noter.operations(); n += Stride()) {
       chosen.insert(n);
@@ -72,12 +71,13 @@ class FaultTest : public ::testing::TestWithParam<FaultCase> {
   }
 
   // Breaks the run of a project prepared with `rules`, which has `files`.
-  void BreakEverywhere(const Prepare& prepare, const OrderFiles& files, const OrdersRules& rules) {
+  void BreakEverywhere(const Prepare& prepare, const OrderFiles& files, const OrdersRules& rules,
+                       int64_t first_commit) {
     prepare(FolderOf("before"));
     std::filesystem::copy(FolderOf("before"), FolderOf("calm"),
                           std::filesystem::copy_options::recursive);
     OrdersAnswers expected;
-    const std::set<int64_t> operations = ChooseOperations();
+    const std::set<int64_t> operations = ChooseOperations(first_commit);
     {
       OpenProject calm(FolderOf("calm"), {});
       MustRun(calm.workspace());
@@ -149,7 +149,7 @@ TEST_P(FaultTest, FirstRun) {
     WriteOrders(root + "/data/b.csv", SecondOrders());
   };
   BreakEverywhere(prepare, {{"data/a.csv", FirstOrders()}, {"data/b.csv", SecondOrders()}},
-                  FirstRules());
+                  FirstRules(), 0);
 }
 
 TEST_P(FaultTest, MoreRows) {
@@ -161,7 +161,7 @@ TEST_P(FaultTest, MoreRows) {
     WriteOrders(root + "/data/b.csv", SecondOrders());
   };
   BreakEverywhere(prepare, {{"data/a.csv", FirstOrders()}, {"data/b.csv", SecondOrders()}},
-                  FirstRules());
+                  FirstRules(), 2);
 }
 
 // A new generation of everything, with rows that come at the same time.
@@ -175,7 +175,7 @@ TEST_P(FaultTest, ChangedDefinitions) {
     WriteOrders(root + "/data/b.csv", SecondOrders());
   };
   BreakEverywhere(prepare, {{"data/a.csv", FirstOrders()}, {"data/b.csv", SecondOrders()}},
-                  SecondRules());
+                  SecondRules(), 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -226,7 +226,7 @@ def main():
     parser.add_argument("--icecore", default=os.path.join(ROOT, "build/dev/bin/icecore"),
                         help="its folder holds icecore_lake_test, which writes the tables")
     arguments = parser.parse_args()
-    writer = os.path.join(os.path.dirname(arguments.icecore), "icecore_lake_test")
+    writer = os.path.join(os.environ.get("ICECORE_TESTS_OF") or os.path.dirname(arguments.icecore), "icecore_lake_test")
     failed = 0
     with tempfile.TemporaryDirectory(prefix="icecore-delta-") as folder:
         subprocess.run([writer, "--gtest_filter=Interop*", "--gtest_brief=1"], check=True,

@@ -47,7 +47,8 @@ class Given:
 
 def contract(given: Given) -> None:
     """The suite that every store keeps (src/icecore/lake/object_store_contract.h)."""
-    binary = os.path.join(os.path.dirname(os.path.abspath(given.icecore)), "icecore_lake_test")
+    binary = os.path.join(os.environ.get("ICECORE_TESTS_OF") or os.path.dirname(os.path.abspath(given.icecore)),
+                          "icecore_lake_test")
     done = subprocess.run([binary, f"--gtest_filter=*ObjectStoreContract*/s3-*{given.server.untrue}/*", "--gtest_brief=1"], capture_output=True,
                           text=True, timeout=300, check=False,
                           env={**os.environ, "ICECORE_TEST_S3_URL": f"s3://{BUCKET}/contract",
