@@ -48,7 +48,7 @@ def run(name, command, environment):
             return name, 0, 1, 0, f"no end after {TIMEOUT_S} s", []
         except OSError as error:
             return name, 0, 1, 0, str(error), []
-        times = []
+        times, why = [], []
         passed = failed = skipped = 0
         if os.path.exists(report):
             with open(report, encoding="utf-8") as file:
@@ -57,12 +57,15 @@ def run(name, command, environment):
                 times.append((seconds(case), f"{case['classname']}.{case['name']}"))
                 if case.get("failures"):
                     failed += 1
+                    why.append(f"FAILED {times[-1][1]}: " + case["failures"][0]["failure"])
                 elif case["result"] == "SKIPPED":
                     skipped += 1
                 else:
                     passed += 1
         if not failed and (status != 0 or not os.path.exists(report)):
             failed, output = 1, f"{output}\nended with status {status}"
+        if why:
+            output = "\n".join([output[-2000:], *why])
         return name, passed, failed, skipped, output, times
 
 
