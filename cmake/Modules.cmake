@@ -1,5 +1,6 @@
 # icecore_module(NAME LEVEL n DEPS other modules… LIBS dep::… [dep::…])
-# Globs src/icecore/NAME: *.cc -> static library icecore_NAME; *_test.cc -> one test binary; *_fuzz.cc -> one fuzz target each;
+# Globs src/icecore/NAME: *.cc -> static library icecore_NAME; *_test.cc -> one test binary; *_fuzz.cc -> one fuzz target each,
+# whose corpus (fuzz_corpus/NAME beside NAME_fuzz.cc) the test binary replays;
 # *_bench.cc -> one program icecore_NAME_bench, built when asked for (bench/README.md).
 add_library(icecore_options INTERFACE)
 target_include_directories(icecore_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
@@ -22,6 +23,11 @@ if(ICECORE_CCACHE)
   endif()
 endif()
 
+# Every fuzz target and no more.
+if(ICECORE_FUZZ)
+  add_custom_target(icecore_fuzz)
+endif()
+
 # One precompiled header, for GoogleTest only; every test binary reuses it.
 if(ICECORE_TESTS)
   file(WRITE ${CMAKE_BINARY_DIR}/gtest_pch.cc "// Carries the precompiled header of the tests.\n")
@@ -29,6 +35,24 @@ if(ICECORE_TESTS)
   target_link_libraries(icecore_gtest_pch PUBLIC icecore_options GTest::gtest GTest::gmock)
   target_precompile_headers(icecore_gtest_pch PRIVATE <gtest/gtest.h> <gmock/gmock.h> <string> <vector> <memory> <optional>)
 endif()
+
+# The fuzz targets in the test binary of module `name`: each under its own name, called on every file of its corpus.
+function(icecore_replay_corpora name fuzzers)
+  set(text "#include \"icecore/base/fuzz_replay_testing.h\"\n")
+  foreach(fuzzer ${fuzzers})
+    get_filename_component(target ${fuzzer} NAME_WE)
+    get_filename_component(folder ${fuzzer} DIRECTORY)
+    file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${folder})
+    string(REGEX REPLACE "_fuzz$" "" corpus ${target})
+    set_source_files_properties(${fuzzer} PROPERTIES
+      COMPILE_DEFINITIONS LLVMFuzzerTestOneInput=${target} SKIP_PRECOMPILE_HEADERS ON)
+    string(APPEND text "\nextern \"C\" int ${target}(const uint8_t* data, size_t size);\n"
+      "TEST(FuzzCorpusTest, ${target}) {\n"
+      "  icecore::base::ReplayCorpus(\"${folder}/fuzz_corpus/${corpus}\", ${target});\n}\n")
+  endforeach()
+  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/generated/${name}_fuzz_corpus_test.cc CONTENT "${text}")
+  target_sources(icecore_${name}_test PRIVATE ${fuzzers} ${CMAKE_BINARY_DIR}/generated/${name}_fuzz_corpus_test.cc)
+endfunction()
 
 function(icecore_module name)
   cmake_parse_arguments(M "" "" "DEPS;LIBS" ${ARGN})
@@ -51,6 +75,9 @@ function(icecore_module name)
     target_link_libraries(icecore_${name}_test PRIVATE icecore_${name} GTest::gtest_main GTest::gmock)
     target_precompile_headers(icecore_${name}_test REUSE_FROM icecore_gtest_pch)
     add_test(NAME ${name} COMMAND icecore_${name}_test)
+    if(fuzzers AND NOT ICECORE_FUZZ)
+      icecore_replay_corpora(${name} "${fuzzers}")
+    endif()
   endif()
   set(benches ${all})
   list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
@@ -62,6 +89,7 @@ function(icecore_module name)
     foreach(fuzzer ${fuzzers})
       get_filename_component(stem ${fuzzer} NAME_WE)
       add_executable(${stem} ${fuzzer})
+      add_dependencies(icecore_fuzz ${stem})
       target_link_libraries(${stem} PRIVATE icecore_${name})
       target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
     endforeach()
