@@ -5,7 +5,8 @@ long=${ICECORE_LONG:-}                       # set by ./dev test --long
 icecore=$root/build/$test_preset/bin/icecore
 # Parts that start the program thousands of times try the build that is used; --long tries them sanitized.
 shipped() { if [ -n "$long${ICECORE_TEST_PRESET:-}" ]; then echo "$icecore"; else echo "$root/build/release/bin/icecore"; fi; }
-test_parts=(build unit layers format spec oracle conformance fault integration facts)  # --long: tidy too
+test_parts=(build unit layers format spec oracle conformance fault integration facts)
+long_parts=(tidy)  # by name, and with --long
 
 # runner FILE ARGUMENTS...: a Python runner of tests/; one that does not exist (yet) is skipped, loudly and counted.
 runner() {
@@ -32,10 +33,7 @@ part_format() {
   echo "$passed passed, $failed failed"
 }
 
-# At most 40 sources: three minutes on two cores when none was read before.
-part_tidy() {
-  if [ -n "$long" ]; then tidy --all; else tidy --limit 40; fi
-}
+part_tidy() { tidy ${long:+--all}; }
 
 part_spec() { runner tests/spec/run.py --icecore "$icecore"; }
 part_oracle() { runner tests/oracle/run.py --icecore "$icecore" ${long:+--cases 1000000}; }
@@ -78,10 +76,10 @@ counts() {
 run_tests() {
   local part log status started seconds result passed failed skipped all_passed=0 all_failed=0 all_skipped=0
   local parts=("$@")
-  [ $# -gt 0 ] || parts=("${test_parts[@]}" ${long:+tidy})
+  [ $# -gt 0 ] || parts=("${test_parts[@]}" ${long:+"${long_parts[@]}"})
   mkdir -p build/test
   for part in "${parts[@]}"; do
-    [ "$(type -t "part_$part")" = function ] || die "unknown part '$part'; parts: ${test_parts[*]}"
+    [ "$(type -t "part_$part")" = function ] || die "unknown part '$part'; parts: ${test_parts[*]} ${long_parts[*]}"
     log=build/test/$part.log status=0 started=$EPOCHREALTIME
     ( "part_$part" ) >"$log" 2>&1 || status=$?
     seconds=$(awk -v a="$started" -v b="$EPOCHREALTIME" 'BEGIN {printf "%.1f", b - a}')
