@@ -6,7 +6,7 @@ icecore=$root/build/$test_preset/bin/icecore
 # Parts that start the program thousands of times try the build that is used; --long tries them sanitized.
 shipped() { if [ -n "$long${ICECORE_TEST_PRESET:-}" ]; then echo "$icecore"; else echo "$root/build/release/bin/icecore"; fi; }
 test_parts=(build unit layers format spec oracle conformance fault integration facts)
-long_parts=(tidy)  # by name, and with --long
+long_parts=(tidy fuzz)  # by name, and with --long
 
 # runner FILE ARGUMENTS...: a Python runner of tests/; one that does not exist (yet) is skipped, loudly and counted.
 runner() {
@@ -34,6 +34,8 @@ part_format() {
 }
 
 part_tidy() { tidy ${long:+--all}; }
+
+part_fuzz() { fuzz 60; }
 
 part_spec() { runner tests/spec/run.py --icecore "$icecore"; }
 part_oracle() { runner tests/oracle/run.py --icecore "$icecore" ${long:+--cases 1000000}; }
