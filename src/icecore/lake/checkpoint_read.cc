@@ -15,10 +15,12 @@
 #include <parquet/statistics.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "icecore/base/error.h"
 #include "icecore/lake/checkpoint_internal.h"
+#include "icecore/lake/parallel_internal.h"
 
 namespace icecore::lake {
 namespace {
@@ -41,10 +43,10 @@ TypePtr TextMap() { return arrow::map(arrow::utf8(), arrow::utf8()); }
 
 // Members are asked for by their place in these lists.
 const Members& AddMembers() {
-  static const Members members = {{"path", arrow::utf8()},   {"partitionValues", TextMap()},
-                                  {"size", arrow::int64()},  {"modificationTime", arrow::int64()},
-                                  {"stats", arrow::utf8()},  {"deletionVector", nullptr},
-                                  {"stats_parsed", nullptr}, {"dataChange", arrow::boolean()}};
+  static const Members members = {{"path", arrow::utf8()},  {"partitionValues", TextMap()},
+                                  {"size", arrow::int64()}, {"modificationTime", arrow::int64()},
+                                  {"stats", arrow::utf8()}, {"deletionVector", nullptr},
+                                  {"stats_parsed", nullptr}};
   return members;
 }
 const Members& RemoveMembers() {
@@ -116,11 +118,11 @@ class Action {
   }
   ArrayPtr Column(size_t member) const { return array_ == nullptr ? nullptr : members_[member]; }
 
-  std::string Text(size_t member, int64_t row) const {
-    return Has(member, row)
-               ? static_cast<const arrow::StringArray&>(*members_[member]).GetString(row)
-               : "";
+  std::string_view View(size_t member, int64_t row) const {
+    return Has(member, row) ? static_cast<const arrow::StringArray&>(*members_[member]).GetView(row)
+                            : std::string_view();
   }
+  std::string Text(size_t member, int64_t row) const { return std::string(View(member, row)); }
   int64_t Number(size_t member, int64_t row) const {
     return Has(member, row) ? static_cast<const arrow::Int64Array&>(*members_[member]).Value(row)
                             : 0;
@@ -216,11 +218,32 @@ class Batch {
     return bound;
   }
 
+  // All rows; those that add files, which are most, on all cores.
+  arrow::Status Read(int64_t rows, LogActions* actions) const {
+    std::vector<int64_t> adds;
+    adds.reserve(static_cast<size_t>(rows));
+    for (int64_t row = 0; row < rows; ++row) {
+      if (add_.Has(row)) {
+        adds.push_back(row);
+      } else {
+        ARROW_RETURN_NOT_OK(ReadRow(row, actions));
+      }
+    }
+    constexpr size_t kLeastRows = 4096;  // that are worth a thread
+    const size_t pieces = std::clamp<size_t>(adds.size() / kLeastRows, 1, ParallelPieces());
+    const size_t first = actions->adds.size();
+    actions->adds.resize(first + adds.size());
+    return RunParallel(pieces, [&](size_t piece) {
+      for (size_t i = adds.size() * piece / pieces; i < adds.size() * (piece + 1) / pieces; ++i) {
+        ARROW_RETURN_NOT_OK(ReadAdd(adds[i], &actions->adds[first + i]));
+      }
+      return arrow::Status::OK();
+    });
+  }
+
+ private:
   arrow::Status ReadRow(int64_t row, LogActions* actions) const {
-    if (add_.Has(row)) {
-      ARROW_ASSIGN_OR_RAISE(auto file, ReadAdd(row));
-      actions->adds.push_back(std::move(file));
-    } else if (remove_.Has(row)) {
+    if (remove_.Has(row)) {
       ARROW_ASSIGN_OR_RAISE(auto file, ReadRemove(row));
       actions->removes.push_back(std::move(file));
     } else if (txn_.Has(row)) {
@@ -239,7 +262,6 @@ class Batch {
     return arrow::Status::OK();
   }
 
- private:
   enum AddMember { kAddPath, kAddValues, kAddSize, kAddTime, kStats, kAddVector, kStatsParsed };
   enum RemoveMember { kRemovePath, kRemoveTime, kRemoveSize, kRemoveVector, kRemoveValues };
   enum MetadataMember {
@@ -253,21 +275,20 @@ class Batch {
     kFormat
   };
 
-  arrow::Result<DataFile> ReadAdd(int64_t row) const {
-    DataFile file;
-    ARROW_ASSIGN_OR_RAISE(file.path, DecodePath(add_.Text(kAddPath, row)));
-    file.size = add_.Number(kAddSize, row);
-    file.modified_us = add_.Number(kAddTime, row) * 1000;
-    file.partition_values = add_.TextMap(kAddValues, row);
-    file.stats_json = add_.Text(kStats, row);
-    if (file.stats_json.empty() && add_.Has(kStatsParsed, row) &&
+  arrow::Status ReadAdd(int64_t row, DataFile* file) const {
+    ARROW_ASSIGN_OR_RAISE(file->path, DecodePath(add_.View(kAddPath, row)));
+    file->size = add_.Number(kAddSize, row);
+    file->modified_us = add_.Number(kAddTime, row) * 1000;
+    file->partition_values = add_.TextMap(kAddValues, row);
+    file->stats_json = add_.View(kStats, row);
+    if (file->stats_json.empty() && add_.Has(kStatsParsed, row) &&
         add_.Column(kStatsParsed)->type_id() == Type::STRUCT) {
-      file.stats_json =
+      file->stats_json =
           StatsJsonOf(static_cast<const arrow::StructArray&>(*add_.Column(kStatsParsed)), row);
     }
-    file.num_records = NumRecordsOf(file.stats_json);
-    file.deletion_vector = ReadDeletionVector(add_vector_, row);
-    return file;
+    file->num_records = NumRecordsOf(file->stats_json);
+    file->deletion_vector = ReadDeletionVector(add_vector_, row);
+    return arrow::Status::OK();
   }
 
   arrow::Result<RemovedFile> ReadRemove(int64_t row) const {
@@ -335,13 +356,18 @@ bool IsMember(const Members& members, const std::string& name) {
                      [&](const Member& member) { return name == member.name; });
 }
 
-// Whether add.stats, the leaf, says something in the file.
-bool HasValues(const parquet::FileMetaData& metadata, int leaf) {
+// Whether the field has a value in some row, as far as the file's own statistics can tell. Most
+// columns of a checkpoint have none: reading their nulls would cost more than reading the rest.
+bool HasValues(const parquet::FileMetaData& metadata, const parquet::arrow::SchemaField& field) {
+  if (!field.is_leaf()) {
+    return std::any_of(field.children.begin(), field.children.end(),
+                       [&](const auto& child) { return HasValues(metadata, child); });
+  }
   for (int i = 0; i < metadata.num_row_groups(); ++i) {
-    const auto group = metadata.RowGroup(i);
-    const auto statistics = group->ColumnChunk(leaf)->statistics();
+    const auto chunk = metadata.RowGroup(i)->ColumnChunk(field.column_index);
+    const auto statistics = chunk->statistics();
     if (statistics == nullptr || !statistics->HasNullCount() ||
-        statistics->null_count() < group->num_rows()) {
+        statistics->null_count() < chunk->num_values()) {
       return true;
     }
   }
@@ -354,6 +380,9 @@ std::vector<int> WantedLeaves(const parquet::arrow::SchemaManifest& manifest,
   std::vector<int> leaves;
   for (const auto& action : manifest.schema_fields) {
     const std::string& name = action.field->name();
+    if (!HasValues(metadata, action)) {
+      continue;
+    }
     if (name != "add" && name != "remove") {
       CollectLeaves(action, &leaves);
       continue;
@@ -361,12 +390,12 @@ std::vector<int> WantedLeaves(const parquet::arrow::SchemaManifest& manifest,
     const Members& members = name == "add" ? AddMembers() : RemoveMembers();
     const bool has_stats =
         std::any_of(action.children.begin(), action.children.end(), [&](const auto& child) {
-          return child.field->name() == "stats" && child.is_leaf() &&
-                 HasValues(metadata, child.column_index);
+          return child.field->name() == "stats" && child.is_leaf() && HasValues(metadata, child);
         });
     for (const auto& child : action.children) {
       const std::string& member = child.field->name();
-      if (IsMember(members, member) && !(member == "stats_parsed" && has_stats)) {
+      if (IsMember(members, member) && HasValues(metadata, child) &&
+          !(member == "stats_parsed" && has_stats)) {
         CollectLeaves(child, &leaves);
       }
     }
@@ -386,6 +415,10 @@ arrow::Result<LogActions> ReadParquet(std::shared_ptr<arrow::io::RandomAccessFil
       const auto batches,
       reader->GetRecordBatchReader(groups, WantedLeaves(reader->manifest(), *metadata)));
   LogActions actions;
+  // A file can say that it has more rows than it has.
+  constexpr int64_t kMostReserved = 1 << 17;
+  actions.adds.reserve(
+      static_cast<size_t>(std::clamp<int64_t>(metadata->num_rows(), 0, kMostReserved)));
   while (true) {
     std::shared_ptr<arrow::RecordBatch> batch;
     ARROW_RETURN_NOT_OK(batches->ReadNext(&batch));
@@ -393,9 +426,7 @@ arrow::Result<LogActions> ReadParquet(std::shared_ptr<arrow::io::RandomAccessFil
       return actions;
     }
     ARROW_ASSIGN_OR_RAISE(const Batch bound, Batch::Bind(*batch));
-    for (int64_t row = 0; row < batch->num_rows(); ++row) {
-      ARROW_RETURN_NOT_OK(bound.ReadRow(row, &actions));
-    }
+    ARROW_RETURN_NOT_OK(bound.Read(batch->num_rows(), &actions));
     actions.count += batch->num_rows();
   }
 }
@@ -420,6 +451,10 @@ arrow::Result<LogActions> ReadNamed(std::shared_ptr<arrow::io::RandomAccessFile>
 
 void MoveInto(LogActions* from, LogActions* to) {
   const auto append = [](auto* source, auto* target) {
+    if (target->empty()) {
+      *target = std::move(*source);
+      return;
+    }
     target->insert(target->end(), std::make_move_iterator(source->begin()),
                    std::make_move_iterator(source->end()));
   };

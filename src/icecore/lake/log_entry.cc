@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/lake/add_line_internal.h"
 #include "icecore/lake/json_depth_internal.h"
 #include "icecore/lake/log_entry_internal.h"
 
@@ -199,6 +201,12 @@ arrow::Status ParseAction(const std::string& kind, const json& body, LogActions*
 }
 
 arrow::Status ParseLine(std::string_view line, LogActions* actions) {
+  if (DataFile file; ParseAddLine(line, &file)) {
+    ++actions->count;
+    actions->data_change |= file.data_change;
+    actions->adds.push_back(std::move(file));
+    return arrow::Status::OK();
+  }
   if (IsTooDeep(line)) {
     return MakeError(ErrorCode::kLimit, "JSON nested too deep");
   }
@@ -247,13 +255,20 @@ arrow::Result<LogActions> ParseLogEntry(std::string_view bytes, const std::strin
 }
 
 std::optional<int64_t> NumRecordsOf(const std::string& stats_json) {
-  constexpr std::string_view kFront = "{\"numRecords\":";
-  if (stats_json.starts_with(kFront)) {
+  // Nearly every writer has it first: the rest need not be parsed.
+  std::string_view rest = stats_json;
+  const auto take = [&](std::string_view token) {
+    rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r\n"), rest.size()));
+    const bool is_there = rest.starts_with(token);
+    rest.remove_prefix(is_there ? token.size() : 0);
+    return is_there;
+  };
+  if (take("{") && take("\"numRecords\"") && take(":")) {
+    take("");  // blanks
     int64_t number = 0;
-    const char* const begin = stats_json.data() + kFront.size();
-    const auto [end, error] = std::from_chars(begin, stats_json.data() + stats_json.size(), number);
-    if (error == std::errc() && end < stats_json.data() + stats_json.size() &&
-        (*end == ',' || *end == '}')) {
+    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
+    rest.remove_prefix(static_cast<size_t>(end - rest.data()));
+    if (error == std::errc() && (take(",") || take("}"))) {
       return number;
     }
   }

@@ -5,11 +5,13 @@
 #include <arrow/scalar.h>
 #include <arrow/type.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "icecore/base/error.h"
+#include "icecore/lake/add_line_internal.h"
 #include "icecore/lake/checkpoint_internal.h"
 #include "icecore/lake/file_statistics_internal.h"
 #include "icecore/lake/log_entry_internal.h"
@@ -76,7 +78,35 @@ inline void CheckActions(arrow::Result<LogActions> actions) {
   RequireRefusal(replay.Finish().status());
 }
 
-inline void CheckLogEntry(std::string_view bytes) { CheckActions(ParseLogEntry(bytes, "entry")); }
+// The quick way and the general parser agree on what the quick way takes.
+inline void CheckAddLine(std::string_view line) {
+  DataFile quick;
+  if (!ParseAddLine(line, &quick)) {
+    return;
+  }
+  // A number that the quick way does not know sends the line the other way.
+  const size_t inside = line.find('{', line.find('{') + 1) + 1;
+  const std::string other =
+      std::string(line.substr(0, inside)) + "\"unknown\":1," + std::string(line.substr(inside));
+  Require(!ParseAddLine(other, &quick) && ParseAddLine(line, &quick));
+  const auto actions = ParseLogEntry(other, "entry");
+  Require(actions.ok() && actions->adds.size() == 1);
+  const DataFile& file = actions->adds[0];
+  Require(file.path == quick.path && file.size == quick.size);
+  Require(file.modified_us == quick.modified_us && file.data_change == quick.data_change);
+  Require(file.partition_values == quick.partition_values);
+  Require(file.num_records == quick.num_records && file.stats_json == quick.stats_json);
+  Require(!file.deletion_vector.has_value());
+}
+
+inline void CheckLogEntry(std::string_view bytes) {
+  CheckActions(ParseLogEntry(bytes, "entry"));
+  for (size_t begin = 0; begin < bytes.size();) {
+    const size_t end = std::min(bytes.find('\n', begin), bytes.size());
+    CheckAddLine(bytes.substr(begin, end - begin));
+    begin = end + 1;
+  }
+}
 inline void CheckCheckpoint(std::string_view bytes) {
   CheckActions(ParseCheckpoint(bytes, "checkpoint"));
 }

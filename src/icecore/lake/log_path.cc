@@ -74,6 +74,20 @@ std::string Tidy(std::string_view path) {
   return out;
 }
 
+// Of letters, digits and what else needs no second look: such a path is what it encodes.
+bool IsPlain(std::string_view encoded) {
+  bool begins_part = true;
+  for (const char c : encoded) {
+    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '=';
+    if (!is_letter && (begins_part || (c != '.' && c != '/'))) {
+      return false;
+    }
+    begins_part = c == '/';
+  }
+  return !begins_part;
+}
+
 bool LeadsUp(std::string_view path) {
   return ("/" + std::string(path) + "/").find("/../") != std::string::npos;
 }
@@ -117,6 +131,9 @@ std::string EncodePath(std::string_view path) {
 }
 
 arrow::Result<std::string> DecodePath(std::string_view encoded) {
+  if (IsPlain(encoded)) {
+    return std::string(encoded);
+  }
   const size_t scheme_length = SchemeLength(encoded);
   std::string scheme(encoded.substr(0, scheme_length));
   ARROW_ASSIGN_OR_RAISE(std::string path, PercentDecoded(encoded.substr(scheme_length)));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -70,9 +71,9 @@ Replay::Replay(std::string table_path, std::vector<std::string> roots) : roots_(
 
 Replay::Replay(const Snapshot& start, std::vector<std::string> roots)
     : roots_(std::move(roots)), snapshot_(start), has_protocol_(true), has_metadata_(true) {
-  live_.reserve(snapshot_.files.size());
+  live_.Reserve(snapshot_.files.size());
   for (size_t i = 0; i < snapshot_.files.size(); ++i) {
-    live_.emplace(snapshot_.files[i].path, i);
+    live_.Insert(snapshot_.files[i].path, i);
   }
   for (size_t i = 0; i < snapshot_.removed.size(); ++i) {
     removed_.emplace(snapshot_.removed[i].Key(), i);
@@ -136,29 +137,55 @@ void Replay::Apply(LogActions actions) {
 
 void Replay::ApplyFiles(LogActions* actions) {
   for (RemovedFile& file : actions->removes) {
-    file.path = RelativeTo(roots_, std::move(file.path));
-    // The same path with another deletion vector stays: it is what the commit puts in its place.
-    if (const auto place = live_.find(file.path);
-        place != live_.end() && snapshot_.files[place->second].Key() == file.Key()) {
-      snapshot_.files[place->second].path.clear();
-      live_.erase(place);
-    }
-    if (removed_.emplace(file.Key(), snapshot_.removed.size()).second) {
-      snapshot_.removed.push_back(std::move(file));
+    ApplyRemove(std::move(file));
+  }
+  std::vector<DataFile>& files = snapshot_.files;
+  const size_t first = files.size();
+  if (first == 0) {
+    files = std::move(actions->adds);
+  } else {
+    files.insert(files.end(), std::make_move_iterator(actions->adds.begin()),
+                 std::make_move_iterator(actions->adds.end()));
+  }
+  live_.Reserve(files.size());
+  for (size_t place = first; place < files.size(); ++place) {
+    PlaceAdd(place);
+  }
+}
+
+void Replay::ApplyRemove(RemovedFile file) {
+  file.path = RelativeTo(roots_, std::move(file.path));
+  const auto path_at = [&](size_t place) -> const std::string& {
+    return snapshot_.files[place].path;
+  };
+  // The same path with another deletion vector stays: it is what the commit puts in its place.
+  if (const size_t place = live_.Find(file.path, path_at);
+      place != PlaceIndex::kNone && snapshot_.files[place].Key() == file.Key()) {
+    live_.Erase(file.path, path_at);
+    snapshot_.files[place].path.clear();
+  }
+  if (removed_.emplace(file.Key(), snapshot_.removed.size()).second) {
+    snapshot_.removed.push_back(std::move(file));
+  }
+}
+
+// The file at the end, where one of its path is there already in that one's place.
+void Replay::PlaceAdd(size_t place) {
+  DataFile& file = snapshot_.files[place];
+  file.path = RelativeTo(roots_, std::move(file.path));
+  if (!removed_.empty()) {
+    if (const auto back = removed_.find(file.Key()); back != removed_.end()) {
+      snapshot_.removed[back->second].path.clear();
+      removed_.erase(back);
     }
   }
-  for (DataFile& file : actions->adds) {
-    file.path = RelativeTo(roots_, std::move(file.path));
-    if (const auto place = removed_.find(file.Key()); place != removed_.end()) {
-      snapshot_.removed[place->second].path.clear();
-      removed_.erase(place);
-    }
-    const auto [place, is_new] = live_.emplace(file.path, snapshot_.files.size());
-    if (is_new) {
-      snapshot_.files.push_back(std::move(file));
-    } else {
-      snapshot_.files[place->second] = std::move(file);
-    }
+  const size_t before = live_.Find(
+      file.path, [&](size_t at) -> const std::string& { return snapshot_.files[at].path; });
+  if (before == PlaceIndex::kNone) {
+    live_.Insert(file.path, place);
+  } else {
+    snapshot_.files[before] = std::move(file);
+    file.path.clear();
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "icecore/lake/log_entry_internal.h"
+#include "icecore/lake/place_index_internal.h"
 #include "icecore/lake/snapshot.h"
 
 namespace icecore::lake {
@@ -38,13 +39,15 @@ class Replay {
  private:
   void Apply(LogActions actions);
   void ApplyFiles(LogActions* actions);
+  void ApplyRemove(RemovedFile file);
+  void PlaceAdd(size_t place);
 
   std::vector<std::string> roots_;
   Snapshot snapshot_;
   bool has_protocol_ = false;
   bool has_metadata_ = false;
   std::string schema_json_;                          // parsed at the end; "" = as the start has it
-  std::unordered_map<std::string, size_t> live_;     // path -> place in files
+  PlaceIndex live_;                                  // path -> place in files
   std::unordered_map<std::string, size_t> removed_;  // RemovedFile::Key -> place in removed
   bool may_be_unordered_ = false;                    // whether files must be looked at for order
 };
