@@ -1,3 +1,8 @@
+#include <arrow/io/interfaces.h>
+#include <arrow/util/future.h>
+#include <arrow/util/thread_pool.h>
+
+#include <deque>
 #include <iterator>
 #include <utility>
 
@@ -14,6 +19,10 @@ using base::ErrorCode;
 using base::MakeError;
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
+// Entries that are read at once; few need no threads.
+constexpr size_t kReadAhead = 32;
+constexpr int64_t kFewEntries = 2;
+
 bool IsCorrupt(const arrow::Status& status) {
   return !status.ok() && base::CodeOf(status) == ErrorCode::kCorrupt;
 }
@@ -27,11 +36,17 @@ arrow::Result<LogActions> ReadLogActions(ObjectStore& store, const std::string& 
   return ParseLogEntry(bytes, file);
 }
 
-LogLoader::LogLoader(ObjectStore& store, const std::string& table_path)
-    : store_(store), path_(table_path), roots_(TableRoots(store, table_path)) {}
+LogLoader::LogLoader(ObjectStore& store, const std::string& table_path, KnownEntries known)
+    : store_(store),
+      path_(table_path),
+      known_(std::move(known)),
+      roots_(TableRoots(store, table_path)) {}
 
-arrow::Result<SnapshotPtr> LogLoader::Load(std::optional<int64_t> version) {
-  ARROW_ASSIGN_OR_RAISE(const int64_t hint, ReadLastCheckpoint(store_, path_));
+arrow::Result<SnapshotPtr> LogLoader::Load(std::optional<int64_t> version, bool use_hint) {
+  int64_t hint = -1;
+  if (use_hint) {
+    ARROW_ASSIGN_OR_RAISE(hint, ReadLastCheckpoint(store_, path_));
+  }
   const bool hint_helps = hint > 0 && (!version.has_value() || hint <= *version);
   if (hint_helps) {
     ARROW_ASSIGN_OR_RAISE(const LogListing tail, ListLog(store_, path_, hint));
@@ -138,19 +153,52 @@ arrow::Result<SnapshotPtr> LogLoader::ReplayTo(const LogListing& listing, int64_
                                                Replay replay, int64_t target) {
   ARROW_RETURN_NOT_OK(CheckNoGap(listing, checkpoint + 1, target));
   if (checkpoint == target && listing.commits.contains(target)) {
-    ARROW_ASSIGN_OR_RAISE(const auto entry, ReadLogActions(store_, path_, target));
+    ARROW_ASSIGN_OR_RAISE(const auto entry, ReadEntry(target));
     replay.SetTimestamp(entry.info.has_value() ? TimestampOf(*entry.info) : 0);
   }
   ARROW_RETURN_NOT_OK(ApplyCommits(checkpoint + 1, target, &replay));
   return replay.Finish();
 }
 
-arrow::Status LogLoader::ApplyCommits(int64_t from, int64_t to, Replay* replay) {
-  for (int64_t version = from; version <= to; ++version) {
-    ARROW_ASSIGN_OR_RAISE(auto actions, ReadLogActions(store_, path_, version));
-    replay->ApplyCommit(version, std::move(actions));
+arrow::Result<LogActions> LogLoader::ReadEntry(int64_t version) const {
+  if (const auto known = known_.find(version); known != known_.end()) {
+    return ParseLogEntry(*known->second, CommitPath(path_, version));
   }
-  return arrow::Status::OK();
+  return ReadLogActions(store_, path_, version);
+}
+
+arrow::Future<LogActions> LogLoader::StartReading(int64_t version) const {
+  auto started = arrow::io::default_io_context().executor()->Submit(
+      [this, version] { return ReadEntry(version); });
+  return started.ok() ? *std::move(started)
+                      : arrow::Future<LogActions>::MakeFinished(ReadEntry(version));
+}
+
+// Entries are read and parsed ahead and applied in order: a store elsewhere answers several
+// requests in the time of one, and parsing takes every core.
+arrow::Status LogLoader::ApplyCommits(int64_t from, int64_t to, Replay* replay) {
+  std::deque<arrow::Future<LogActions>> ahead;
+  arrow::Status status;
+  for (int64_t version = from, next = from; version <= to && status.ok(); ++version) {
+    const bool is_few = to - from < kFewEntries;
+    for (; !is_few && next <= to && ahead.size() < kReadAhead; ++next) {
+      ahead.push_back(StartReading(next));
+    }
+    arrow::Result<LogActions> actions =
+        is_few ? ReadEntry(version) : std::move(ahead.front()).MoveResult();
+    if (!is_few) {
+      ahead.pop_front();
+    }
+    status = actions.status();
+    if (status.ok()) {
+      replay->ApplyCommit(version, *std::move(actions));
+    }
+  }
+  // They look at this loader.
+  for (const auto& reading : ahead) {
+    reading.Wait();
+  }
+  return status;
 }
 
 }  // namespace icecore::lake

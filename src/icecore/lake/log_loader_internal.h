@@ -3,8 +3,10 @@
 // "Checkpoints", "Last Checkpoint File".
 
 #include <arrow/result.h>
+#include <arrow/type_fwd.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,15 +19,20 @@
 
 namespace icecore::lake {
 
-// Not thread safe. Both arguments must outlive it.
+// Log entries whose bytes are here already, by version. An entry never changes.
+using KnownEntries = std::map<int64_t, std::shared_ptr<const std::string>>;
+
+// Reads several entries at once, on Arrow's threads for I/O: must not be used on one of them. Not
+// thread safe. The first two arguments must outlive it.
 class LogLoader {
  public:
-  LogLoader(ObjectStore& store, const std::string& table_path);
+  LogLoader(ObjectStore& store, const std::string& table_path, KnownEntries known);
 
   // See Table::Load. The newest whole checkpoint is the start; one that cannot be read is passed
   // over, with a warning, where an older one or the entries themselves suffice. _last_checkpoint is
-  // a hint only: where it is wrong the log is listed.
-  arrow::Result<std::shared_ptr<const Snapshot>> Load(std::optional<int64_t> version);
+  // a hint only, which may be left alone: where it is wrong the log is listed.
+  arrow::Result<std::shared_ptr<const Snapshot>> Load(std::optional<int64_t> version,
+                                                      bool use_hint);
 
   // The version (nullopt: the newest), replayed from `start` on; nullptr where the log no longer
   // goes with it.
@@ -42,9 +49,12 @@ class LogLoader {
                                                           int64_t checkpoint, Replay replay,
                                                           int64_t target);
   arrow::Status ApplyCommits(int64_t from, int64_t to, Replay* replay);
+  arrow::Result<LogActions> ReadEntry(int64_t version) const;
+  arrow::Future<LogActions> StartReading(int64_t version) const;
 
   ObjectStore& store_;
   const std::string& path_;
+  const KnownEntries known_;
   const std::vector<std::string> roots_;
 };
 

@@ -67,23 +67,45 @@ arrow::Result<bool> Table::Exists() {
 
 arrow::Result<SnapshotPtr> Table::Load(std::optional<int64_t> version) {
   SnapshotPtr start;
+  KnownEntries known;
+  bool was_missing = false;
   {
     const std::lock_guard lock(mutex_);
     start = newest_;
+    known = written_;
+    was_missing = was_missing_;
   }
-  LogLoader loader(store_, path_);
+  if (start != nullptr && version == start->version) {
+    return start;
+  }
+  LogLoader loader(store_, path_, std::move(known));
   SnapshotPtr loaded;
   if (start != nullptr && version.value_or(start->version) >= start->version) {
     ARROW_ASSIGN_OR_RAISE(loaded, loader.LoadSince(start, version));
   }
   if (loaded == nullptr) {
-    ARROW_ASSIGN_OR_RAISE(loaded, loader.Load(version));
+    // A table that has just come to be has no checkpoint to be found by a hint.
+    auto whole = loader.Load(version, /*use_hint=*/!was_missing);
+    const std::lock_guard lock(mutex_);
+    was_missing_ = !version.has_value() && IsNotFound(whole.status());
+    ARROW_ASSIGN_OR_RAISE(loaded, std::move(whole));
   }
   const std::lock_guard lock(mutex_);
   if (newest_ == start && (start == nullptr || loaded->version > start->version)) {
     newest_ = loaded;
+    written_.erase(written_.begin(), written_.upper_bound(loaded->version));
   }
   return loaded;
+}
+
+void Table::NoteWritten(int64_t version, std::string entry) {
+  constexpr size_t kMostEntries = 16;
+  constexpr size_t kMostBytes = size_t{1} << 20;
+  const std::lock_guard lock(mutex_);
+  const bool is_next = newest_ != nullptr && version > newest_->version;
+  if (is_next && !entry.empty() && entry.size() <= kMostBytes && written_.size() < kMostEntries) {
+    written_[version] = std::make_shared<const std::string>(std::move(entry));
+  }
 }
 
 arrow::Result<SnapshotPtr> Table::LoadOrEmpty() {

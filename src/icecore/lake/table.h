@@ -86,7 +86,8 @@ class Table {
 
   // The version, or the newest one. No table or no such version: kNotFound. A log that is broken
   // (a gap, a line that is no JSON, actions cut off): kCorrupt with the file's name. A table that
-  // needs a feature we lack: kUnsupported with its name.
+  // needs a feature we lack: kUnsupported with its name. What the last Load of the newest read is
+  // not read again: the log is listed from there on, and a version that it gave needs no request.
   arrow::Result<std::shared_ptr<const Snapshot>> Load(
       std::optional<int64_t> version = std::nullopt);
   // As Load of the newest, but a missing table is an empty snapshot with version -1.
@@ -110,13 +111,18 @@ class Table {
 
  private:
   Table(ObjectStore& store, std::string path, const base::Clock& clock, base::Random& random);
+  void NoteWritten(int64_t version, std::string entry);
 
   ObjectStore& store_;
   const std::string path_;
   const base::Clock& clock_;
   base::Random& random_;
   std::mutex mutex_;
-  std::shared_ptr<const Snapshot> newest_;  // guarded by mutex_; a start for the next Load
+  // Guarded by mutex_: a start for the next Load, entries that it need not read as they were
+  // written here, and whether there was no table when it was last looked for.
+  std::shared_ptr<const Snapshot> newest_;
+  std::map<int64_t, std::shared_ptr<const std::string>> written_;
+  bool was_missing_ = false;
 };
 
 }  // namespace icecore::lake

@@ -260,6 +260,8 @@ class Attempt {
 
   int64_t version() const { return version_; }
   int64_t actions() const { return actions_.count; }
+  // The bytes of the version that was won; "" where that was seen only by reading back.
+  std::string TakeEntry() { return std::move(entry_); }
 
   // true: the version is ours.
   arrow::Result<bool> Try() {
@@ -268,13 +270,13 @@ class Attempt {
     if (HasInCommitTimestamps()) {
       actions_.info->in_commit_timestamp_ms = actions_.info->timestamp_ms;
     }
-    ARROW_ASSIGN_OR_RAISE(const std::string bytes,
-                          FormatLogEntry(actions_, commit_, read_.version));
-    const auto put = store_.PutIfAbsent(CommitPath(path_, version_), bytes);
-    if (put.ok()) {
-      return *put;
+    ARROW_ASSIGN_OR_RAISE(entry_, FormatLogEntry(actions_, commit_, read_.version));
+    const auto put = store_.PutIfAbsent(CommitPath(path_, version_), entry_);
+    if (put.ok() && *put) {
+      return true;
     }
-    return Resolve(put.status());
+    entry_.clear();
+    return put.ok() ? put : Resolve(put.status());
   }
 
   // Reads what others committed at and after our version, checks it, and moves behind it. true: one
@@ -331,6 +333,7 @@ class Attempt {
   const Snapshot& read_;
   const Commit& commit_;
   LogActions actions_;
+  std::string entry_;
   int64_t version_;
   int64_t previous_us_;
 };
@@ -372,6 +375,7 @@ arrow::Result<int64_t> Table::CommitTo(const Snapshot& read, const Commit& commi
   ARROW_ASSIGN_OR_RAISE(LogActions actions, ToActions(read, commit, clock_.NowMicros(), &random_));
   Attempt attempt(store_, path_, clock_, read, commit, std::move(actions));
   ARROW_ASSIGN_OR_RAISE(const int64_t version, Win(&attempt, path_, &random_));
+  NoteWritten(version, attempt.TakeEntry());
   if (IsCheckpointDue(read, version, attempt.actions())) {
     const auto written = [&]() -> arrow::Status {
       ARROW_ASSIGN_OR_RAISE(const auto snapshot, Load(version));
