@@ -152,6 +152,25 @@ class ParquetDataFileReader : public DataFileReader {
     return true;
   }
 
+  std::set<std::string> PlainColumns() const override {
+    std::set<std::string> paths;
+    for (int i = 0; i < metadata_->num_row_groups(); ++i) {
+      const auto group = metadata_->RowGroup(i);
+      for (int column = 0; column < group->num_columns(); ++column) {
+        const auto chunk = group->ColumnChunk(column);
+        const auto& pages = chunk->encoding_stats();
+        const bool is_plain = std::any_of(pages.begin(), pages.end(), [](const auto& page) {
+          return page.page_type != parquet::PageType::DICTIONARY_PAGE &&
+                 page.encoding == parquet::Encoding::PLAIN;
+        });
+        if (is_plain) {
+          paths.insert(chunk->path_in_schema()->ToDotString());
+        }
+      }
+    }
+    return paths;
+  }
+
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Read(
       int row_group, const std::shared_ptr<arrow::Schema>& fields) override {
     std::vector<int> leaves;
@@ -189,14 +208,16 @@ class ParquetDataFileReader : public DataFileReader {
 
 arrow::Result<std::unique_ptr<DataFileReader>> OpenParquet(ObjectStore& store,
                                                            const Snapshot& snapshot,
-                                                           const DataFile& file) {
+                                                           const DataFile& file, bool use_threads) {
   ARROW_ASSIGN_OR_RAISE(const auto input, store.OpenInput(snapshot.table_path + "/" + file.path));
   BEGIN_PARQUET_CATCH_EXCEPTIONS
   parquet::ArrowReaderProperties properties;
   properties.set_batch_size(kBatchRows);
-  properties.set_use_threads(true);
+  properties.set_use_threads(use_threads);
   parquet::arrow::FileReaderBuilder builder;
-  ARROW_RETURN_NOT_OK(builder.Open(input));
+  parquet::ReaderProperties checked;
+  checked.set_page_checksum_verification(true);
+  ARROW_RETURN_NOT_OK(builder.Open(input, checked));
   ARROW_ASSIGN_OR_RAISE(auto parquet, builder.properties(properties)->Build());
   const int64_t rows = parquet->parquet_reader()->metadata()->num_rows();
   if (file.num_records.has_value() && rows != *file.num_records) {
@@ -211,8 +232,9 @@ arrow::Result<std::unique_ptr<DataFileReader>> OpenParquet(ObjectStore& store,
 
 arrow::Result<std::unique_ptr<DataFileReader>> DataFileReader::Open(ObjectStore& store,
                                                                     const Snapshot& snapshot,
-                                                                    const DataFile& file) {
-  auto reader = OpenParquet(store, snapshot, file);
+                                                                    const DataFile& file,
+                                                                    bool use_threads) {
+  auto reader = OpenParquet(store, snapshot, file, use_threads);
   if (!reader.ok()) {
     return Named(reader.status(), snapshot.table_path + "/" + file.path);
   }

@@ -163,6 +163,23 @@ class Slots {
   std::vector<int64_t> slots_;
 };
 
+// Hashes that may be there: most stored rows have none of the keys, and a few bits for each key
+// stay in a near cache where the slots do not.
+class HashFilter {
+ public:
+  explicit HashFilter(int64_t rows)
+      : words_(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(rows / 4, 1)))) {}
+
+  void Add(uint64_t hash) { words_[WordOf(hash)] |= BitOf(hash); }
+  bool MayHave(uint64_t hash) const { return (words_[WordOf(hash)] & BitOf(hash)) != 0; }
+
+ private:
+  size_t WordOf(uint64_t hash) const { return (hash >> 6) & (words_.size() - 1); }
+  static uint64_t BitOf(uint64_t hash) { return uint64_t{1} << (hash & 63); }
+
+  std::vector<uint64_t> words_;  // a power of two of them
+};
+
 // The least and greatest value of a column as statistics say, in the column's own units.
 std::optional<int64_t> WholeStatistic(const json& stats, const char* which,
                                       const arrow::Field& field) {
@@ -281,7 +298,8 @@ class HashKeyIndex : public KeyIndex {
       : columns_(std::move(columns)),
         arrays_(std::move(arrays)),
         values_(std::move(values)),
-        slots_(rows) {}
+        slots_(rows),
+        filter_(rows) {}
 
   // kInvalidArgument where a key occurs twice.
   arrow::Status Fill(int64_t rows) {
@@ -369,13 +387,18 @@ class HashKeyIndex : public KeyIndex {
 
   int64_t* SlotOfWhole(int64_t row) {
     const int64_t value = wholes_[static_cast<size_t>(row)];
-    return slots_.Find(Mixed(static_cast<uint64_t>(value)),
+    const uint64_t hash = Mixed(static_cast<uint64_t>(value));
+    filter_.Add(hash);
+    return slots_.Find(hash,
                        [&](int64_t other) { return wholes_[static_cast<size_t>(other)] == value; });
   }
 
   int64_t KeyOfWhole(int64_t value) const {
-    return slots_.Get(Mixed(static_cast<uint64_t>(value)),
-                      [&](int64_t row) { return wholes_[static_cast<size_t>(row)] == value; });
+    const uint64_t hash = Mixed(static_cast<uint64_t>(value));
+    return filter_.MayHave(hash)
+               ? slots_.Get(hash,
+                            [&](int64_t row) { return wholes_[static_cast<size_t>(row)] == value; })
+               : -1;
   }
 
   int64_t* SlotOfText(int64_t row) {
@@ -391,6 +414,7 @@ class HashKeyIndex : public KeyIndex {
   const arrow::ArrayVector arrays_;  // the keys; texts of values_ point into them
   const std::vector<ColumnValues> values_;
   Slots slots_;
+  HashFilter filter_;  // of the whole keys
   bool is_one_whole_ = false;
   std::vector<int64_t> wholes_;     // by row, where the key is one such column without nulls
   std::vector<std::string> texts_;  // else: by row, the encoded key

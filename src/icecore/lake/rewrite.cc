@@ -10,6 +10,7 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "icecore/lake/data_file_reader_internal.h"
 #include "icecore/lake/key_index_internal.h"
 #include "icecore/lake/log_entry_internal.h"
+#include "icecore/lake/parallel_internal.h"
 
 namespace icecore::lake {
 namespace {
@@ -78,6 +80,13 @@ arrow::Result<BatchPtr> WithoutRows(const BatchPtr& batch, int64_t first,
   return filtered.record_batch();
 }
 
+// What one part of a file has.
+struct PartHits {
+  int64_t file = 0;
+  std::vector<Hit> hits;
+  std::vector<BatchPtr> rows;
+};
+
 class CopyOnWrite : public TableRewrite {
  public:
   CopyOnWrite(ObjectStore& store, std::shared_ptr<const Snapshot> snapshot,
@@ -104,17 +113,17 @@ class CopyOnWrite : public TableRewrite {
     ARROW_ASSIGN_OR_RAISE(const auto fields, FieldsOf(*snapshot_, columns));
     ARROW_ASSIGN_OR_RAISE(const KeyIndexPtr index,
                           KeyIndex::Build(keys, key_columns, *snapshot_->schema));
+    ARROW_ASSIGN_OR_RAISE(auto parts, FindHits(*index, fields));
+    NoteKeys(index);
     FoundRows found;
     std::vector<BatchPtr> batches;
-    ARROW_RETURN_NOT_OK(ForHits(*index, [&](int64_t file, DataFileReader* reader, int group,
-                                            int64_t first_row, const std::vector<Hit>& hits) {
-      for (const Hit& hit : hits) {
+    for (PartHits& part : parts) {
+      for (const Hit& hit : part.hits) {
         found.keys.push_back(hit.key);
-        found.places.push_back({.file = file, .row = hit.row});
+        found.places.push_back({.file = part.file, .row = hit.row});
       }
-      return CollectRows(reader, group, first_row, hits, fields, &batches);
-    }));
-    NoteKeys(index);
+      std::move(part.rows.begin(), part.rows.end(), std::back_inserter(batches));
+    }
     ARROW_ASSIGN_OR_RAISE(found.rows, arrow::Table::FromRecordBatches(fields, batches));
     return found;
   }
@@ -142,17 +151,16 @@ class CopyOnWrite : public TableRewrite {
                                     const std::vector<std::string>& key_columns) override {
     ARROW_ASSIGN_OR_RAISE(const KeyIndexPtr index,
                           KeyIndex::Build(keys, key_columns, *snapshot_->schema));
-    int64_t removed = 0;
-    ARROW_RETURN_NOT_OK(ForHits(
-        *index, [&](int64_t file, DataFileReader*, int, int64_t, const std::vector<Hit>& hits) {
-          std::vector<int64_t>& rows = gone_[file];
-          for (const Hit& hit : hits) {
-            rows.push_back(hit.row);
-          }
-          removed += static_cast<int64_t>(hits.size());
-          return arrow::Status::OK();
-        }));
+    ARROW_ASSIGN_OR_RAISE(const auto parts, FindHits(*index, nullptr));
     NoteKeys(index);
+    int64_t removed = 0;
+    for (const PartHits& part : parts) {
+      std::vector<int64_t>& rows = gone_[part.file];
+      for (const Hit& hit : part.hits) {
+        rows.push_back(hit.row);
+      }
+      removed += static_cast<int64_t>(part.hits.size());
+    }
     return removed;
   }
 
@@ -167,7 +175,8 @@ class CopyOnWrite : public TableRewrite {
         continue;
       }
       read_.insert(static_cast<int64_t>(i));
-      ARROW_ASSIGN_OR_RAISE(const auto reader, DataFileReader::Open(store_, *snapshot_, file));
+      ARROW_ASSIGN_OR_RAISE(const auto reader, DataFileReader::Open(store_, *snapshot_, file,
+                                                                    /*use_threads=*/true));
       std::vector<int64_t> rows;
       int64_t first_row = 0;
       for (int group = 0; group < reader->row_groups(); ++group) {
@@ -199,13 +208,7 @@ class CopyOnWrite : public TableRewrite {
       return MakeError(ErrorCode::kInternal, "a rewrite finished twice");
     }
     RewriteCounts counts{.files_read = static_cast<int64_t>(read_.size())};
-    for (auto& [file, rows] : gone_) {
-      if (!rows.empty()) {
-        ARROW_RETURN_NOT_OK(
-            RewriteFile(snapshot_->files[static_cast<size_t>(file)], &rows, &counts));
-        commit->removes.push_back(snapshot_->files[static_cast<size_t>(file)].path);
-      }
-    }
+    ARROW_RETURN_NOT_OK(RewriteFiles(&counts, commit));
     if (appended_ != nullptr) {
       counts.rows_added = appended_->rows();
       ARROW_ASSIGN_OR_RAISE(auto files, appended_->Finish());
@@ -230,32 +233,82 @@ class CopyOnWrite : public TableRewrite {
     interests_.emplace_back([index](const DataFile& file) { return index->MayMatch(file); });
   }
 
-  // Calls use(file, reader, row group, its first row in the file, hits) for every row group with
-  // hits.
-  template <typename Use>
-  arrow::Status ForHits(const KeyIndex& index, Use use) {
-    ARROW_ASSIGN_OR_RAISE(const auto fields, FieldsOf(*snapshot_, index.columns()));
+  // The rows that have one of the keys, in order; their columns where `columns` is given.
+  arrow::Result<std::vector<PartHits>> FindHits(const KeyIndex& index,
+                                                const std::shared_ptr<arrow::Schema>& columns) {
+    ARROW_ASSIGN_OR_RAISE(const auto keys, FieldsOf(*snapshot_, index.columns()));
+    std::vector<int64_t> files;
     for (size_t i = 0; i < snapshot_->files.size(); ++i) {
-      const DataFile& file = snapshot_->files[i];
-      if (!index.MayMatch(file)) {
-        continue;
-      }
-      read_.insert(static_cast<int64_t>(i));
-      ARROW_ASSIGN_OR_RAISE(const auto reader, DataFileReader::Open(store_, *snapshot_, file));
-      int64_t first_row = 0;
-      for (int group = 0; group < reader->row_groups(); ++group) {
-        const int64_t rows = reader->rows_of(group);
-        if (reader->MayMatch(group, index)) {
-          ARROW_ASSIGN_OR_RAISE(const auto hits,
-                                HitsIn(reader.get(), group, fields, first_row, index));
-          if (!hits.empty()) {
-            ARROW_RETURN_NOT_OK(use(static_cast<int64_t>(i), reader.get(), group, first_row, hits));
-          }
-        }
-        first_row += rows;
+      if (index.MayMatch(snapshot_->files[i])) {
+        files.push_back(static_cast<int64_t>(i));
       }
     }
-    return arrow::Status::OK();
+    read_.insert(files.begin(), files.end());
+    const std::vector<FilePart> parts = PartsOf(files, 1);
+    std::vector<PartHits> found(parts.size());
+    ARROW_RETURN_NOT_OK(RunParallel(parts.size(), [&](size_t i) -> arrow::Status {
+      found[i].file = parts[i].file;
+      ARROW_ASSIGN_OR_RAISE(const auto reader, Open(parts[i], parts.size() == 1));
+      const GroupRange range = RangeOf(*reader, parts[i]);
+      int64_t first_row = range.first_row;
+      for (int group = range.begin; group < range.end; ++group) {
+        if (reader->MayMatch(group, index)) {
+          ARROW_ASSIGN_OR_RAISE(const auto hits,
+                                HitsIn(reader.get(), group, keys, first_row, index));
+          if (!hits.empty() && columns != nullptr) {
+            ARROW_RETURN_NOT_OK(
+                CollectRows(reader.get(), group, first_row, hits, columns, &found[i].rows));
+          }
+          found[i].hits.insert(found[i].hits.end(), hits.begin(), hits.end());
+        }
+        first_row += reader->rows_of(group);
+      }
+      return arrow::Status::OK();
+    }));
+    return found;
+  }
+
+  // Row groups of one file, about as many in each of the file's parts.
+  struct FilePart {
+    int64_t file = 0;
+    size_t part = 0;
+    size_t parts = 1;
+  };
+
+  // So many parts that every core has one, but none of fewer than `least_bytes`.
+  std::vector<FilePart> PartsOf(const std::vector<int64_t>& files, int64_t least_bytes) const {
+    std::vector<FilePart> all;
+    for (const int64_t file : files) {
+      const int64_t most = snapshot_->files[static_cast<size_t>(file)].size / least_bytes;
+      const size_t wanted = (ParallelPieces() + files.size() - 1) / files.size();
+      const size_t parts = std::clamp<size_t>(static_cast<size_t>(most), 1, wanted);
+      for (size_t part = 0; part < parts; ++part) {
+        all.push_back({.file = file, .part = part, .parts = parts});
+      }
+    }
+    return all;
+  }
+
+  struct GroupRange {
+    int begin = 0;
+    int end = 0;
+    int64_t first_row = 0;
+  };
+
+  static GroupRange RangeOf(const DataFileReader& reader, const FilePart& part) {
+    const auto groups = static_cast<size_t>(reader.row_groups());
+    GroupRange range{.begin = static_cast<int>(groups * part.part / part.parts),
+                     .end = static_cast<int>(groups * (part.part + 1) / part.parts)};
+    for (int group = 0; group < range.begin; ++group) {
+      range.first_row += reader.rows_of(group);
+    }
+    return range;
+  }
+
+  // `is_alone`: no other part is at work, so that this one may use Arrow's threads.
+  arrow::Result<std::unique_ptr<DataFileReader>> Open(const FilePart& part, bool is_alone) const {
+    return DataFileReader::Open(store_, *snapshot_,
+                                snapshot_->files[static_cast<size_t>(part.file)], is_alone);
   }
 
   static arrow::Result<std::vector<Hit>> HitsIn(DataFileReader* reader, int group,
@@ -321,17 +374,46 @@ class CopyOnWrite : public TableRewrite {
     }
   }
 
-  // Writes the file anew without the rows.
-  arrow::Status RewriteFile(const DataFile& file, std::vector<int64_t>* rows,
-                            RewriteCounts* counts) {
-    std::sort(rows->begin(), rows->end());
-    rows->erase(std::unique(rows->begin(), rows->end()), rows->end());
-    ++counts->files_removed;
-    counts->rows_removed += static_cast<int64_t>(rows->size());
-    if (file.num_records == static_cast<int64_t>(rows->size())) {
+  // Writes every file that loses rows anew without them.
+  arrow::Status RewriteFiles(RewriteCounts* counts, Commit* commit) {
+    constexpr int64_t kLeastBytes = int64_t{32} << 20;
+    std::vector<int64_t> files;
+    for (auto& [file, rows] : gone_) {
+      if (rows.empty()) {
+        continue;
+      }
+      std::sort(rows.begin(), rows.end());
+      rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+      const DataFile& known = snapshot_->files[static_cast<size_t>(file)];
+      ++counts->files_removed;
+      counts->rows_removed += static_cast<int64_t>(rows.size());
+      commit->removes.push_back(known.path);
+      if (known.num_records != static_cast<int64_t>(rows.size())) {
+        files.push_back(file);
+      }
+    }
+    if (files.empty()) {
       return arrow::Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(const auto reader, DataFileReader::Open(store_, *snapshot_, file));
+    const std::vector<FilePart> parts = PartsOf(files, kLeastBytes);
+    std::vector<std::vector<DataFile>> written(parts.size());
+    const arrow::Status status = RunParallel(parts.size(), [&](size_t i) {
+      return RewritePart(parts[i], parts.size() == 1, gone_.at(parts[i].file)).Value(&written[i]);
+    });
+    for (std::vector<DataFile>& part : written) {
+      for (DataFile& file : part) {
+        counts->rows_copied += file.num_records.value_or(0);
+        written_.push_back(std::move(file));
+      }
+    }
+    return status;
+  }
+
+  // `rows`: what goes, in order.
+  arrow::Result<std::vector<DataFile>> RewritePart(const FilePart& part, bool is_alone,
+                                                   const std::vector<int64_t>& rows) {
+    const DataFile& file = snapshot_->files[static_cast<size_t>(part.file)];
+    ARROW_ASSIGN_OR_RAISE(const auto reader, Open(part, is_alone));
     // The file's own partition stays: its values need not be looked at.
     std::vector<std::string> names;
     for (const auto& field : snapshot_->schema->fields()) {
@@ -342,35 +424,37 @@ class CopyOnWrite : public TableRewrite {
     ARROW_ASSIGN_OR_RAISE(const auto fields, FieldsOf(*snapshot_, names));
     WriterOptions options = options_;
     options.partition_columns.clear();
+    options.use_threads = is_alone;
+    options.plain_columns = reader->PlainColumns();
     ARROW_ASSIGN_OR_RAISE(const auto writer, DataWriter::Open(store_, snapshot_->table_path, fields,
                                                               clock_, random_, options));
-    int64_t first_row = 0;
-    size_t next = 0;
-    for (int group = 0; group < reader->row_groups(); ++group) {
+    const GroupRange range = RangeOf(*reader, part);
+    int64_t first_row = range.first_row;
+    auto next =
+        static_cast<size_t>(std::lower_bound(rows.begin(), rows.end(), first_row) - rows.begin());
+    for (int group = range.begin; group < range.end; ++group) {
       ARROW_ASSIGN_OR_RAISE(const auto batches, reader->Read(group, fields));
       while (true) {
         ARROW_ASSIGN_OR_RAISE(const BatchPtr batch, batches->Next());
         if (batch == nullptr) {
           break;
         }
-        ARROW_ASSIGN_OR_RAISE(const BatchPtr kept, WithoutRows(batch, first_row, *rows, &next));
+        ARROW_ASSIGN_OR_RAISE(const BatchPtr kept, WithoutRows(batch, first_row, rows, &next));
         ARROW_RETURN_NOT_OK(writer->Write(kept));
         first_row += batch->num_rows();
       }
     }
-    counts->rows_copied += writer->rows();
     ARROW_ASSIGN_OR_RAISE(auto files, writer->Finish());
     for (DataFile& written : files) {
       written.partition_values = file.partition_values;
-      written_.push_back(std::move(written));
     }
-    return arrow::Status::OK();
+    return files;
   }
 
   ObjectStore& store_;
   const std::shared_ptr<const Snapshot> snapshot_;
   const base::Clock& clock_;
-  base::Random& random_;
+  SharedRandom random_;
   WriterOptions options_;
   std::map<int64_t, std::vector<int64_t>> gone_;  // file -> rows, in any order, perhaps twice
   std::set<int64_t> read_;

@@ -126,10 +126,13 @@ class ParquetDataWriter : public DataWriter {
         ->compression_level(options_.zstd_level)
         ->max_row_group_length(options_.row_group_rows)
         ->enable_page_checksum();
-    // Columns are encoded at once, on Arrow's own threads.
-    const auto arrow_properties = parquet::ArrowWriterProperties::Builder()
-                                      .set_use_threads(storage_->num_fields() > 1)
-                                      ->build();
+    for (const std::string& column : options_.plain_columns) {
+      properties.disable_dictionary(column);
+    }
+    const auto arrow_properties =
+        parquet::ArrowWriterProperties::Builder()
+            .set_use_threads(options_.use_threads && storage_->num_fields() > 1)
+            ->build();
     ARROW_ASSIGN_OR_RAISE(file->parquet, parquet::arrow::FileWriter::Open(
                                              *storage_, arrow::default_memory_pool(), file->sink,
                                              properties.build(), arrow_properties));

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct WriterOptions {
   int zstd_level = 1;
   // The table's. Each file holds rows of one value and lacks these columns.
   std::vector<std::string> partition_columns = {};
+  // Columns (by their path in Parquet) that are known to hold too many values for a dictionary.
+  std::set<std::string> plain_columns = {};
+  bool use_threads = true;  // columns are encoded at once, on Arrow's own threads
 };
 
 // Files become visible one by one but belong to the table only once a commit adds them; those of a
