@@ -77,6 +77,7 @@ class EngineImpl : public Engine {
                                                         &base::SystemRandom()));
     workspace_.project = &project_;
     workspace_.store = store_.get();
+    workspace_.tables = &tables_;
     workspace_.clock = clock_.get();
     workspace_.random = &base::SystemRandom();
     workspace_.catalog = catalog_.get();
@@ -440,6 +441,7 @@ class EngineImpl : public Engine {
   std::unique_ptr<base::Clock> clock_;
   std::unique_ptr<lake::ObjectStore> store_;
   std::unique_ptr<lake::LocalCopies> copies_;  // goes before store_
+  pipeline::OpenTables tables_;                // go before store_ and clock_
   std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<online::Store> online_;
   pipeline::Workspace workspace_;

@@ -63,9 +63,11 @@ arrow::Status AuditLaws(const Workspace& workspace, const std::string& name,
 
 bool LakeAudit::sound() const { return !HasErrors(findings); }
 
-arrow::Result<LakeAudit> AuditLake(const Workspace& workspace,
-                                   const std::vector<std::string>& tables,
+arrow::Result<LakeAudit> AuditLake(const Workspace& shared, const std::vector<std::string>& tables,
                                    const LakeAuditOptions& options) {
+  // What is there counts, not what this process read of it before.
+  Workspace workspace = shared;
+  workspace.tables = nullptr;
   LakeAudit out;
   lake::AuditOptions table_options;
   table_options.deep = options.deep;

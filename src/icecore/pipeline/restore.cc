@@ -216,7 +216,7 @@ class Restoring {
 
   const Workspace& workspace_;
   const RestoreRequest& request_;
-  std::unique_ptr<lake::Table> table_;
+  std::shared_ptr<lake::Table> table_;
   SnapshotPtr now_;
   SnapshotPtr then_;
   RestoreReport report_;

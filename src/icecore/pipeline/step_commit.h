@@ -114,7 +114,7 @@ class StepCommit {
 
   const Workspace& workspace_;
   Target target_;
-  std::unique_ptr<lake::Table> table_;
+  std::shared_ptr<lake::Table> table_;
   std::unique_ptr<lake::DataWriter> writer_;
   std::shared_ptr<arrow::Schema> ids_schema_;  // target_.schema with column ids
   std::vector<std::shared_ptr<arrow::RecordBatch>> rejected_;

@@ -16,10 +16,32 @@ std::string TablePath(const std::string& full_name) {
   return path;
 }
 
-arrow::Result<std::unique_ptr<lake::Table>> OpenTable(const Workspace& workspace,
+arrow::Result<std::shared_ptr<lake::Table>> OpenTables::Open(lake::ObjectStore& store,
+                                                             const std::string& path,
+                                                             const base::Clock& clock,
+                                                             base::Random& random) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<lake::Table>& table = tables_[path];
+  if (table == nullptr || &table->store() != &store) {
+    auto opened = lake::Table::Open(store, path, clock, random);
+    if (!opened.ok()) {
+      tables_.erase(path);
+      return opened.status();
+    }
+    table = *std::move(opened);
+  }
+  return table;
+}
+
+arrow::Result<std::shared_ptr<lake::Table>> OpenTable(const Workspace& workspace,
                                                       const std::string& full_name) {
-  return lake::Table::Open(*workspace.store, TablePath(full_name), *workspace.clock,
-                           *workspace.random);
+  const std::string path = TablePath(full_name);
+  if (workspace.tables != nullptr) {
+    return workspace.tables->Open(*workspace.store, path, *workspace.clock, *workspace.random);
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      auto table, lake::Table::Open(*workspace.store, path, *workspace.clock, *workspace.random));
+  return std::shared_ptr<lake::Table>(std::move(table));
 }
 
 arrow::Result<std::shared_ptr<const lake::Snapshot>> LoadTable(const Workspace& workspace,

@@ -6,7 +6,9 @@
 #include <arrow/type_fwd.h>
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,12 +40,27 @@ struct Event {
 };
 using EventListener = std::function<void(const Event&)>;
 
+// The tables of a lake that were looked at, so that what one step read of a log the next need not
+// read again; see lake::Table::Load, which always asks whether there is more. Thread safe.
+class OpenTables {
+ public:
+  // The same table for the same path, while it is of the same store. Does no I/O.
+  arrow::Result<std::shared_ptr<lake::Table>> Open(lake::ObjectStore& store,
+                                                   const std::string& path,
+                                                   const base::Clock& clock, base::Random& random);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<lake::Table>> tables_;  // by path; guarded by mutex_
+};
+
 // All pointers are borrowed and outlive the steps. Thread: one.
 struct Workspace {
   const spec::Project* project = nullptr;
   lake::ObjectStore* store = nullptr;
   const base::Clock* clock = nullptr;
   base::Random* random = nullptr;
+  OpenTables* tables = nullptr;  // of `store`; null: each step opens its own
   catalog::Catalog* catalog = nullptr;
   online::Store* online = nullptr;  // null where a command needs none
   lake::ReadAccess access;
@@ -62,7 +79,7 @@ struct Workspace {
 // "landing.flights_raw" -> "landing/flights_raw".
 std::string TablePath(const std::string& full_name);
 
-arrow::Result<std::unique_ptr<lake::Table>> OpenTable(const Workspace& workspace,
+arrow::Result<std::shared_ptr<lake::Table>> OpenTable(const Workspace& workspace,
                                                       const std::string& full_name);
 // The newest version; version -1 where the table does not exist yet.
 arrow::Result<std::shared_ptr<const lake::Snapshot>> LoadTable(const Workspace& workspace,
