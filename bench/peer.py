@@ -1,6 +1,7 @@
 """One operation of deltalake or pyarrow, timed as icecore_lake_bench times ours; bench/run calls it."""
 import hashlib
 import json
+import os
 import resource
 import sys
 import time
@@ -11,73 +12,108 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 
+def clocks():
+    return time.perf_counter(), time.process_time()
+
+
+def since(begin):
+    return tuple(now - then for now, then in zip(clocks(), begin))
+
+
 def answer(seconds, rows=0, files=0, **more):
+    """`seconds`: passed, and of processors."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "rows": rows, "files": files, "peak_bytes": peak, **more}))
+    print(json.dumps({"seconds": seconds[0], "processor_seconds": seconds[1], "rows": rows, "files": files,
+                      "peak_bytes": peak, **more}))
+
+
+def storage(table):
+    """What deltalake needs to reach the table; the environment names a bucket's server and keys."""
+    if "://" not in table:
+        return None
+    return {**{name: value for name, value in os.environ.items() if name.startswith("AWS_")}, "AWS_ALLOW_HTTP": "true"}
 
 
 def commits(table, options):
     from deltalake import DeltaTable, write_deltalake
     rows = int(options["rows"])
     batch = pa.table({"id": pa.array(range(rows), pa.int64()), "x": [f"v{i}" for i in range(rows)]})
-    DeltaTable.create(table, schema=batch.schema)
-    known = DeltaTable(table)
-    begin = time.perf_counter()
+    DeltaTable.create(table, schema=batch.schema, storage_options=storage(table))
+    known = DeltaTable(table, storage_options=storage(table))
+    begin = clocks()
     for _ in range(int(options["count"])):
         write_deltalake(known, batch, mode="append")
-    answer(time.perf_counter() - begin, rows * int(options["count"]))
+    answer(since(begin), rows * int(options["count"]))
 
 
 def write(table, options):
     from deltalake import write_deltalake
     data = pq.read_table(options["input"])
-    begin = time.perf_counter()
+    begin = clocks()
     write_deltalake(table, data)
-    answer(time.perf_counter() - begin, data.num_rows)
+    answer(since(begin), data.num_rows)
 
 
 def write_parquet(path, options):
     data = pq.read_table(options["input"])
-    begin = time.perf_counter()
-    pq.write_table(data, path, compression="zstd", compression_level=3)
-    answer(time.perf_counter() - begin, data.num_rows)
+    begin = clocks()
+    pq.write_table(data, path, compression="zstd", compression_level=1)
+    answer(since(begin), data.num_rows)
 
 
 def scan(table, options):
     from deltalake import DeltaTable
-    begin = time.perf_counter()
+    begin = clocks()
     rows = sum(batch.num_rows for batch in DeltaTable(table).to_pyarrow_dataset().to_batches())
-    answer(time.perf_counter() - begin, rows)
+    answer(since(begin), rows)
 
 
 def scan_parquet(path, options):
-    begin = time.perf_counter()
+    begin = clocks()
     rows = sum(batch.num_rows for batch in pq.ParquetFile(path).iter_batches(batch_size=1 << 16))
-    answer(time.perf_counter() - begin, rows)
+    answer(since(begin), rows)
 
 
 def merge(table, options):
     from deltalake import DeltaTable
     updates = pq.read_table(options["input"])
     on = " and ".join(f"t.{key} = s.{key}" for key in options["keys"].split(","))
-    begin = time.perf_counter()
+    begin = clocks()
     (DeltaTable(table).merge(updates, on, source_alias="s", target_alias="t")
      .when_matched_update_all().when_not_matched_insert_all().execute())
-    answer(time.perf_counter() - begin, updates.num_rows)
+    answer(since(begin), updates.num_rows)
+
+
+def append(table, options):
+    """The rows in so many appends, each a file."""
+    from deltalake import write_deltalake
+    data = pq.read_table(options["input"])
+    rows = max(data.num_rows // int(options["files"]), 1)
+    begin = clocks()
+    for first in range(0, data.num_rows, rows):
+        write_deltalake(table, data.slice(first, rows), mode="append")
+    answer(since(begin), data.num_rows)
+
+
+def compact(table, options):
+    from deltalake import DeltaTable
+    begin = clocks()
+    metrics = DeltaTable(table).optimize.compact(target_size=256 << 20)
+    answer(since(begin), files=metrics["numFilesAdded"])
 
 
 def open_table(table, options):
     from deltalake import DeltaTable
-    begin = time.perf_counter()
+    begin = clocks()
     known = DeltaTable(table)
     # The state is read when it is first needed.
     files = known.get_add_actions().num_rows
-    answer(time.perf_counter() - begin, files=files)
+    answer(since(begin), files=files)
 
 
 def digest(table, options):
     from deltalake import DeltaTable
-    data = DeltaTable(table).to_pyarrow_table(columns=options["columns"].split(","))
+    data = DeltaTable(table, storage_options=storage(table)).to_pyarrow_table(columns=options["columns"].split(","))
     data = data.sort_by([(name, "ascending") for name in data.column_names])
     text = hashlib.sha256()
     text.update(str(data.num_rows).encode())
@@ -104,7 +140,7 @@ def make_data(path, options):
             "round": pa.array([round_] * count, pa.int32())})
     pq.write_table(table(ids, 0), path)
     pq.write_table(table(sorted(generator.sample(ids, max(rows // 100, 1))), 1), options["updates"])
-    answer(0, rows)
+    answer((0, 0), rows)
 
 
 def make_log(table, options):
@@ -135,12 +171,12 @@ def make_log(table, options):
     if options["checkpoint"] == "yes":
         from deltalake import DeltaTable
         DeltaTable(table).create_checkpoint()
-    answer(0, files=files)
+    answer((0, 0), files=files)
 
 
 OPERATIONS = {"commits": commits, "write": write, "write_parquet": write_parquet, "scan": scan,
               "scan_parquet": scan_parquet, "merge": merge, "open": open_table, "digest": digest,
-              "make_data": make_data, "make_log": make_log}
+              "append": append, "compact": compact, "make_data": make_data, "make_log": make_log}
 
 if __name__ == "__main__":
     OPERATIONS[sys.argv[1]](sys.argv[2], dict(argument.split("=", 1) for argument in sys.argv[3:]))

@@ -5,7 +5,11 @@
 //   scan     [columns=a,b]        all rows
 //   open                          the newest version
 //   merge    input=PARQUET keys=a,b   rows with these keys go, the file's rows come
-// Answers a JSON object: seconds (of the operation alone), rows, files, peak_bytes.
+//   append   input=PARQUET files=     the file's rows in so many appends
+//   compact                       small files packed together
+// TABLE is a path or s3://BUCKET/…/NAME.
+// Answers a JSON object: seconds and processor_seconds (of the operation alone), rows, files,
+// peak_bytes.
 #include <arrow/array/builder_binary.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/io/file.h>
@@ -15,17 +19,22 @@
 #include <parquet/arrow/reader.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <iostream>
 #include <map>
 #include <sstream>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
+#include "icecore/base/memory_pool.h"
+#include "icecore/lake/compaction.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/object_store.h"
 #include "icecore/lake/rewrite.h"
@@ -40,6 +49,7 @@ using Options = std::map<std::string, std::string>;
 
 struct Outcome {
   double seconds = 0;
+  double processor_seconds = 0;
   int64_t rows = 0;
   int64_t files = 0;
 };
@@ -49,9 +59,14 @@ class Stopwatch {
   double seconds() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
+  // Of all threads.
+  double processor_seconds() const {
+    return static_cast<double>(std::clock() - processor_start_) / CLOCKS_PER_SEC;
+  }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::clock_t processor_start_ = std::clock();
 };
 
 std::vector<std::string> Parts(const std::string& text) {
@@ -83,10 +98,14 @@ arrow::Result<std::shared_ptr<arrow::Table>> ReadInput(const Options& options) {
 class Bench {
  public:
   static arrow::Result<std::unique_ptr<Bench>> Open(const std::string& table) {
-    const auto path = std::filesystem::absolute(table);
+    const bool is_local = table.find("://") == std::string::npos;
+    const std::string whole = is_local ? std::filesystem::absolute(table).string() : table;
+    const size_t slash = whole.rfind('/');
+    StorePlace place;
+    place.url = whole.substr(0, slash);
     auto bench = std::make_unique<Bench>();
-    ARROW_ASSIGN_OR_RAISE(bench->store_, ObjectStore::OpenLocal(path.parent_path().string()));
-    ARROW_ASSIGN_OR_RAISE(bench->table_, Table::Open(*bench->store_, path.filename().string(),
+    ARROW_ASSIGN_OR_RAISE(bench->store_, ObjectStore::Open(place));
+    ARROW_ASSIGN_OR_RAISE(bench->table_, Table::Open(*bench->store_, whole.substr(slash + 1),
                                                      *bench->clock_, base::SystemRandom()));
     return bench;
   }
@@ -104,6 +123,7 @@ class Bench {
       outcome.rows += batch->num_rows();
     }
     outcome.seconds = watch.seconds();
+    outcome.processor_seconds = watch.processor_seconds();
     return Counted(outcome);
   }
 
@@ -115,7 +135,9 @@ class Bench {
     ARROW_RETURN_NOT_OK(Create(input->schema()));
     ARROW_ASSIGN_OR_RAISE(const auto snapshot, table_->Load());
     ARROW_RETURN_NOT_OK(Append(*snapshot, batches));
-    return Counted({.seconds = watch.seconds(), .rows = input->num_rows()});
+    return Counted({.seconds = watch.seconds(),
+                    .processor_seconds = watch.processor_seconds(),
+                    .rows = input->num_rows()});
   }
 
   arrow::Result<Outcome> ScanAll(const Options& options) {
@@ -135,13 +157,44 @@ class Bench {
       outcome.rows += batch->num_rows();
     }
     outcome.seconds = watch.seconds();
+    outcome.processor_seconds = watch.processor_seconds();
     return Counted(outcome);
   }
 
   arrow::Result<Outcome> OpenNewest(const Options&) {
     const Stopwatch watch;
     ARROW_ASSIGN_OR_RAISE(const auto snapshot, table_->Load());
-    return Counted({.seconds = watch.seconds(), .rows = snapshot->row_count().value_or(-1)});
+    return Counted({.seconds = watch.seconds(),
+                    .processor_seconds = watch.processor_seconds(),
+                    .rows = snapshot->row_count().value_or(-1)});
+  }
+
+  arrow::Result<Outcome> AppendFiles(const Options& options) {
+    ARROW_ASSIGN_OR_RAISE(const auto input, ReadInput(options));
+    ARROW_ASSIGN_OR_RAISE(const std::string files, Option(options, "files"));
+    const int64_t rows = std::max<int64_t>(input->num_rows() / std::stoll(files), 1);
+    ARROW_RETURN_NOT_OK(Create(input->schema()));
+    const Stopwatch watch;
+    for (int64_t begin = 0; begin < input->num_rows(); begin += rows) {
+      ARROW_ASSIGN_OR_RAISE(const auto snapshot, table_->Load());
+      ARROW_ASSIGN_OR_RAISE(const auto batch, input->Slice(begin, rows)->CombineChunksToBatch());
+      ARROW_RETURN_NOT_OK(Append(*snapshot, {batch}));
+    }
+    return Counted({.seconds = watch.seconds(),
+                    .processor_seconds = watch.processor_seconds(),
+                    .rows = input->num_rows()});
+  }
+
+  arrow::Result<Outcome> CompactFiles(const Options&) {
+    CompactionOptions options;
+    options.scratch_dir = std::filesystem::temp_directory_path().string();
+    const Stopwatch watch;
+    ARROW_ASSIGN_OR_RAISE(
+        const CompactionReport report,
+        Compact(*table_, *clock_, base::SystemRandom(), options, ReadAccess(), std::stop_token()));
+    return Counted({.seconds = watch.seconds(),
+                    .processor_seconds = watch.processor_seconds(),
+                    .rows = report.rows});
   }
 
   arrow::Result<Outcome> Merge(const Options& options) {
@@ -162,7 +215,9 @@ class Bench {
     commit.operation = "MERGE";
     ARROW_ASSIGN_OR_RAISE(const RewriteCounts counts, rewrite->Finish(&commit));
     ARROW_RETURN_NOT_OK(table_->CommitTo(*snapshot, commit).status());
-    return Counted({.seconds = watch.seconds(), .rows = counts.rows_removed});
+    return Counted({.seconds = watch.seconds(),
+                    .processor_seconds = watch.processor_seconds(),
+                    .rows = counts.rows_removed});
   }
 
  private:
@@ -216,11 +271,11 @@ class Bench {
 
 arrow::Status Run(const std::string& operation, const std::string& table, const Options& options) {
   using Operation = arrow::Result<Outcome> (Bench::*)(const Options&);
-  static const std::map<std::string, Operation> kOperations = {{"commits", &Bench::Commits},
-                                                               {"write", &Bench::Write},
-                                                               {"scan", &Bench::ScanAll},
-                                                               {"open", &Bench::OpenNewest},
-                                                               {"merge", &Bench::Merge}};
+  static const std::map<std::string, Operation> kOperations = {
+      {"commits", &Bench::Commits},    {"write", &Bench::Write},
+      {"scan", &Bench::ScanAll},       {"open", &Bench::OpenNewest},
+      {"append", &Bench::AppendFiles}, {"compact", &Bench::CompactFiles},
+      {"merge", &Bench::Merge}};
   const auto found = kOperations.find(operation);
   if (found == kOperations.end()) {
     return base::MakeError(base::ErrorCode::kInvalidArgument, "operation " + operation);
@@ -229,9 +284,10 @@ arrow::Status Run(const std::string& operation, const std::string& table, const 
   ARROW_ASSIGN_OR_RAISE(const Outcome outcome, (bench.get()->*found->second)(options));
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  std::cout << "{\"seconds\":" << outcome.seconds << ",\"rows\":" << outcome.rows
-            << ",\"files\":" << outcome.files << ",\"peak_bytes\":" << usage.ru_maxrss * 1024
-            << "}\n";
+  std::cout << "{\"seconds\":" << outcome.seconds
+            << ",\"processor_seconds\":" << outcome.processor_seconds
+            << ",\"rows\":" << outcome.rows << ",\"files\":" << outcome.files
+            << ",\"peak_bytes\":" << usage.ru_maxrss * 1024 << "}\n";
   return arrow::Status::OK();
 }
 
@@ -239,6 +295,7 @@ arrow::Status Run(const std::string& operation, const std::string& table, const 
 }  // namespace icecore::lake
 
 int main(int argc, char** argv) {
+  icecore::base::ChooseMemoryPool();  // as the program does
   if (argc < 3) {
     std::cerr << "icecore_lake_bench OPERATION TABLE [NAME=VALUE …]\n";
     return 2;
