@@ -110,14 +110,19 @@ flights_data() {
   rm -rf "$work"
 }
 
-# A fake of S3 in Python, away from the environment that carries Arrow.
-s3_fake() {
-  local venv=$deps/s3/venv
-  rm -rf "$venv"
-  /usr/bin/python3 -m venv "$venv"
-  quietly "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --require-hashes --no-deps \
-    --only-binary :all: -r "$root/scripts/requirements-s3.txt"
+# wheels_apart FOLDER REQUIREMENTS: an environment of its own, away from the one that carries Arrow.
+wheels_apart() {
+  rm -rf "$1"
+  /usr/bin/python3 -m venv "$1"
+  quietly "$1/bin/python" -m pip --disable-pip-version-check --no-input install --require-hashes --no-deps \
+    --only-binary :all: -r "$2"
 }
+
+# A fake of S3 in Python.
+s3_fake() { wheels_apart "$deps/s3/venv" "$root/scripts/requirements-s3.txt"; }
+
+# What the benchmarks compare with.
+bench_peers() { wheels_apart "$deps/bench/venv" "$root/scripts/requirements-bench.txt"; }
 
 # The machine's Go, else the one of a wheel.
 go_command() {
@@ -157,5 +162,13 @@ setup_test() {
   flock 8
   once s3-fake "$(cat "$root/scripts/requirements-s3.txt")" s3_fake
   once s3-server "$versitygw_sum" s3_server
+  flock -u 8
+}
+
+setup_bench() {
+  setup_build
+  exec 8>"$deps/lock"
+  flock 8
+  once bench-peers "$(cat "$root/scripts/requirements-bench.txt")" bench_peers
   flock -u 8
 }
