@@ -60,10 +60,17 @@ arrow::Status TrainingSet(Context* context, const TrainingArguments& arguments) 
                           {"nulls", feature.nulls},
                           {"expired", feature.expired}});
     }
+    json tables = json::object();
+    for (const auto& [table, read] : report.tables) {
+      tables[table] = {{"table_id", read.table_id},
+                       {"generation", read.generation},
+                       {"version", read.version},
+                       {"seq_up_to", read.seq_up_to}};
+    }
     std::printf("%s\n", json{{"out", arguments.out},
                              {"rows", report.rows},
                              {"columns", report.columns},
-                             {"table_versions", report.table_versions},
+                             {"tables", tables},
                              {"duration_us", report.duration_us},
                              {"features", features}}
                             .dump(1)
@@ -72,8 +79,8 @@ arrow::Status TrainingSet(Context* context, const TrainingArguments& arguments) 
   }
   std::printf("%s rows, %d columns to %s in %s\n", Grouped(report.rows).c_str(), report.columns,
               arguments.out.c_str(), Seconds(report.duration_us).c_str());
-  for (const auto& [table, version] : report.table_versions) {
-    std::printf("read %s@%lld\n", table.c_str(), static_cast<long long>(version));
+  for (const auto& [table, read] : report.tables) {
+    std::printf("read %s@%lld\n", table.c_str(), static_cast<long long>(read.version));
   }
   return arrow::Status::OK();
 }

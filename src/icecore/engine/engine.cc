@@ -187,7 +187,7 @@ class EngineImpl : public Engine {
       return NoService(*analysed, request.service);
     }
     ARROW_ASSIGN_OR_RAISE(auto spine, ReadRows(request.spine_path));
-    pipeline::LakeFeatureLog log(workspace_);
+    pipeline::LakeFeatureLog log(workspace_, request.pins);
     ARROW_ASSIGN_OR_RAISE(auto built,
                           feature::BuildTrainingSet(*service->second, spine, request.cut, &log));
     ARROW_RETURN_NOT_OK(WriteRows(*built.table, request.out_path));
@@ -195,9 +195,7 @@ class EngineImpl : public Engine {
     report.rows = built.table->num_rows();
     report.columns = built.table->num_columns();
     report.features = std::move(built.features);
-    for (const auto& [name, snapshot] : log.tables()) {
-      report.table_versions[name] = snapshot->version;
-    }
+    report.tables = log.reads();
     report.duration_us = (base::MonotonicNanos() - started) / 1000;
     return report;
   }

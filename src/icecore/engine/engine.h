@@ -21,6 +21,7 @@
 #include "icecore/online/store.h"
 #include "icecore/pipeline/analysis.h"
 #include "icecore/pipeline/lake_audit.h"
+#include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/maintenance.h"
 #include "icecore/pipeline/pending.h"
 #include "icecore/pipeline/restore.h"
@@ -52,13 +53,14 @@ struct TrainingSetRequest {
   std::string spine_path;
   std::string out_path;
   feature::KnowledgeCut cut;
+  pipeline::TablePins pins;  // of the tables that views read; others at their newest
 };
 
 struct TrainingSetReport {
   int64_t rows = 0;
   int columns = 0;
   std::vector<feature::FeatureReport> features;
-  std::map<std::string, int64_t> table_versions;  // what was read
+  pipeline::TableReads tables;  // what was read
   int64_t duration_us = 0;
 };
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "icecore/feature/training_set.h"
+#include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/pipeline_fixture.h"
 #include "icecore/pipeline/runner.h"
 #include "icecore/pipeline/training.h"

@@ -14,6 +14,7 @@
 #include "icecore/base/time.h"
 #include "icecore/lake/commit_log.h"
 #include "icecore/lake/envelope.h"
+#include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/version_rules.h"
 #include "icecore/pipeline/versions.h"
@@ -180,29 +181,6 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
 }
 
 }  // namespace
-
-std::string LogOf(const spec::Project& project, const spec::FeatureView& view) {
-  const auto versions = FindVersionedTable(project, view.from);
-  return versions ? versions->history : view.from;
-}
-
-arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> LakeFeatureLog::Scan(
-    const feature::BoundView& view) {
-  const spec::FeatureView* definition = workspace_.project->FindView(view.name());
-  if (definition == nullptr) {
-    return MakeError(ErrorCode::kInternal, "no view " + view.name());
-  }
-  const std::string log = LogOf(*workspace_.project, *definition);
-  auto& snapshot = tables_[log];
-  if (!snapshot) {
-    ARROW_ASSIGN_OR_RAISE(snapshot, LoadTable(workspace_, log));
-    if (!snapshot->exists()) {
-      return MakeError(ErrorCode::kNotFound,
-                       definition->from + " was never computed: run `icecore run`");
-    }
-  }
-  return ScanColumns(workspace_, *snapshot, view.columns(), std::nullopt);
-}
 
 arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
                                                const AnalysedProject& project,

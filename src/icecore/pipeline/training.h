@@ -1,40 +1,18 @@
 #pragma once
-// Training sets and online materialisation over the lake.
+// Online materialisation over the lake.
 
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "icecore/feature/training_set.h"
 #include "icecore/pipeline/analysis.h"
 #include "icecore/pipeline/step_commit.h"
 
 namespace icecore::pipeline {
-
-// Full name of the table whose rows a view reads: the log of versions where its table keeps them,
-// else the table itself.
-std::string LogOf(const spec::Project& project, const spec::FeatureView& view);
-
-// The newest rows of the views' tables, each table at one version for all views.
-class LakeFeatureLog : public feature::FeatureLog {
- public:
-  explicit LakeFeatureLog(const Workspace& workspace) : workspace_(workspace) {}
-  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(
-      const feature::BoundView& view) override;
-  // Tables read so far, at the versions they were read.
-  const std::map<std::string, std::shared_ptr<const lake::Snapshot>>& tables() const {
-    return tables_;
-  }
-
- private:
-  const Workspace& workspace_;
-  std::map<std::string, std::shared_ptr<const lake::Snapshot>> tables_;
-};
 
 // As the online store keeps the view: engine, key types, and a fingerprint of everything that
 // decides its values (the definition and its table's generation).

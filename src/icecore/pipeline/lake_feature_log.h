@@ -1,0 +1,60 @@
+#pragma once
+// The lake as a feature log: rows of the views' tables, as they are or bounded by table.
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "icecore/feature/training_set.h"
+#include "icecore/pipeline/workspace.h"
+
+namespace icecore::pipeline {
+
+// Full name of the table whose rows a view reads: the log of versions where its table keeps them,
+// else the table itself.
+std::string LogOf(const spec::Project& project, const spec::FeatureView& view);
+
+// What of a table a log gives. What is not said: the newest version, all its rows.
+struct TablePin {
+  std::optional<int64_t> version = {};       // of the table; one that is gone is kNotFound
+  std::optional<int64_t> seq_up_to = {};     // rows with a greater _seq are not seen
+  std::optional<int64_t> generation = {};    // another one is kNotFound: its _seq mean other rows
+  std::optional<std::string> table_id = {};  // likewise
+};
+using TablePins = std::map<std::string, TablePin>;  // by full name, as LogOf gives it
+
+// A table as it was read. A log pinned to the same generation and seq_up_to gives the same rows of
+// a table that only grows; one computed whole needs the version.
+struct TableRead {
+  std::string table_id;
+  int64_t generation = 0;
+  int64_t version = -1;
+  int64_t seq_up_to = 0;  // every row seen has a _seq up to here, and none up to here was missing
+};
+using TableReads = std::map<std::string, TableRead>;  // by full name
+
+// Each table at one version for all views. Not thread safe.
+class LakeFeatureLog : public feature::FeatureLog {
+ public:
+  explicit LakeFeatureLog(const Workspace& workspace, TablePins pins = {})
+      : workspace_(workspace), pins_(std::move(pins)) {}
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(
+      const feature::BoundView& view) override;
+  // Tables read so far.
+  const TableReads& reads() const { return reads_; }
+
+ private:
+  arrow::Result<const lake::Snapshot*> Open(const std::string& table, const std::string& from);
+
+  const Workspace& workspace_;
+  TablePins pins_;
+  std::map<std::string, std::shared_ptr<const lake::Snapshot>> tables_;
+  TableReads reads_;
+};
+
+}  // namespace icecore::pipeline
