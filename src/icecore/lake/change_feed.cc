@@ -143,7 +143,7 @@ class ChangePlanner {
     DataFile file;
     file.path = removed.path;
     file.size = removed.size;
-    file.deletion_vector = removed.deletion_vector;
+    if (removed.deletion_vector) file.deletion_vector.emplace(*removed.deletion_vector);
     file.partition_values = removed.partition_values;
     if (!file.partition_values.empty()) {
       return file;
