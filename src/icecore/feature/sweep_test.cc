@@ -3,9 +3,11 @@
 #include <arrow/compute/initialize.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <random>
+#include <tuple>
 
 #include "icecore/state/naive_view.h"
 #include "icecore/state/version_chain.h"
@@ -14,6 +16,22 @@ namespace icecore::feature {
 namespace {
 
 namespace naive = state::naive;
+
+constexpr SweepOptions kGeneral{.task_rows = 1 << 16, .pieces_of_hot_key = 1, .by_ranges = false};
+
+using Columns = std::vector<state::VectorSink::Column>;
+
+void ExpectSame(const Columns& columns, const arrow::Result<Columns>& others, uint64_t seed) {
+  ASSERT_TRUE(others.ok()) << others.status().ToString();
+  ASSERT_EQ(columns.size(), others->size());
+  for (size_t f = 0; f < columns.size(); ++f) {
+    ASSERT_EQ(columns[f].statuses, (*others)[f].statuses) << "seed " << seed << ", feature " << f;
+    for (int64_t i = 0; i < columns[f].values->length(); ++i) {
+      ASSERT_EQ(naive::Show(*columns[f].values, i), naive::Show(*(*others)[f].values, i))
+          << "seed " << seed << ", feature " << f << ", label " << i;
+    }
+  }
+}
 
 enum class Cut { kLabel, kLatest, kTime };
 
@@ -132,6 +150,7 @@ void RunWideCase(uint64_t seed) {
   }
   auto columns = Sweep(*plan, sweep, labels, 1);
   ASSERT_TRUE(columns.ok()) << columns.status().ToString();
+  ExpectSame(*columns, Sweep(*plan, sweep, labels, 1, kGeneral), seed);
   auto sink = state::VectorSink::Make((*engine)->output_types());
   ASSERT_TRUE(sink.ok());
   for (const int64_t t : labels.times) {
@@ -147,6 +166,80 @@ void RunWideCase(uint64_t seed) {
       ASSERT_EQ(naive::Show(*(*columns)[f].values, at), naive::Show(*streamed[f].values, at))
           << "seed " << seed << ", feature " << f << ", t " << labels.times[i];
       ASSERT_EQ((*columns)[f].statuses[i], streamed[f].statuses[i]);
+    }
+  }
+}
+
+// Thousands of rows, some of them late, in any order or as a clustered log gives them; with more
+// than 256 distinct values, and sums that one key can have in fixed point and another cannot.
+struct LargeCase {
+  state::ViewLayout layout;
+  SweepRows rows;
+  SweepLabels labels;
+};
+
+LargeCase MakeLargeCase(uint64_t seed) {
+  std::mt19937_64 random(seed);
+  LargeCase made;
+  made.layout = naive::RandomLayout(random);
+  made.layout.always = false;
+  const auto span = static_cast<int64_t>(random() % 3000 + 100);
+  for (state::FeatureLayout& feature : made.layout.features) {
+    if (random() % 2 == 0) feature.length_us = static_cast<int64_t>(random()) % span + span + 1;
+  }
+  const uint64_t keys = random() % 4 + 1;
+  const uint64_t late = random() % 3;  // in ten
+  const bool wide = random() % 3 == 0;
+  std::vector<naive::Row> rows(random() % 4000 + 100);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    naive::Row& row = rows[i];
+    row.s = static_cast<int64_t>(i);
+    row.key = static_cast<int64_t>(random() % keys);
+    row.e = static_cast<int64_t>(random() % static_cast<uint64_t>(span));
+    row.a = *row.e + (random() % 10 < late ? static_cast<int64_t>(random() % 40) : 0);
+    if (random() % 50 != 0) row.number = static_cast<double>(random() % 2000) / 7 - 100;
+    if (wide && row.key == 0) row.number = std::ldexp(1.5, static_cast<int>(random() % 600) - 300);
+    if (wide && row.key == 1 && random() % 99 == 0) row.number = HUGE_VAL;
+    row.integer = static_cast<int64_t>(random() % 5000) - 2500;
+    row.text = std::to_string(random() % 700);
+    for (auto& mask : row.masks) mask = random() % 4 != 0;
+  }
+  const bool clustered = random() % 2 == 0;
+  if (clustered) {
+    std::sort(rows.begin(), rows.end(), [](const naive::Row& a, const naive::Row& b) {
+      return std::tuple(a.key, *a.e, *a.a, a.s) < std::tuple(b.key, *b.e, *b.a, b.s);
+    });
+  }
+  auto plan = state::ViewPlan::Make(made.layout).ValueOrDie();
+  for (const naive::Row& row : rows) {
+    made.rows.keys.push_back(row.key);
+    made.rows.activations.push_back(plan.ActivationOf(*row.e, *row.a));
+  }
+  made.rows.rows = naive::Prepare(rows);
+  for (size_t i = random() % 400 + 1; i > 0; --i) {
+    made.labels.keys.push_back(static_cast<int64_t>(random() % (keys + 1)) - 1);
+    made.labels.times.push_back(static_cast<int64_t>(random() % static_cast<uint64_t>(span + 50)));
+  }
+  return made;
+}
+
+TEST(Sweep, RangesCutsAndThreadsChangeNoBit) {
+  ASSERT_TRUE(arrow::compute::Initialize().ok());
+  const uint64_t first_seed = 70000;
+  std::cout << "seeds from " << first_seed << "\n";
+  for (uint64_t seed = first_seed; seed < first_seed + 150; ++seed) {
+    const LargeCase made = MakeLargeCase(seed);
+    const auto plan = state::ViewPlan::Make(made.layout).ValueOrDie();
+    auto general = Sweep(plan, made.rows, made.labels, 5, kGeneral);
+    ASSERT_TRUE(general.ok()) << general.status().ToString();
+    for (const int64_t task_rows : {int64_t{1}, int64_t{100}, int64_t{1} << 16}) {
+      for (const int64_t pieces : {1, 2, 7}) {
+        SweepOptions options;
+        options.task_rows = task_rows;
+        options.pieces_of_hot_key = pieces;
+        ExpectSame(*general, Sweep(plan, made.rows, made.labels, 5, options), seed);
+        if (HasFatalFailure()) return;
+      }
     }
   }
 }

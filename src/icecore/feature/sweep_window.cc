@@ -1,18 +1,13 @@
 #include "icecore/feature/sweep_window.h"
 
-#include <arrow/array/builder_nested.h>
-#include <arrow/array/builder_primitive.h>
-#include <arrow/type.h>
-#include <arrow/util/checked_cast.h>
-
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 #include <set>
 #include <unordered_map>
 #include <utility>
 
-#include "icecore/base/error.h"
 #include "icecore/state/distinct_sketch.h"
 #include "icecore/state/moments.h"
 #include "icecore/state/quantile_buckets.h"
@@ -21,30 +16,18 @@ namespace icecore::feature {
 
 namespace {
 
-using arrow::internal::checked_cast;
 using state::AggregateKind;
 using state::ValueForm;
 
 // What every window needs: where values come from and answers go.
 class WindowBase : public SweepWindow {
  public:
-  WindowBase(const state::Slot& slot, const state::WindowRead& read,
-             const std::vector<state::FeatureLayout>& features, const SweepColumn* column,
-             std::vector<SweepOutput>* outputs)
-      : maker_(*slot.maker), column_(*column) {
-    for (const int feature : read.features) {
-      const auto at = static_cast<size_t>(feature);
-      targets_.push_back({&features[at].aggregate, &(*outputs)[at]});
-    }
-  }
+  WindowBase(const state::Slot& slot, const SweepColumn* column, const SweepSlice* slice,
+             const RangeRead& read)
+      : maker_(*slot.maker), column_(*column), slice_(*slice), targets_(read.targets) {}
   void StartKey(int64_t, int64_t) override {}
 
  protected:
-  struct Target {
-    const state::AggregateSpec* asked;
-    SweepOutput* output;
-  };
-
   bool Usable(int64_t position) const { return column_.usable[static_cast<size_t>(position)] != 0; }
   uint64_t Narrow(int64_t position) const {
     return (*column_.narrow)[static_cast<size_t>(position)];
@@ -55,43 +38,31 @@ class WindowBase : public SweepWindow {
   const state::ValueCodec& codec() const { return *maker_.codec(); }
   bool narrow() const { return codec().form() == ValueForm::kNarrow; }
 
-  void PutPosition(int64_t label, int64_t position) {
-    for (const Target& target : targets_) {
-      target.output->integers[static_cast<size_t>(label)] = position;
-    }
+  static void PutDouble(const RangeTarget& target, int64_t place, double value) {
+    target.output->PutBits(place, std::bit_cast<uint64_t>(value));
   }
-  // Of aggregates that give lists.
-  arrow::Status AnswerNull(int64_t label) {
-    for (const Target& target : targets_) {
-      ARROW_RETURN_NOT_OK(target.output->builder->AppendNull());
-      target.output->labels.push_back(label);
-    }
-    return arrow::Status::OK();
-  }
-  arrow::Status AnswerList(int64_t label, const std::vector<int64_t>& positions) {
-    for (const Target& target : targets_) {
-      auto* list = checked_cast<arrow::ListBuilder*>(target.output->builder.get());
-      ARROW_RETURN_NOT_OK(list->Append());
-      for (const int64_t at : positions) {
-        ARROW_RETURN_NOT_OK(narrow() ? codec().AppendNarrow(Narrow(at), list->value_builder())
-                                     : codec().AppendWide(Wide(at), list->value_builder()));
+  void PutPosition(int64_t place, int64_t position) const {
+    for (const RangeTarget& target : targets_) {
+      if (target.output->form == SweepOutput::Form::kNarrow) {
+        target.output->PutBits(place, Narrow(position));
+      } else {
+        target.output->PutRow(place, slice_.RowAt(position));
       }
-      target.output->labels.push_back(label);
     }
-    return arrow::Status::OK();
   }
-  static void Put(SweepOutput* output, int64_t label, int64_t value) {
-    output->integers[static_cast<size_t>(label)] = value;
-    output->valid[static_cast<size_t>(label)] = 1;
-  }
-  static void Put(SweepOutput* output, int64_t label, double value) {
-    output->doubles[static_cast<size_t>(label)] = value;
-    output->valid[static_cast<size_t>(label)] = 1;
+  void PutList(int64_t place, const std::vector<int64_t>& positions) const {
+    for (const RangeTarget& target : targets_) {
+      target.lists->labels.push_back(static_cast<uint32_t>(place));
+      target.lists->sizes.push_back(static_cast<uint32_t>(positions.size()));
+      for (const int64_t at : positions) target.lists->rows.push_back(slice_.RowAt(at));
+      target.output->statuses[static_cast<size_t>(place)] = state::ValueStatus::kPresent;
+    }
   }
 
   const state::StateMaker& maker_;
   const SweepColumn& column_;
-  std::vector<Target> targets_;
+  const SweepSlice& slice_;
+  const std::vector<RangeTarget> targets_;
 };
 
 class CountWindow final : public WindowBase {
@@ -100,8 +71,10 @@ class CountWindow final : public WindowBase {
   void StartKey(int64_t, int64_t) override { count_ = 0; }
   void Enter(int64_t position) override { count_ += Usable(position) ? 1 : 0; }
   void Leave(int64_t position) override { count_ -= Usable(position) ? 1 : 0; }
-  arrow::Status Answer(int64_t label) override {
-    for (const Target& target : targets_) Put(target.output, label, count_);
+  arrow::Status Answer(int64_t place) override {
+    for (const RangeTarget& target : targets_) {
+      target.output->PutBits(place, static_cast<uint64_t>(count_));
+    }
     return arrow::Status::OK();
   }
 
@@ -111,10 +84,9 @@ class CountWindow final : public WindowBase {
 
 class MomentsWindow final : public WindowBase {
  public:
-  MomentsWindow(const state::Slot& slot, const state::WindowRead& read,
-                const std::vector<state::FeatureLayout>& features, const SweepColumn* column,
-                std::vector<SweepOutput>* outputs)
-      : WindowBase(slot, read, features, column, outputs),
+  MomentsWindow(const state::Slot& slot, const SweepColumn* column, const SweepSlice* slice,
+                const RangeRead& read)
+      : WindowBase(slot, column, slice, read),
         moments_(maker_.with_squares()),
         answers_(targets_.size()) {}
   void StartKey(int64_t, int64_t) override {
@@ -123,24 +95,24 @@ class MomentsWindow final : public WindowBase {
   }
   void Enter(int64_t position) override { Change(position, false); }
   void Leave(int64_t position) override { Change(position, true); }
-  arrow::Status Answer(int64_t label) override {
+  arrow::Status Answer(int64_t place) override {
     for (size_t i = 0; i < targets_.size(); ++i) {
-      const Target& target = targets_[i];
+      const RangeTarget& target = targets_[i];
       const AggregateKind kind = target.asked->kind;
-      if (target.output->form == SweepOutput::Form::kBuilt) {
-        ARROW_RETURN_NOT_OK(
-            state::AppendMoments(moments_, maker_, kind, target.output->builder.get()));
-        target.output->labels.push_back(label);
+      if (moments_.count() < (state::NeedsSquares(kind) ? 2 : 1)) continue;
+      if (target.output->form == SweepOutput::Form::kDecimal) {
+        const auto at = static_cast<size_t>(place);
+        ARROW_ASSIGN_OR_RAISE(target.output->decimals[at], state::DecimalSum(moments_, maker_));
+        target.output->statuses[at] = state::ValueStatus::kPresent;
         continue;
       }
-      if (moments_.count() < (state::NeedsSquares(kind) ? 2 : 1)) continue;
       if (target.output->form == SweepOutput::Form::kInt64) {
         ARROW_ASSIGN_OR_RAISE(const int64_t sum, moments_.SumAsInt64());
-        Put(target.output, label, sum);
+        target.output->PutBits(place, static_cast<uint64_t>(sum));
         continue;
       }
       if (changed_) answers_[i] = Compute(kind);
-      Put(target.output, label, answers_[i]);
+      PutDouble(target, place, answers_[i]);
     }
     changed_ = false;
     return arrow::Status::OK();
@@ -182,10 +154,10 @@ class QuantileWindow final : public WindowBase {
   void StartKey(int64_t, int64_t) override { buckets_.Reset(); }
   void Enter(int64_t position) override { Change(position, false); }
   void Leave(int64_t position) override { Change(position, true); }
-  arrow::Status Answer(int64_t label) override {
+  arrow::Status Answer(int64_t place) override {
     if (buckets_.count() == 0) return arrow::Status::OK();
-    for (const Target& target : targets_) {
-      Put(target.output, label, buckets_.Quantile(target.asked->q));
+    for (const RangeTarget& target : targets_) {
+      PutDouble(target, place, buckets_.Quantile(target.asked->q));
     }
     return arrow::Status::OK();
   }
@@ -230,18 +202,19 @@ class DistinctWindow final : public WindowBase {
     hashes_.erase(at);
     if (hashes_.size() <= state::kMostExact / 2) DropRegisters();
   }
-  arrow::Status Answer(int64_t label) override {
+  arrow::Status Answer(int64_t place) override {
     const int64_t distinct = hashes_.size() <= state::kMostExact
                                  ? static_cast<int64_t>(hashes_.size())
                                  : state::EstimateDistinct(histogram_);
-    for (const Target& target : targets_) Put(target.output, label, distinct);
+    for (const RangeTarget& target : targets_) {
+      target.output->PutBits(place, static_cast<uint64_t>(distinct));
+    }
     return arrow::Status::OK();
   }
 
  private:
   uint64_t HashOf(int64_t position) const {
-    return narrow() ? codec().HashNarrow(Narrow(position))
-                    : state::ValueCodec::HashWide(Wide(position));
+    return (*column_.hashes)[static_cast<size_t>(position)];
   }
   void DropRegisters() { ranks_.clear(); }
   void Count(uint64_t hash, int32_t change) {
@@ -278,18 +251,16 @@ class EdgeWindow final : public WindowBase {
     present_[static_cast<size_t>(position - begin_)] = 0;
     tail_ = position + 1;
   }
-  arrow::Status Answer(int64_t label) override {
+  arrow::Status Answer(int64_t place) override {
     first_ = std::max(first_, tail_);
-    if (last_ < first_) {
-      return maker_.spec().kind == AggregateKind::kLastN ? AnswerNull(label) : arrow::Status::OK();
-    }
+    if (last_ < first_) return arrow::Status::OK();
     while (first_ < last_ && !Present(first_)) ++first_;
     if (maker_.spec().kind == AggregateKind::kFirst) {
-      PutPosition(label, first_);
+      PutPosition(place, first_);
     } else if (maker_.spec().kind == AggregateKind::kLast) {
-      PutPosition(label, last_);
+      PutPosition(place, last_);
     } else {
-      return AnswerLastN(label);
+      return AnswerLastN(place);
     }
     return arrow::Status::OK();
   }
@@ -298,14 +269,15 @@ class EdgeWindow final : public WindowBase {
   bool Present(int64_t position) const {
     return present_[static_cast<size_t>(position - begin_)] != 0;
   }
-  arrow::Status AnswerLastN(int64_t label) {
+  arrow::Status AnswerLastN(int64_t place) {
     std::vector<int64_t> newest;
     for (int64_t at = last_; at >= first_; --at) {
       if (static_cast<int64_t>(newest.size()) == maker_.spec().n) break;
       if (Present(at)) newest.push_back(at);
     }
     std::reverse(newest.begin(), newest.end());
-    return AnswerList(label, newest);
+    if (!newest.empty()) PutList(place, newest);
+    return arrow::Status::OK();
   }
 
   int64_t begin_ = 0;
@@ -347,8 +319,8 @@ class ExtremeWindow final : public WindowBase {
       front_ = 0;
     }
   }
-  arrow::Status Answer(int64_t label) override {
-    if (front_ < candidates_.size()) PutPosition(label, candidates_[front_]);
+  arrow::Status Answer(int64_t place) override {
+    if (front_ < candidates_.size()) PutPosition(place, candidates_[front_]);
     return arrow::Status::OK();
   }
 
@@ -365,10 +337,9 @@ class ExtremeWindow final : public WindowBase {
 // Rows by value, then position; they leave in any order.
 class ValueOrderedWindow : public WindowBase {
  public:
-  ValueOrderedWindow(const state::Slot& slot, const state::WindowRead& read,
-                     const std::vector<state::FeatureLayout>& features, const SweepColumn* column,
-                     std::vector<SweepOutput>* outputs)
-      : WindowBase(slot, read, features, column, outputs), ordered_(Less{this}) {}
+  ValueOrderedWindow(const state::Slot& slot, const SweepColumn* column, const SweepSlice* slice,
+                     const RangeRead& read)
+      : WindowBase(slot, column, slice, read), ordered_(Less{this}) {}
   void StartKey(int64_t, int64_t) override { ordered_.clear(); }
   void Enter(int64_t position) override {
     if (Usable(position)) ordered_.insert(position);
@@ -392,14 +363,15 @@ class ValueOrderedWindow : public WindowBase {
 class TopNWindow final : public ValueOrderedWindow {
  public:
   using ValueOrderedWindow::ValueOrderedWindow;
-  arrow::Status Answer(int64_t label) override {
-    if (ordered_.empty()) return AnswerNull(label);
+  arrow::Status Answer(int64_t place) override {
+    if (ordered_.empty()) return arrow::Status::OK();
     std::vector<int64_t> greatest;
     for (auto at = ordered_.rbegin(); at != ordered_.rend(); ++at) {
       if (static_cast<int64_t>(greatest.size()) == maker_.spec().n) break;
       greatest.push_back(*at);
     }
-    return AnswerList(label, greatest);
+    PutList(place, greatest);
+    return arrow::Status::OK();
   }
 };
 
@@ -407,10 +379,10 @@ class TopNWindow final : public ValueOrderedWindow {
 class OrderedExtremeWindow final : public ValueOrderedWindow {
  public:
   using ValueOrderedWindow::ValueOrderedWindow;
-  arrow::Status Answer(int64_t label) override {
+  arrow::Status Answer(int64_t place) override {
     if (ordered_.empty()) return arrow::Status::OK();
     const bool min = maker_.spec().kind == AggregateKind::kMin;
-    PutPosition(label, min ? *ordered_.begin() : *ordered_.rbegin());
+    PutPosition(place, min ? *ordered_.begin() : *ordered_.rbegin());
     return arrow::Status::OK();
   }
 };
@@ -424,24 +396,25 @@ class OrderedEdgeWindow final : public WindowBase {
     if (Usable(position)) present_.insert(position);
   }
   void Leave(int64_t position) override { present_.erase(position); }
-  arrow::Status Answer(int64_t label) override {
+  arrow::Status Answer(int64_t place) override {
     const AggregateKind kind = maker_.spec().kind;
-    if (kind == AggregateKind::kLastN) return AnswerLastN(label);
+    if (kind == AggregateKind::kLastN) return AnswerLastN(place);
     if (present_.empty()) return arrow::Status::OK();
-    PutPosition(label, kind == AggregateKind::kFirst ? *present_.begin() : *present_.rbegin());
+    PutPosition(place, kind == AggregateKind::kFirst ? *present_.begin() : *present_.rbegin());
     return arrow::Status::OK();
   }
 
  private:
-  arrow::Status AnswerLastN(int64_t label) {
-    if (present_.empty()) return AnswerNull(label);
+  arrow::Status AnswerLastN(int64_t place) {
+    if (present_.empty()) return arrow::Status::OK();
     std::vector<int64_t> newest;
     for (auto at = present_.rbegin(); at != present_.rend(); ++at) {
       if (static_cast<int64_t>(newest.size()) == maker_.spec().n) break;
       newest.push_back(*at);
     }
     std::reverse(newest.begin(), newest.end());
-    return AnswerList(label, newest);
+    if (!newest.empty()) PutList(place, newest);
+    return arrow::Status::OK();
   }
 
   std::set<int64_t> present_;
@@ -449,33 +422,11 @@ class OrderedEdgeWindow final : public WindowBase {
 
 }  // namespace
 
-SweepOutput::Form FormOf(const state::AggregateSpec& aggregate) {
-  switch (aggregate.kind) {
-    case AggregateKind::kCount:
-    case AggregateKind::kCountDistinct:
-      return SweepOutput::Form::kInt64;
-    case AggregateKind::kSum:
-      if (arrow::is_integer(aggregate.input->id())) return SweepOutput::Form::kInt64;
-      return arrow::is_decimal(aggregate.input->id()) ? SweepOutput::Form::kBuilt
-                                                      : SweepOutput::Form::kDouble;
-    case AggregateKind::kMean:
-    case AggregateKind::kStddev:
-    case AggregateKind::kVariance:
-    case AggregateKind::kQuantile:
-      return SweepOutput::Form::kDouble;
-    case AggregateKind::kLastN:
-    case AggregateKind::kTopN:
-      return SweepOutput::Form::kBuilt;
-    default:
-      return SweepOutput::Form::kPosition;
-  }
-}
-
-arrow::Result<std::unique_ptr<SweepWindow>> MakeSweepWindow(
-    const state::ViewPlan& plan, const state::Slot& slot, const state::WindowRead& read,
-    const SweepColumn* column, bool leave_in_any_order, std::vector<SweepOutput>* outputs) {
+std::unique_ptr<SweepWindow> MakeSweepWindow(const state::Slot& slot, const SweepColumn* column,
+                                             const SweepSlice* slice, const RangeRead& read,
+                                             bool leave_in_any_order) {
   auto make = [&]<typename Window>() -> std::unique_ptr<SweepWindow> {
-    return std::make_unique<Window>(slot, read, plan.layout.features, column, outputs);
+    return std::make_unique<Window>(slot, column, slice, read);
   };
   switch (state::StateKindOf(slot.maker->spec().kind)) {
     case state::StateKind::kCount:

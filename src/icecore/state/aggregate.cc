@@ -169,6 +169,16 @@ arrow::Result<std::shared_ptr<const StateMaker>> StateMaker::Make(const Aggregat
   return maker;
 }
 
+arrow::Result<unsigned __int128> DecimalSum(const Moments& moments, const StateMaker& maker) {
+  uint64_t words[2];
+  if (!moments.SumAsDecimal(words)) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "the sum of " + std::to_string(moments.count()) + " values of type " +
+                         maker.spec().input->ToString() + " leaves 38 digits");
+  }
+  return (static_cast<unsigned __int128>(words[1]) << 64) | words[0];
+}
+
 arrow::Status AppendMoments(const Moments& moments, const StateMaker& maker, AggregateKind asked,
                             arrow::ArrayBuilder* builder) {
   if (moments.count() < (NeedsSquares(asked) ? 2 : 1)) return builder->AppendNull();
@@ -179,14 +189,9 @@ arrow::Status AppendMoments(const Moments& moments, const StateMaker& maker, Agg
       return checked_cast<arrow::Int64Builder*>(builder)->Append(sum);
     }
     if (arrow::is_decimal(input.id())) {
-      uint64_t words[2];
-      if (!moments.SumAsDecimal(words)) {
-        return MakeError(ErrorCode::kInvalidArgument,
-                         "the sum of " + std::to_string(moments.count()) + " values of type " +
-                             input.ToString() + " leaves 38 digits");
-      }
+      ARROW_ASSIGN_OR_RAISE(const unsigned __int128 sum, DecimalSum(moments, maker));
       return checked_cast<arrow::Decimal128Builder*>(builder)->Append(
-          arrow::Decimal128(static_cast<int64_t>(words[1]), words[0]));
+          arrow::Decimal128(static_cast<int64_t>(sum >> 64), static_cast<uint64_t>(sum)));
     }
     return checked_cast<arrow::DoubleBuilder*>(builder)->Append(moments.SumAsDouble());
   }

@@ -329,6 +329,22 @@ uint64_t BitsFrom(const Number& a, int64_t bit) {
   return value;
 }
 
+// bits * 2^unit and what lies below its last bit, rounded to nearest even; bits < 2^53, unit >=
+// -1074.
+double FromBits(uint64_t bits, bool half, bool below, int64_t unit, bool negative) {
+  if (half && (below || (bits & 1) != 0)) ++bits;
+  if (bits == 0) return negative ? -0.0 : 0.0;
+  const int64_t top = unit + 64 - std::countl_zero(bits);
+  double value = std::numeric_limits<double>::infinity();
+  if (top <= 1024) {
+    // 2^unit has an exact double from -1074 to 1023; bits < 2^54 is exact.
+    const uint64_t power =
+        unit < -1022 ? uint64_t{1} << (unit + 1074) : static_cast<uint64_t>(unit + 1023) << 52;
+    value = static_cast<double>(bits) * std::bit_cast<double>(power);
+  }
+  return negative ? -value : value;
+}
+
 }  // namespace
 
 double Round(const Number& magnitude, int64_t exponent, bool sticky, bool negative) {
@@ -339,18 +355,24 @@ double Round(const Number& magnitude, int64_t exponent, bool sticky, bool negati
   uint64_t bits = length > last ? BitsFrom(magnitude, last) : 0;
   const bool half = TestBit(magnitude, last - 1);
   const bool below = sticky || AnyBelow(magnitude, last - 1);
-  if (half && (below || (bits & 1) != 0)) ++bits;
-  if (bits == 0) return negative ? -0.0 : 0.0;
-  const int64_t unit = last + exponent;  // >= -1074
-  const int64_t top = unit + 64 - std::countl_zero(bits);
-  double value = std::numeric_limits<double>::infinity();
-  if (top <= 1024) {
-    // 2^unit has an exact double from -1074 to 1023; bits < 2^54 is exact.
-    const uint64_t power =
-        unit < -1022 ? uint64_t{1} << (unit + 1074) : static_cast<uint64_t>(unit + 1023) << 52;
-    value = static_cast<double>(bits) * std::bit_cast<double>(power);
+  return FromBits(bits, half, below, last + exponent, negative);
+}
+
+double RoundWide(unsigned __int128 magnitude, int64_t exponent, bool sticky, bool negative) {
+  const auto upper = static_cast<uint64_t>(magnitude >> 64);
+  const int length = upper != 0 ? 128 - std::countl_zero(upper)
+                                : 64 - std::countl_zero(static_cast<uint64_t>(magnitude));
+  if (length == 0) return 0.0;
+  const int64_t last = std::max<int64_t>(length - 53, -1074 - exponent);
+  if (last > length) return negative ? -0.0 : 0.0;  // below half of the least double
+  if (last <= 0) {
+    return FromBits(static_cast<uint64_t>(magnitude) << -last, false, sticky, last + exponent,
+                    negative);
   }
-  return negative ? -value : value;
+  const uint64_t bits = last == 128 ? 0 : static_cast<uint64_t>(magnitude >> last);
+  const unsigned __int128 half = static_cast<unsigned __int128>(1) << (last - 1);
+  const bool below = sticky || (magnitude & (half - 1)) != 0;
+  return FromBits(bits, (magnitude & half) != 0, below, last + exponent, negative);
 }
 
 double RoundQuotient(Number magnitude, int64_t exponent, std::span<const uint64_t> divisors,

@@ -95,6 +95,9 @@ int64_t BitLength(const Number& a);
 // to nearest even; overflow is infinite. Zero is +0.0.
 double Round(const Number& magnitude, int64_t exponent, bool sticky, bool negative);
 
+// The same of 128 bits, without memory.
+double RoundWide(unsigned __int128 magnitude, int64_t exponent, bool sticky, bool negative);
+
 // magnitude * 2^exponent / (product of the divisors), rounded once.
 double RoundQuotient(Number magnitude, int64_t exponent, std::span<const uint64_t> divisors,
                      bool negative);

@@ -50,6 +50,12 @@ void Scale(int32_t scale, big::Number* number, std::vector<uint64_t>* divisors) 
 
 }  // namespace
 
+arrow::Status SumLeavesInt64(int64_t count) {
+  return base::MakeError(base::ErrorCode::kInvalidArgument,
+                         "the sum of " + std::to_string(count) +
+                             " integers leaves int64; cast the column to float64 or decimal");
+}
+
 void Moments::AddDouble(double value, bool remove) {
   const int64_t one = remove ? -1 : 1;
   count_ += one;
@@ -151,9 +157,7 @@ arrow::Result<int64_t> Moments::SumAsInt64() const {
   magnitude = big::ShiftLeft(magnitude, int64_t{64} * std::max(low, 0));
   const uint64_t limit = (uint64_t{1} << 63) - (sum_.IsNegative() ? 0 : 1);
   if (magnitude.size() > 1 || (!magnitude.empty() && magnitude[0] > limit)) {
-    return base::MakeError(base::ErrorCode::kInvalidArgument,
-                           "the sum of " + std::to_string(count_) +
-                               " integers leaves int64; cast the column to float64 or decimal");
+    return SumLeavesInt64(count_);
   }
   const uint64_t value = magnitude.empty() ? 0 : magnitude[0];
   return static_cast<int64_t>(sum_.IsNegative() ? ~value + 1 : value);

@@ -58,4 +58,6 @@ class Moments {
   FixedPoint squares_;
 };
 
+arrow::Status SumLeavesInt64(int64_t count);
+
 }  // namespace icecore::state

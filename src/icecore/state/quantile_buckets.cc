@@ -76,11 +76,15 @@ void QuantileBuckets::Reset() {
   count_ = 0;
 }
 
-double QuantileBuckets::Quantile(double q) const {
-  const double exact = q * static_cast<double>(count_);
+int64_t QuantileBuckets::RankOf(double q, int64_t count) {
+  const double exact = q * static_cast<double>(count);
   const double nearest = std::nearbyint(exact);
   const double wanted = std::abs(exact - nearest) < 1e-9 ? nearest : std::ceil(exact);
-  int64_t rank = std::clamp<int64_t>(static_cast<int64_t>(wanted), 1, count_);
+  return std::clamp<int64_t>(static_cast<int64_t>(wanted), 1, count);
+}
+
+double QuantileBuckets::Quantile(double q) const {
+  int64_t rank = RankOf(q, count_);
   for (const auto& [bucket, count] : buckets_) {
     rank -= count;
     if (rank <= 0) return MiddleOf(bucket);

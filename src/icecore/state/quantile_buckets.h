@@ -20,9 +20,12 @@ class QuantileBuckets {
   void Reset();
 
   int64_t count() const { return count_; }
-  // The value of rank ceil(q * n), at least 1: the middle of its bucket. Not of an empty state. q *
-  // n within 1e-9 of a whole number is that number, as q was written in decimals.
+  // The value of rank RankOf(q, n): the middle of its bucket. Not of an empty state.
   double Quantile(double q) const;
+
+  // ceil(q * n), at least 1. q * n within 1e-9 of a whole number is that number, as q was written
+  // in decimals.
+  static int64_t RankOf(double q, int64_t count);
 
   void Serialize(std::string* out) const;
   bool Parse(std::string_view* in);

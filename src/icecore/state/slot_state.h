@@ -67,6 +67,9 @@ class StateMaker : public std::enable_shared_from_this<StateMaker> {
   int32_t scale_ = 0;
 };
 
+// The unscaled sum of decimals, in two's complement; kInvalidArgument beyond 38 digits.
+arrow::Result<unsigned __int128> DecimalSum(const Moments& moments, const StateMaker& maker);
+
 // sum, mean, stddev or variance of the moments, or null, to the builder of its OutputType.
 arrow::Status AppendMoments(const Moments& moments, const StateMaker& maker, AggregateKind asked,
                             arrow::ArrayBuilder* builder);

@@ -20,6 +20,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
+#include "icecore/state/narrow_internal.h"
 #include "icecore/state/wire.h"
 
 namespace icecore::state {
@@ -29,30 +30,6 @@ namespace {
 using arrow::internal::checked_cast;
 using base::ErrorCode;
 using base::MakeError;
-
-constexpr uint64_t kSign = uint64_t{1} << 63;
-constexpr uint32_t kSign32 = uint32_t{1} << 31;
-
-// Signed integers keep their order when the sign bit is turned over.
-uint64_t OrderedInt(int64_t value) { return static_cast<uint64_t>(value) ^ kSign; }
-int64_t PlainInt(uint64_t narrow) { return static_cast<int64_t>(narrow ^ kSign); }
-
-// Doubles: negative ones with all bits turned over, so that greater magnitudes come first.
-uint64_t OrderedDouble(double value) {
-  const auto bits = std::bit_cast<uint64_t>(value);
-  return (bits & kSign) != 0 ? ~bits : bits | kSign;
-}
-double PlainDouble(uint64_t narrow) {
-  return std::bit_cast<double>((narrow & kSign) != 0 ? narrow ^ kSign : ~narrow);
-}
-uint64_t OrderedFloat(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  return (bits & kSign32) != 0 ? ~bits : bits | kSign32;
-}
-float PlainFloat(uint64_t narrow) {
-  const auto bits = static_cast<uint32_t>(narrow);
-  return std::bit_cast<float>((bits & kSign32) != 0 ? bits ^ kSign32 : ~bits);
-}
 
 template <typename T>
 T ValueAt(const arrow::Array& array, int64_t row) {
@@ -208,6 +185,75 @@ uint64_t ValueCodec::Narrow(const arrow::Array& array, int64_t row) const {
       return OrderedDouble(ValueAt<double>(array, row));
     default:
       return 0;
+  }
+}
+
+namespace {
+
+// Elements rows[0 … count), or those from `first` on where rows is null.
+template <typename T, typename Map>
+void FillNarrow(const arrow::Array& array, int64_t first, const uint32_t* rows, int64_t count,
+                uint64_t* narrow, const Map& map) {
+  const T* values = array.data()->GetValues<T>(1);
+  if (rows == nullptr) {
+    for (int64_t i = 0; i < count; ++i) narrow[i] = map(values[first + i]);
+  } else {
+    for (int64_t i = 0; i < count; ++i) narrow[i] = map(values[rows[i]]);
+  }
+}
+
+}  // namespace
+
+bool ValueCodec::UsableRows(const arrow::Array& array, int64_t first, const uint32_t* rows,
+                            int64_t count, uint8_t* usable) const {
+  uint8_t all = 1;
+  auto each = [&](const auto& test) {
+    for (int64_t i = 0; i < count; ++i) {
+      const uint8_t holds = test(rows == nullptr ? first + i : int64_t{rows[i]}) ? 1 : 0;
+      usable[i] = holds;
+      all &= holds;
+    }
+  };
+  if (kind_ == Kind::kDouble && array.null_count() == 0) {
+    const auto* values = array.data()->GetValues<double>(1);
+    each([values](int64_t row) { return values[row] == values[row]; });
+  } else if (array.null_count() == 0 && !is_floating()) {
+    std::fill_n(usable, count, uint8_t{1});
+  } else {
+    each([&](int64_t row) { return Usable(array, row); });
+  }
+  return all != 0;
+}
+
+void ValueCodec::NarrowRows(const arrow::Array& array, int64_t first, const uint32_t* rows,
+                            int64_t count, uint64_t* narrow) const {
+  auto plain = [](auto value) { return static_cast<uint64_t>(value); };
+  auto ordered = [](auto value) { return OrderedInt(value); };
+  switch (kind_) {
+    case Kind::kInt8:
+      return FillNarrow<int8_t>(array, first, rows, count, narrow, ordered);
+    case Kind::kInt16:
+      return FillNarrow<int16_t>(array, first, rows, count, narrow, ordered);
+    case Kind::kInt32:
+      return FillNarrow<int32_t>(array, first, rows, count, narrow, ordered);
+    case Kind::kInt64:
+      return FillNarrow<int64_t>(array, first, rows, count, narrow, ordered);
+    case Kind::kUint8:
+      return FillNarrow<uint8_t>(array, first, rows, count, narrow, plain);
+    case Kind::kUint16:
+      return FillNarrow<uint16_t>(array, first, rows, count, narrow, plain);
+    case Kind::kUint32:
+      return FillNarrow<uint32_t>(array, first, rows, count, narrow, plain);
+    case Kind::kUint64:
+      return FillNarrow<uint64_t>(array, first, rows, count, narrow, plain);
+    case Kind::kFloat:
+      return FillNarrow<float>(array, first, rows, count, narrow, OrderedFloat);
+    case Kind::kDouble:
+      return FillNarrow<double>(array, first, rows, count, narrow, OrderedDouble);
+    default:
+      for (int64_t i = 0; i < count; ++i) {
+        narrow[i] = Narrow(array, rows == nullptr ? first + i : int64_t{rows[i]});
+      }
   }
 }
 

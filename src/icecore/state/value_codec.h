@@ -38,6 +38,15 @@ class ValueCodec {
 
   // kNarrow only; the element is not null.
   uint64_t Narrow(const arrow::Array& array, int64_t row) const;
+
+  // Many at once: elements rows[0 … count), or `count` of them from `first` on where rows is null.
+  // usable[i]: whether the element is neither null nor NaN; true when all are.
+  bool UsableRows(const arrow::Array& array, int64_t first, const uint32_t* rows, int64_t count,
+                  uint8_t* usable) const;
+  // kNarrow only. Of elements that are null anything.
+  void NarrowRows(const arrow::Array& array, int64_t first, const uint32_t* rows, int64_t count,
+                  uint64_t* narrow) const;
+
   double ToDouble(uint64_t narrow) const;  // numbers only; integers rounded to nearest
   // |narrow| as an integer; bool and integers, dates, times and timestamps only.
   uint64_t ToMagnitude(uint64_t narrow, bool* negative) const;

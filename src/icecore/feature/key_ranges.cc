@@ -1,0 +1,104 @@
+#include "icecore/feature/key_ranges.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace icecore::feature {
+
+namespace {
+
+// The first position in [from, end) whose value is not below `bound`, of ascending values. Without
+// a branch per step: what is found is near for dense labels, and nowhere predictable otherwise.
+int64_t FirstNotBelow(const int64_t* values, int64_t from, int64_t end, int64_t bound) {
+  int64_t count = end - from;
+  while (count > 0) {
+    const int64_t half = count / 2;
+    const bool below = values[from + half] < bound;
+    from = below ? from + half + 1 : from;
+    count = below ? count - half - 1 : half;
+  }
+  return from;
+}
+
+// Looks near `from` first.
+int64_t AdvanceTo(const int64_t* values, int64_t from, int64_t end, int64_t bound) {
+  int64_t reach = 16;
+  while (from + reach < end && values[from + reach - 1] < bound) {
+    from += reach;
+    reach *= 4;
+  }
+  return FirstNotBelow(values, from, std::min(from + reach, end), bound);
+}
+
+}  // namespace
+
+void KeyRanges::FindTails(const SweepSlice& slice, std::span<const int64_t> times) {
+  const int64_t* event_times = slice.event_times().data();
+  for (size_t clock = 0; clock < clocks_.size(); ++clock) {
+    std::vector<int64_t>& tails = tails_[clock];
+    tails.resize(times.size());
+    int64_t at = begin_;
+    for (size_t i = 0; i < times.size(); ++i) {
+      at = AdvanceTo(event_times, at, end_,
+                     state::WindowTail(times[i], clocks_[clock].length_us, clocks_[clock].hop_us));
+      tails[i] = at;
+    }
+  }
+}
+
+bool KeyRanges::FindLateRanges(const SweepSlice& slice, std::span<const int64_t> times) {
+  const int64_t* activations = slice.activations().data() + begin_;
+  const auto count = static_cast<size_t>(row_count());
+  by_activation_.resize(count);
+  std::iota(by_activation_.begin(), by_activation_.end(), 0);
+  std::stable_sort(by_activation_.begin(), by_activation_.end(),
+                   [activations](int64_t a, int64_t b) { return activations[a] < activations[b]; });
+  active_.assign(count, 0);
+  // Looking at gaps must stay cheaper than moving every row in and out of every window.
+  int64_t budget = 8 * (row_count() + label_count());
+  size_t next = 0;
+  int64_t head = 0;
+  int64_t last = -1;
+  extra_starts_.resize(times.size() + 1);
+  for (size_t i = 0; i < times.size(); ++i) {
+    for (; next < count && activations[by_activation_[next]] <= times[i]; ++next) {
+      active_[static_cast<size_t>(by_activation_[next])] = 1;
+      last = std::max(last, by_activation_[next]);
+    }
+    while (head < row_count() && active_[static_cast<size_t>(head)] != 0) ++head;
+    heads_[i] = begin_ + head;
+    extra_starts_[i] = extras_.size();
+    budget -= std::max<int64_t>(last - head, 0);
+    if (budget < 0) return false;
+    for (int64_t at = head; at <= last;) {
+      while (active_[static_cast<size_t>(at)] == 0) ++at;
+      const int64_t from = at;
+      while (at <= last && active_[static_cast<size_t>(at)] != 0) ++at;
+      extras_.push_back({begin_ + from, begin_ + at});
+    }
+  }
+  extra_starts_[times.size()] = extras_.size();
+  return true;
+}
+
+bool KeyRanges::Find(const SweepSlice& slice, int64_t begin, int64_t end,
+                     std::span<const int64_t> times, int64_t first_label) {
+  if (!slice.untils().empty()) return false;
+  begin_ = begin;
+  end_ = end;
+  first_label_ = first_label;
+  heads_.resize(times.size());
+  extras_.clear();
+  FindTails(slice, times);
+  const int64_t* activations = slice.activations().data();
+  if (!std::is_sorted(activations + begin, activations + end)) return FindLateRanges(slice, times);
+  int64_t at = begin;
+  for (size_t i = 0; i < times.size(); ++i) {
+    // The first that is not active: its activation is at least t + 1.
+    at = times[i] == INT64_MAX ? end : AdvanceTo(activations, at, end, times[i] + 1);
+    heads_[i] = at;
+  }
+  return true;
+}
+
+}  // namespace icecore::feature
