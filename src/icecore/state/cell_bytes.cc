@@ -9,9 +9,9 @@ namespace icecore::state {
 using base::ErrorCode;
 using base::MakeError;
 
-std::string OpenCell(std::string_view magic) {
+std::string OpenCell(std::string_view magic, uint8_t version) {
   std::string out(magic);
-  wire::PutByte(kCellVersion, &out);
+  wire::PutByte(version, &out);
   return out;
 }
 
@@ -22,18 +22,20 @@ arrow::Status CorruptCell(std::string_view what) {
                    "the stored state of a key is damaged: " + std::string(what));
 }
 
-arrow::Result<std::string_view> UnsealCell(std::string_view bytes, std::string_view magic) {
+arrow::Result<std::string_view> UnsealCell(std::string_view bytes, std::string_view magic,
+                                           uint8_t version) {
   if (bytes.size() < magic.size() + 9) return CorruptCell("a cell is too short");
   const std::string_view body = bytes.substr(0, bytes.size() - 8);
   std::string_view tail = bytes.substr(body.size());
   uint64_t checksum = 0;
   wire::GetFixed64(&tail, &checksum);
   if (!body.starts_with(magic)) return CorruptCell("a cell is not of the kind its name says");
-  if (body[magic.size()] != static_cast<char>(kCellVersion)) {
+  if (body[magic.size()] != static_cast<char>(version)) {
     return MakeError(ErrorCode::kUnsupported,
                      "the stored state has format version " +
                          std::to_string(static_cast<uint8_t>(body[magic.size()])) +
-                         ", this program reads 1; run `icecore materialize --full`");
+                         ", this program reads " + std::to_string(version) +
+                         "; run `icecore materialize --full`");
   }
   if (checksum != base::Hash64(body)) return CorruptCell("a cell's checksum does not match");
   return body.substr(magic.size() + 1);
@@ -60,6 +62,12 @@ bool TakeElement(const ValueCodec& codec, std::string_view* in, std::string* ele
 void PutSortable(int64_t value, std::string* out) {
   const uint64_t ordered = static_cast<uint64_t>(value) ^ (uint64_t{1} << 63);
   for (int shift = 56; shift >= 0; shift -= 8) out->push_back(static_cast<char>(ordered >> shift));
+}
+
+int64_t GetSortable(std::string_view bytes) {
+  uint64_t ordered = 0;
+  for (size_t i = 0; i < 8; ++i) ordered = ordered << 8 | static_cast<uint8_t>(bytes[i]);
+  return static_cast<int64_t>(ordered ^ (uint64_t{1} << 63));
 }
 
 }  // namespace icecore::state

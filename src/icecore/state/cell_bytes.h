@@ -14,14 +14,14 @@
 
 namespace icecore::state {
 
-inline constexpr uint8_t kCellVersion = 1;
-
 // The front of a cell.
-std::string OpenCell(std::string_view magic);
+std::string OpenCell(std::string_view magic, uint8_t version);
 // Its end.
 void SealCell(std::string* bytes);
-// The content of a cell; kCorrupt when the bytes are not what was written.
-arrow::Result<std::string_view> UnsealCell(std::string_view bytes, std::string_view magic);
+// The content of a cell; kCorrupt when the bytes are not what was written, kUnsupported for another
+// version.
+arrow::Result<std::string_view> UnsealCell(std::string_view bytes, std::string_view magic,
+                                           uint8_t version);
 // "the stored state of a key is damaged: WHAT", kCorrupt.
 arrow::Status CorruptCell(std::string_view what);
 
@@ -31,5 +31,7 @@ bool GetOrder(std::string_view* in, RowOrder* order);
 bool TakeElement(const ValueCodec& codec, std::string_view* in, std::string* element);
 // Big-endian with the sign turned over: sorts as the numbers do.
 void PutSortable(int64_t value, std::string* out);
+// Back, from the first eight bytes.
+int64_t GetSortable(std::string_view bytes);
 
 }  // namespace icecore::state

@@ -120,7 +120,44 @@ void FixedPoint::AddAt(int32_t at, const uint64_t* limbs, int32_t count, uint64_
   }
 }
 
+bool FixedPoint::AddWithin(int32_t at, const uint64_t* words, int32_t count, bool negative) {
+  const int32_t from = at - low_;
+  const int32_t size = limbs_.size();
+  if (from < 0 || from + count > size) return false;
+  uint64_t* own = limbs_.data();
+  const bool was_negative = (own[size - 1] >> 63) != 0;
+  const uint64_t flip = negative ? ~uint64_t{0} : 0;
+  uint64_t carry = flip & 1;
+  for (int32_t k = 0; k < count; ++k) {
+    const Wide sum = Wide{own[from + k]} + (words[k] ^ flip) + carry;
+    own[from + k] = static_cast<uint64_t>(sum);
+    carry = static_cast<uint64_t>(sum >> 64);
+  }
+  // Above, 0 or all ones is added: with the carry mostly nothing changes.
+  for (int32_t k = from + count; k < size && flip + carry != 0; ++k) {
+    const Wide sum = Wide{own[k]} + flip + carry;
+    own[k] = static_cast<uint64_t>(sum);
+    carry = static_cast<uint64_t>(sum >> 64);
+  }
+  if (was_negative == negative && (own[size - 1] >> 63 != 0) != was_negative) {
+    limbs_.PushBack(was_negative ? ~uint64_t{0} : 0);
+  }
+  return true;
+}
+
 void FixedPoint::AddScaled(std::span<const uint64_t> magnitude, int exponent, bool negative) {
+  // Most values land on limbs that are there already.
+  if (magnitude.size() <= 2) {
+    const int bits = exponent & 63;
+    uint64_t words[3] = {};
+    for (size_t i = 0; i < magnitude.size(); ++i) {
+      words[i] |= magnitude[i] << bits;
+      if (bits != 0) words[i + 1] = magnitude[i] >> (64 - bits);
+    }
+    int32_t used = 3;
+    while (used > 1 && words[used - 1] == 0 && (words[used - 2] >> 63) == 0) --used;
+    if ((words[used - 1] >> 63) == 0 && AddWithin(exponent >> 6, words, used, negative)) return;
+  }
   // Floor division, also below zero.
   const int32_t at = exponent >> 6;
   const int shift = exponent & 63;

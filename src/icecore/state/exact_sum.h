@@ -68,6 +68,9 @@ class FixedPoint {
  private:
   void Combine(const FixedPoint& other, bool subtract);
   void Cover(int32_t low, int32_t high);
+  // Adds or subtracts limbs at position `at`, the first bit of the last not set, where they are all
+  // in use; false, with nothing done, elsewhere.
+  bool AddWithin(int32_t at, const uint64_t* words, int32_t count, bool negative);
   // Adds limbs at position `at`, continued by `extension` upwards, plus a carry.
   void AddAt(int32_t at, const uint64_t* limbs, int32_t count, uint64_t extension, uint64_t flip);
   void Trim();

@@ -20,26 +20,41 @@ using base::MakeError;
 namespace {
 
 constexpr std::string_view kHeadMagic = "ICKH";
+constexpr uint8_t kHeadVersion = 1;
 constexpr std::string_view kTileMagic = "ICKT";
+// Since there are roll-ups. Version 1 numbered groups where this numbers levels.
+constexpr uint8_t kTileVersion = 2;
 constexpr size_t kTileSuffixBytes = 10;
 
-// Suffixes sort by group and start.
-std::string SuffixOf(size_t group, int64_t start) {
+// Suffixes sort by level and start.
+std::string SuffixOf(size_t level, int64_t start) {
   std::string suffix;
-  suffix.push_back(static_cast<char>(group >> 8));
-  suffix.push_back(static_cast<char>(group));
+  suffix.push_back(static_cast<char>(level >> 8));
+  suffix.push_back(static_cast<char>(level));
   PutSortable(start, &suffix);
   return suffix;
 }
 
-int64_t TileStart(int64_t event_time, int64_t tile_us) {
+// Whether a tile or roll-up from `start` on ends at or before the tail. One that is cut short at
+// the begin of time is kept a little longer.
+bool EndsBefore(int64_t start, int64_t span_us, int64_t tail) {
   constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
-  return event_time < kLeast + tile_us ? kLeast : base::FloorTo(event_time, tile_us);
+  if (tail < kLeast + span_us) return false;
+  const int64_t last = tail - span_us;
+  return start <= last && (start != kLeast || last >= kLeast + span_us);
 }
+
+bool StartsBefore(const Tile& tile, int64_t start) { return tile.start() < start; }
 
 }  // namespace
 
-TiledKeyState::TiledKeyState(const ViewPlan* plan) : plan_(plan), chosen_(plan->as_of.size()) {}
+TiledKeyState::TiledKeyState(const ViewPlan* plan) : plan_(plan), chosen_(plan->as_of.size()) {
+  levels_.reserve(plan->groups.size() * 2);
+  for (const TileGroup& group : plan->groups) {
+    levels_.push_back({&group, group.tile_us, {}});
+    levels_.push_back({&group, group.roll_us, {}});
+  }
+}
 
 arrow::Status TiledKeyState::AddUntil(const PreparedRows&, int64_t, int64_t) {
   return MakeError(ErrorCode::kInternal, "this view's table has no versions");
@@ -64,7 +79,8 @@ arrow::Status TiledKeyState::Add(const PreparedRows& rows, int64_t row) {
   const int64_t activation = plan_->ActivationOf(order.event_time, order.known_at);
   if (order.seq <= applied_seq_ && activation <= applied_until_) return arrow::Status::OK();
 
-  head_changed_ = true;  // also where only tiles change: the head says up to when rows have entered
+  head_changed_ = true;  // also where only tiles change: the head says up to
+                         // when rows have entered
   masks_.assign(rows.masks.size(), 0);
   for (size_t i = 0; i < rows.masks.size(); ++i) {
     masks_[i] = rows.masks[i]->IsValid(row) && rows.masks[i]->Value(row) ? 1 : 0;
@@ -97,27 +113,69 @@ arrow::Status TiledKeyState::EnterAsOf(const RowOrder& order, const std::vector<
   return arrow::Status::OK();
 }
 
+void TiledKeyState::ReadRow(const Values& values, int64_t row) {
+  row_.resize(plan_->codecs.size());
+  for (size_t i = 0; i < row_.size(); ++i) {
+    const ValueCodec& codec = *plan_->codecs[i];
+    row_[i].usable = codec.Usable(*values[i], row);
+    if (row_[i].usable && codec.form() == ValueForm::kNarrow) {
+      row_[i].narrow = codec.Narrow(*values[i], row);
+    }
+  }
+}
+
+Tile* TiledKeyState::TileAt(Level* level, int64_t start) {
+  std::vector<Tile>& tiles = level->tiles;
+  if (!tiles.empty() && tiles.back().start() == start) return &tiles.back();
+  auto at = tiles.end();
+  if (!tiles.empty() && tiles.back().start() > start) {
+    at = std::lower_bound(tiles.begin(), tiles.end(), start, StartsBefore);
+    if (at->start() == start) return &*at;
+  }
+  return &*tiles.emplace(at, level->group, start);
+}
+
+arrow::Status TiledKeyState::EnterTile(Tile* tile, const RowOrder& order,
+                                       const std::vector<uint8_t>& masks, const Values& values,
+                                       int64_t row) {
+  ARROW_RETURN_NOT_OK(tile->Parse());
+  tile->set_changed(true);
+  const std::vector<Slot>& slots = tile->group().slots;
+  for (size_t s = 0; s < slots.size(); ++s) {
+    const Slot& slot = slots[s];
+    if (!Passes(masks, slot.mask)) continue;
+    SlotState* state = tile->Ensure(s);
+    if (slot.value < 0) {
+      state->AddNarrow(0, order);
+      continue;
+    }
+    const auto at = static_cast<size_t>(slot.value);
+    if (!row_[at].usable) continue;
+    if (plan_->codecs[at]->form() == ValueForm::kNarrow) {
+      state->AddNarrow(row_[at].narrow, order);
+    } else {
+      ARROW_RETURN_NOT_OK(state->Add(values[at].get(), row, order));
+    }
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Status TiledKeyState::EnterTiles(const RowOrder& order, const std::vector<uint8_t>& masks,
                                         const Values& values, int64_t row) {
+  if (plan_->groups.empty()) return arrow::Status::OK();
+  ReadRow(values, row);
   for (size_t g = 0; g < plan_->groups.size(); ++g) {
     const TileGroup& group = plan_->groups[g];
     const int64_t start = TileStart(order.event_time, group.tile_us);
     if (start < WindowTail(advanced_to_, group.longest_us, group.hop_us)) continue;
-    Tile* tile = nullptr;
-    for (size_t s = 0; s < group.slots.size(); ++s) {
-      const Slot& slot = group.slots[s];
-      if (!Passes(masks, slot.mask)) continue;
-      if (tile == nullptr) {
-        tile = &tiles_[{g, start}];
-        tile->resize(group.slots.size());
-        changed_tiles_.insert({g, start});
-      }
-      auto& state = (*tile)[s];
-      if (state == nullptr) state = slot.maker->New();
-      const arrow::Array* input =
-          slot.value < 0 ? nullptr : values[static_cast<size_t>(slot.value)].get();
-      ARROW_RETURN_NOT_OK(state->Add(input, row, order));
+    if (std::none_of(group.slots.begin(), group.slots.end(),
+                     [&](const Slot& slot) { return Passes(masks, slot.mask); })) {
+      continue;
     }
+    ARROW_RETURN_NOT_OK(EnterTile(TileAt(&levels_[2 * g], start), order, masks, values, row));
+    if (group.roll_us == 0) continue;
+    Tile* roll = TileAt(&levels_[2 * g + 1], TileStart(order.event_time, group.roll_us));
+    ARROW_RETURN_NOT_OK(EnterTile(roll, order, masks, values, row));
   }
   return arrow::Status::OK();
 }
@@ -150,14 +208,15 @@ arrow::Status TiledKeyState::EnterWaiting(const RowOrder& order, const Waiting& 
 }
 
 void TiledKeyState::DropTiles() {
-  for (size_t g = 0; g < plan_->groups.size(); ++g) {
-    const TileGroup& group = plan_->groups[g];
-    const int64_t tail = WindowTail(advanced_to_, group.longest_us, group.hop_us);
-    auto tile = tiles_.lower_bound({g, std::numeric_limits<int64_t>::min()});
-    while (tile != tiles_.end() && tile->first.first == g && tile->first.second < tail) {
-      changed_tiles_.insert(tile->first);
-      tile = tiles_.erase(tile);
+  for (size_t i = 0; i < levels_.size(); ++i) {
+    Level& level = levels_[i];
+    if (level.tiles.empty()) continue;
+    const int64_t tail = WindowTail(advanced_to_, level.group->longest_us, level.group->hop_us);
+    auto kept = level.tiles.begin();
+    for (; kept != level.tiles.end() && EndsBefore(kept->start(), level.span_us, tail); ++kept) {
+      dropped_.push_back(SuffixOf(i, kept->start()));
     }
+    level.tiles.erase(level.tiles.begin(), kept);
   }
 }
 
@@ -168,7 +227,7 @@ arrow::Status TiledKeyState::AdvanceTo(int64_t t) {
   if (t == advanced_to_) return arrow::Status::OK();
   advanced_to_ = t;
   DropTiles();
-  if (!changed_tiles_.empty()) head_changed_ = true;
+  if (!dropped_.empty()) head_changed_ = true;
   while (!queue_.empty() && queue_.begin()->first.first <= t) {
     const auto first = queue_.begin();
     head_changed_ = true;
@@ -186,7 +245,7 @@ arrow::Status TiledKeyState::Read(int64_t t, VectorSink* sink) const {
     ARROW_RETURN_NOT_OK(ReadAsOf(t, plan_->as_of[i], chosen_[i], sink));
   }
   if (plan_->groups.empty()) return arrow::Status::OK();
-  std::vector<std::pair<const Queue::value_type*, Values>> active;
+  ActiveRows active;
   for (const auto& waiting : queue_) {
     if (waiting.first.first > t) break;
     ARROW_ASSIGN_OR_RAISE(Values values, Decode(waiting.second));
@@ -217,19 +276,30 @@ arrow::Status TiledKeyState::ReadAsOf(int64_t t, const AsOfSet& set,
   });
 }
 
-arrow::Status TiledKeyState::ReadWindow(
-    int64_t t, size_t g, const WindowRead& read,
-    const std::vector<std::pair<const Queue::value_type*, Values>>& active,
-    VectorSink* sink) const {
-  const TileGroup& group = plan_->groups[g];
-  const Slot& slot = group.slots[static_cast<size_t>(read.slot)];
-  const int64_t tail = WindowTail(t, read.length_us, group.hop_us);
-  std::unique_ptr<SlotState> window = slot.maker->New();
-  for (auto tile = tiles_.lower_bound({g, tail}); tile != tiles_.end() && tile->first.first == g;
-       ++tile) {
-    const auto& state = tile->second[static_cast<size_t>(read.slot)];
+arrow::Status TiledKeyState::MergeTiles(Level* level, int64_t from, int64_t to, size_t slot,
+                                        SlotState* window) {
+  auto tile = std::lower_bound(level->tiles.begin(), level->tiles.end(), from, StartsBefore);
+  const bool all = to == std::numeric_limits<int64_t>::max();
+  for (; tile != level->tiles.end() && (all || tile->start() < to); ++tile) {
+    ARROW_RETURN_NOT_OK(tile->Parse());
+    const SlotState* state = tile->state(slot);
     if (state != nullptr) ARROW_RETURN_NOT_OK(window->Merge(*state));
   }
+  return arrow::Status::OK();
+}
+
+arrow::Status TiledKeyState::ReadWindow(int64_t t, size_t g, const WindowRead& read,
+                                        const ActiveRows& active, VectorSink* sink) const {
+  const TileGroup& group = plan_->groups[g];
+  const auto at = static_cast<size_t>(read.slot);
+  const Slot& slot = group.slots[at];
+  const WindowTiles tiles = TilesOf(group, read.length_us, t);
+  const int64_t tail = tiles.first_tile;
+  const std::unique_ptr<SlotState> window = slot.maker->New();
+  ARROW_RETURN_NOT_OK(
+      MergeTiles(&levels_[2 * g], tiles.first_tile, tiles.end_tile, at, window.get()));
+  ARROW_RETURN_NOT_OK(MergeTiles(&levels_[2 * g + 1], tiles.first_roll,
+                                 std::numeric_limits<int64_t>::max(), at, window.get()));
   for (const auto& [waiting, values] : active) {
     const RowOrder& order = waiting->first.second;
     if (order.event_time < tail || !Passes(waiting->second.masks, slot.mask)) continue;
@@ -241,7 +311,7 @@ arrow::Status TiledKeyState::ReadWindow(
 }
 
 arrow::Result<std::string> TiledKeyState::EncodeHead() const {
-  std::string out = OpenCell(kHeadMagic);
+  std::string out = OpenCell(kHeadMagic, kHeadVersion);
   wire::PutInt64(applied_seq_, &out);
   wire::PutInt64(applied_until_, &out);
   wire::PutInt64(advanced_to_, &out);
@@ -262,14 +332,11 @@ arrow::Result<std::string> TiledKeyState::EncodeHead() const {
   return out;
 }
 
-std::string TiledKeyState::EncodeTile(const TileId& id, const Tile& tile) const {
-  std::string out = OpenCell(kTileMagic);
-  wire::PutVarint(id.first, &out);
-  wire::PutInt64(id.second, &out);
-  for (const auto& state : tile) {
-    wire::PutByte(state != nullptr ? 1 : 0, &out);
-    if (state != nullptr) state->Serialize(&out);
-  }
+std::string TiledKeyState::EncodeTile(size_t level, const Tile& tile) {
+  std::string out = OpenCell(kTileMagic, kTileVersion);
+  wire::PutVarint(level, &out);
+  wire::PutInt64(tile.start(), &out);
+  tile.Serialize(&out);
   SealCell(&out);
   return out;
 }
@@ -280,19 +347,21 @@ arrow::Result<std::vector<CellChange>> TiledKeyState::TakeChanges() {
     ARROW_ASSIGN_OR_RAISE(std::string head, EncodeHead());
     changes.push_back({"", std::move(head)});
   }
-  for (const TileId& id : changed_tiles_) {
-    const auto tile = tiles_.find(id);
-    CellChange change{SuffixOf(id.first, id.second), std::nullopt};
-    if (tile != tiles_.end()) change.bytes = EncodeTile(id, tile->second);
-    changes.push_back(std::move(change));
+  for (std::string& suffix : dropped_) changes.push_back({std::move(suffix), std::nullopt});
+  for (size_t i = 0; i < levels_.size(); ++i) {
+    for (Tile& tile : levels_[i].tiles) {
+      if (!tile.changed()) continue;
+      changes.push_back({SuffixOf(i, tile.start()), EncodeTile(i, tile)});
+      tile.set_changed(false);
+    }
   }
   head_changed_ = false;
-  changed_tiles_.clear();
+  dropped_.clear();
   return changes;
 }
 
 arrow::Status TiledKeyState::LoadHead(std::string_view bytes) {
-  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(bytes, kHeadMagic));
+  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(bytes, kHeadMagic, kHeadVersion));
   uint64_t sets = 0;
   if (!wire::GetInt64(&in, &applied_seq_) || !wire::GetInt64(&in, &applied_until_) ||
       !wire::GetInt64(&in, &advanced_to_) || !wire::GetVarint(&in, &sets) ||
@@ -337,24 +406,32 @@ arrow::Status TiledKeyState::LoadHead(std::string_view bytes) {
 }
 
 arrow::Status TiledKeyState::LoadTile(const Cell& cell) {
-  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(cell.bytes, kTileMagic));
-  uint64_t g = 0;
+  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(cell.bytes, kTileMagic, kTileVersion));
+  uint64_t at = 0;
   int64_t start = 0;
-  if (!wire::GetVarint(&in, &g) || !wire::GetInt64(&in, &start) || g >= plan_->groups.size() ||
-      start != TileStart(start, plan_->groups[g].tile_us) || cell.suffix != SuffixOf(g, start)) {
+  if (!wire::GetVarint(&in, &at) || !wire::GetInt64(&in, &start) || in.empty() ||
+      at >= levels_.size() || levels_[at].span_us == 0 ||
+      start != TileStart(start, levels_[at].span_us) || cell.suffix != SuffixOf(at, start)) {
     return CorruptCell("a tile is of another layout");
   }
-  Tile tile;
-  for (const Slot& slot : plan_->groups[g].slots) {
-    uint8_t present = 0;
-    if (!wire::GetByte(&in, &present) || present > 1) return CorruptCell("a state of a tile");
-    tile.emplace_back();
-    if (present != 0) {
-      ARROW_ASSIGN_OR_RAISE(tile.back(), slot.maker->Read(&in));
+  Level& level = levels_[at];
+  level.tiles.emplace_back(level.group, start, std::string(in));
+  return arrow::Status::OK();
+}
+
+// Cells come in any order.
+arrow::Status TiledKeyState::SortTiles() {
+  auto earlier = [](const Tile& a, const Tile& b) { return a.start() < b.start(); };
+  auto same = [](const Tile& a, const Tile& b) { return a.start() == b.start(); };
+  for (Level& level : levels_) {
+    std::vector<Tile>& tiles = level.tiles;
+    if (!std::is_sorted(tiles.begin(), tiles.end(), earlier)) {
+      std::sort(tiles.begin(), tiles.end(), earlier);
+    }
+    if (std::adjacent_find(tiles.begin(), tiles.end(), same) != tiles.end()) {
+      return CorruptCell("a tile twice");
     }
   }
-  if (!in.empty()) return CorruptCell("bytes behind a tile");
-  if (!tiles_.emplace(TileId{g, start}, std::move(tile)).second) return CorruptCell("a tile twice");
   return arrow::Status::OK();
 }
 
@@ -372,10 +449,55 @@ arrow::Status TiledKeyState::Load(const std::vector<Cell>& cells) {
     }
   }
   if (!head) return CorruptCell("it has no head");
+  ARROW_RETURN_NOT_OK(SortTiles());
   // A tile that a writer has not yet swept is not read again.
   DropTiles();
   head_changed_ = false;
   return arrow::Status::OK();
+}
+
+std::vector<CellRange> CellsAt(const ViewPlan& plan, int64_t t) {
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  std::vector<CellRange> ranges;
+  for (size_t g = 0; g < plan.groups.size(); ++g) {
+    const TileGroup& group = plan.groups[g];
+    int64_t first_roll = kMost;
+    for (const WindowRead& read : group.reads) {
+      const WindowTiles tiles = TilesOf(group, read.length_us, t);
+      first_roll = std::min(first_roll, tiles.first_roll);
+      if (tiles.first_tile == tiles.end_tile) continue;
+      ranges.push_back({SuffixOf(2 * g, tiles.first_tile), tiles.end_tile == kMost
+                                                               ? SuffixOf(2 * g + 1, kLeast)
+                                                               : SuffixOf(2 * g, tiles.end_tile)});
+    }
+    if (first_roll != kMost) {
+      ranges.push_back({SuffixOf(2 * g + 1, first_roll), SuffixOf(2 * g + 2, kLeast)});
+    }
+  }
+  std::sort(ranges.begin(), ranges.end(),
+            [](const CellRange& a, const CellRange& b) { return a.from < b.from; });
+  std::vector<CellRange> apart;
+  for (CellRange& range : ranges) {
+    if (!apart.empty() && range.from <= apart.back().to) {
+      apart.back().to = std::max(apart.back().to, range.to);
+    } else {
+      apart.push_back(std::move(range));
+    }
+  }
+  return apart;
+}
+
+bool CellExpired(const ViewPlan& plan, std::string_view suffix, int64_t t) {
+  if (suffix.size() != kTileSuffixBytes) return false;
+  const size_t level =
+      static_cast<size_t>(static_cast<uint8_t>(suffix[0])) << 8 | static_cast<uint8_t>(suffix[1]);
+  if (level / 2 >= plan.groups.size()) return false;
+  const TileGroup& group = plan.groups[level / 2];
+  const int64_t span_us = level % 2 == 0 ? group.tile_us : group.roll_us;
+  if (span_us == 0) return false;
+  const int64_t start = GetSortable(suffix.substr(2));
+  return EndsBefore(start, span_us, WindowTail(t, group.longest_us, group.hop_us));
 }
 
 }  // namespace icecore::state

@@ -9,12 +9,12 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "icecore/state/tile.h"
 #include "icecore/state/view_plan.h"
 #include "icecore/state/view_state.h"
 
@@ -38,10 +38,13 @@ class TiledKeyState final : public KeyState {
 
  private:
   using Values = std::vector<std::shared_ptr<arrow::Array>>;
-  // States of one tile; a slot without rows has none.
-  using Tile = std::vector<std::unique_ptr<SlotState>>;
-  using TileId = std::pair<size_t, int64_t>;  // group, start
 
+  // The tiles or the roll-ups of a group, by start.
+  struct Level {
+    const TileGroup* group = nullptr;
+    int64_t span_us = 0;
+    std::vector<Tile> tiles;
+  };
   struct Chosen {
     RowOrder order;
     std::vector<std::string> values;  // encoded, one per AsOfSet::values
@@ -52,6 +55,12 @@ class TiledKeyState final : public KeyState {
     std::vector<std::string> values;  // encoded, one per value type
   };
   using Queue = std::multimap<std::pair<int64_t, RowOrder>, Waiting>;
+  using ActiveRows = std::vector<std::pair<const Queue::value_type*, Values>>;
+  // One value of the row at hand.
+  struct RowValue {
+    bool usable = false;
+    uint64_t narrow = 0;  // where it is usable and narrow
+  };
 
   bool Passes(const std::vector<uint8_t>& masks, int mask) const {
     return mask < 0 || masks[static_cast<size_t>(mask)] != 0;
@@ -60,31 +69,46 @@ class TiledKeyState final : public KeyState {
                           const Values& values, int64_t row);
   arrow::Status EnterTiles(const RowOrder& order, const std::vector<uint8_t>& masks,
                            const Values& values, int64_t row);
+  arrow::Status EnterTile(Tile* tile, const RowOrder& order, const std::vector<uint8_t>& masks,
+                          const Values& values, int64_t row);
+  void ReadRow(const Values& values, int64_t row);
   arrow::Status EnterWaiting(const RowOrder& order, const Waiting& waiting);
   arrow::Result<Values> Decode(const Waiting& waiting) const;
+  // The tile that begins at `start`, made where there is none.
+  static Tile* TileAt(Level* level, int64_t start);
   void DropTiles();
 
   arrow::Status ReadAsOf(int64_t t, const AsOfSet& set, const std::optional<Chosen>& entered,
                          VectorSink* sink) const;
   arrow::Status ReadWindow(int64_t t, size_t group, const WindowRead& read,
-                           const std::vector<std::pair<const Queue::value_type*, Values>>& active,
-                           VectorSink* sink) const;
+                           const ActiveRows& active, VectorSink* sink) const;
+  static arrow::Status MergeTiles(Level* level, int64_t from, int64_t to, size_t slot,
+                                  SlotState* window);
 
   arrow::Result<std::string> EncodeHead() const;
-  std::string EncodeTile(const TileId& id, const Tile& tile) const;
+  static std::string EncodeTile(size_t level, const Tile& tile);
   arrow::Status LoadHead(std::string_view bytes);
   arrow::Status LoadTile(const Cell& cell);
+  arrow::Status SortTiles();
 
   const ViewPlan* plan_;
   std::vector<std::optional<Chosen>> chosen_;  // one per AsOfSet
-  std::map<TileId, Tile> tiles_;
+  // Per group its tiles and its roll-ups (none where the group has none); what was stored is parsed
+  // as it is read.
+  mutable std::vector<Level> levels_;
   Queue queue_;
   int64_t applied_seq_ = std::numeric_limits<int64_t>::min();
   int64_t applied_until_ = std::numeric_limits<int64_t>::min();
   int64_t advanced_to_ = std::numeric_limits<int64_t>::min();
   bool head_changed_ = true;
-  std::set<TileId> changed_tiles_;  // touched or dropped since the last TakeChanges
-  std::vector<uint8_t> masks_;      // of the row at hand
+  std::vector<std::string> dropped_;  // suffixes of tiles dropped since the last TakeChanges
+  std::vector<uint8_t> masks_;        // of the row at hand
+  std::vector<RowValue> row_;         // of the row at hand, one per value
 };
+
+// Which cells of a key an answer at t needs beside its head, and which no answer at t or later
+// does, by their suffixes.
+std::vector<CellRange> CellsAt(const ViewPlan& plan, int64_t t);
+bool CellExpired(const ViewPlan& plan, std::string_view suffix, int64_t t);
 
 }  // namespace icecore::state

@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -105,12 +106,20 @@ class StateOf : public SlotState {
     wire::PutByte(static_cast<uint8_t>(kKind), out);
     static_cast<const Derived*>(this)->Put(out);
   }
+  bool Parse(std::string_view* bytes) final {
+    this->Reset();
+    uint8_t kind = 0;
+    return wire::GetByte(bytes, &kind) && kind == static_cast<uint8_t>(kKind) &&
+           static_cast<Derived*>(this)->Get(bytes);
+  }
 
  protected:
   arrow::Result<const Derived*> Same(const AggregateState& other) const {
-    const auto* same = dynamic_cast<const Derived*>(&other);
-    if (same == nullptr) return MakeError(ErrorCode::kInternal, "states of two kinds cannot meet");
-    return same;
+    // Derived classes are final, so this is all that a cast would find out, at a fraction of it.
+    if (typeid(other) != typeid(Derived)) {
+      return MakeError(ErrorCode::kInternal, "states of two kinds cannot meet");
+    }
+    return static_cast<const Derived*>(&other);
   }
   const ValueCodec& codec() const { return *maker_->codec(); }
 
@@ -124,6 +133,7 @@ class CountState final : public StateOf<CountState, StateKind::kCount> {
     if (values == nullptr || Counts(*values, row)) ++count_;
     return arrow::Status::OK();
   }
+  void AddNarrow(uint64_t, const RowOrder&) override { ++count_; }
   bool invertible() const override { return true; }
   arrow::Status Subtract(const AggregateState& other) override {
     ARROW_ASSIGN_OR_RAISE(const CountState* same, Same(other));
@@ -164,6 +174,9 @@ class MomentsState final : public StateOf<MomentsState, StateKind::kMoments> {
     moments_.AddDecimal(magnitude, negative, false);
     return arrow::Status::OK();
   }
+  void AddNarrow(uint64_t narrow, const RowOrder&) override {
+    moments_.AddNarrow(codec(), narrow, false);
+  }
   bool invertible() const override { return true; }
   arrow::Status Subtract(const AggregateState& other) override {
     ARROW_ASSIGN_OR_RAISE(const MomentsState* same, Same(other));
@@ -193,6 +206,9 @@ class ExtremeState final : public StateOf<ExtremeState<V, kKind>, kKind> {
     ARROW_ASSIGN_OR_RAISE(V value, ReadElement<V>(this->codec(), *values, row));
     Offer(value);
     return arrow::Status::OK();
+  }
+  void AddNarrow(uint64_t narrow, const RowOrder&) override {
+    if constexpr (std::is_same_v<V, uint64_t>) Offer(narrow);
   }
   arrow::Status AppendAs(const AggregateSpec&, arrow::ArrayBuilder* builder) const override {
     return value_ ? AppendElement(this->codec(), *value_, builder) : builder->AppendNull();
@@ -235,6 +251,9 @@ class EdgeState final : public StateOf<EdgeState<V, kKind>, kKind> {
     ARROW_ASSIGN_OR_RAISE(V value, ReadElement<V>(this->codec(), *values, row));
     Offer({order, std::move(value)});
     return arrow::Status::OK();
+  }
+  void AddNarrow(uint64_t narrow, const RowOrder& order) override {
+    if constexpr (std::is_same_v<V, uint64_t>) Offer({order, narrow});
   }
   arrow::Status AppendAs(const AggregateSpec&, arrow::ArrayBuilder* builder) const override {
     return edge_ ? AppendElement(this->codec(), edge_->second, builder) : builder->AppendNull();
@@ -312,6 +331,9 @@ class LastNState final : public StateOf<LastNState<V>, StateKind::kLastN> {
     rows_.Add({order, std::move(value)});
     return arrow::Status::OK();
   }
+  void AddNarrow(uint64_t narrow, const RowOrder& order) override {
+    if constexpr (std::is_same_v<V, uint64_t>) rows_.Add({order, narrow});
+  }
   arrow::Status AppendAs(const AggregateSpec&, arrow::ArrayBuilder* builder) const override {
     if (rows_.kept().empty()) return builder->AppendNull();
     auto* list = checked_cast<arrow::ListBuilder*>(builder);
@@ -356,6 +378,9 @@ class TopNState final : public StateOf<TopNState<V>, StateKind::kTopN> {
     ARROW_ASSIGN_OR_RAISE(V value, ReadElement<V>(this->codec(), *values, row));
     values_.Add(std::move(value));
     return arrow::Status::OK();
+  }
+  void AddNarrow(uint64_t narrow, const RowOrder&) override {
+    if constexpr (std::is_same_v<V, uint64_t>) values_.Add(narrow);
   }
   arrow::Status AppendAs(const AggregateSpec&, arrow::ArrayBuilder* builder) const override {
     const std::vector<V>& kept = values_.kept();
@@ -406,6 +431,9 @@ class QuantileState final : public StateOf<QuantileState, StateKind::kQuantile> 
     buckets_.Add(value, false);
     return arrow::Status::OK();
   }
+  void AddNarrow(uint64_t narrow, const RowOrder&) override {
+    buckets_.Add(codec().ToDouble(narrow), false);
+  }
   bool invertible() const override { return true; }
   arrow::Status Subtract(const AggregateState& other) override {
     ARROW_ASSIGN_OR_RAISE(const QuantileState* same, Same(other));
@@ -440,6 +468,9 @@ class DistinctState final : public StateOf<DistinctState, StateKind::kDistinct> 
     sketch_.Add(ValueCodec::HashWide(bytes));
     return arrow::Status::OK();
   }
+  void AddNarrow(uint64_t narrow, const RowOrder&) override {
+    sketch_.Add(codec().HashNarrow(narrow));
+  }
   arrow::Status AppendAs(const AggregateSpec&, arrow::ArrayBuilder* builder) const override {
     return checked_cast<arrow::Int64Builder*>(builder)->Append(sketch_.Estimate());
   }
@@ -455,7 +486,7 @@ class DistinctState final : public StateOf<DistinctState, StateKind::kDistinct> 
 
 // Calls make with the state class of the maker's kind and value form.
 template <typename Make>
-std::unique_ptr<SlotState> ForClass(const StateMaker& maker, const Make& make) {
+auto ForClass(const StateMaker& maker, const Make& make) {
   const StateKind kind = StateKindOf(maker.spec().kind);
   if (kind == StateKind::kCount) return make.template operator()<CountState>();
   const bool narrow = maker.codec()->form() == ValueForm::kNarrow;
@@ -495,16 +526,19 @@ std::unique_ptr<SlotState> StateMaker::New() const {
   });
 }
 
+size_t StateMaker::state_bytes() const {
+  return ForClass(*this, []<typename State>() -> size_t { return (sizeof(State) + 15) / 16 * 16; });
+}
+
+SlotState* StateMaker::NewAt(void* memory) const {
+  return ForClass(*this, [this, memory]<typename State>() -> SlotState* {
+    return new (memory) State(shared_from_this());
+  });
+}
+
 arrow::Result<std::unique_ptr<SlotState>> StateMaker::Read(std::string_view* bytes) const {
-  uint8_t kind = 0;
-  std::unique_ptr<SlotState> state;
-  if (wire::GetByte(bytes, &kind) && kind == static_cast<uint8_t>(StateKindOf(spec_.kind))) {
-    state = ForClass(*this, [this, bytes]<typename State>() -> std::unique_ptr<SlotState> {
-      auto read = std::make_unique<State>(shared_from_this());
-      return read->Get(bytes) ? std::move(read) : nullptr;
-    });
-  }
-  if (state == nullptr) {
+  std::unique_ptr<SlotState> state = New();
+  if (!state->Parse(bytes)) {
     return MakeError(ErrorCode::kCorrupt,
                      "stored bytes are not a state of " + std::string(AggregateName(spec_.kind)));
   }

@@ -40,6 +40,11 @@ class SlotState : public AggregateState {
   // The result of another aggregate over the same state kind and input: asked.kind, q.
   virtual arrow::Status AppendAs(const AggregateSpec& asked,
                                  arrow::ArrayBuilder* builder) const = 0;
+  // As Add of a usable value of a narrow type, read once for all states of its column; of a count
+  // of rows, any.
+  virtual void AddNarrow(uint64_t narrow, const RowOrder& order) = 0;
+  // Takes one state off the front of *bytes, in place of what it held; false for anything else.
+  virtual bool Parse(std::string_view* bytes) = 0;
 };
 
 // An aggregate checked against its input type. Immutable, thread safe, shared by its states.
@@ -56,6 +61,10 @@ class StateMaker : public std::enable_shared_from_this<StateMaker> {
   int32_t scale() const { return scale_; }
 
   std::unique_ptr<SlotState> New() const;
+  // States side by side in memory of the caller: their size (a multiple of 16) and one made at
+  // `memory`, aligned to 16, which the caller destroys.
+  size_t state_bytes() const;
+  SlotState* NewAt(void* memory) const;
   arrow::Result<std::unique_ptr<SlotState>> Read(std::string_view* bytes) const;
 
  private:

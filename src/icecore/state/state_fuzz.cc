@@ -47,11 +47,16 @@ icecore::state::ViewLayout Layout(bool versioned) {
 
 void Load(const icecore::state::ViewEngine& engine, std::string_view bytes, bool tile) {
   // The checksum is made right, so that what lies behind it is reached.
-  std::string sealed = (tile ? "ICKT\1" : "ICKH\1") + std::string(bytes);
+  std::string sealed = (tile ? "ICKT\2" : "ICKH\1") + std::string(bytes);
   icecore::state::wire::PutFixed64(icecore::base::Hash64(sealed), &sealed);
   std::string suffix;
   if (tile) suffix.assign("\0\0\x80\0\0\0\0\0\0\0", 10);
   std::vector<icecore::state::Cell> cells = {{suffix, sealed}};
+  if (tile) {
+    // Tiles are parsed when they are read, which takes a head.
+    auto changes = engine.NewKey()->TakeChanges();
+    if (changes.ok()) cells.push_back({"", *(*changes)[0].bytes});
+  }
   auto key = engine.LoadKey(cells);
   if (!key.ok()) return;
   auto sink = icecore::state::VectorSink::Make(engine.output_types());

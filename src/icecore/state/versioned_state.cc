@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::string_view kHeadMagic = "ICKV";
 constexpr std::string_view kRowMagic = "ICKR";
+constexpr uint8_t kVersion = 1;
 
 constexpr size_t kRowSuffixBytes = 16 + kMarkBytes;
 
@@ -174,7 +175,7 @@ arrow::Status VersionedKeyState::ReadWindows(int64_t t, const std::vector<const 
 }
 
 std::string VersionedKeyState::EncodeHead() const {
-  std::string out = OpenCell(kHeadMagic);
+  std::string out = OpenCell(kHeadMagic, kVersion);
   wire::PutInt64(applied_seq_, &out);
   wire::PutInt64(applied_until_, &out);
   wire::PutInt64(advanced_to_, &out);
@@ -183,7 +184,7 @@ std::string VersionedKeyState::EncodeHead() const {
 }
 
 std::string VersionedKeyState::EncodeRow(const Held& row) {
-  std::string out = OpenCell(kRowMagic);
+  std::string out = OpenCell(kRowMagic, kVersion);
   PutOrder(row.order, &out);
   wire::PutInt64(row.until, &out);
   for (const uint8_t mask : row.masks) wire::PutByte(mask, &out);
@@ -210,7 +211,7 @@ arrow::Result<std::vector<CellChange>> VersionedKeyState::TakeChanges() {
 }
 
 arrow::Status VersionedKeyState::LoadHead(std::string_view bytes) {
-  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(bytes, kHeadMagic));
+  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(bytes, kHeadMagic, kVersion));
   if (!wire::GetInt64(&in, &applied_seq_) || !wire::GetInt64(&in, &applied_until_) ||
       !wire::GetInt64(&in, &advanced_to_) || !in.empty()) {
     return CorruptCell("its head");
@@ -219,7 +220,7 @@ arrow::Status VersionedKeyState::LoadHead(std::string_view bytes) {
 }
 
 arrow::Status VersionedKeyState::LoadRow(const Cell& cell) {
-  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(cell.bytes, kRowMagic));
+  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(cell.bytes, kRowMagic, kVersion));
   Held row;
   if (!GetOrder(&in, &row.order) || !wire::GetInt64(&in, &row.until) ||
       cell.suffix.size() != kRowSuffixBytes) {

@@ -13,6 +13,8 @@ namespace icecore::state {
 
 namespace {
 
+constexpr size_t kMaxSuffix = 64;  // no suffix is as long
+
 class PlannedEngine final : public ViewEngine {
  public:
   explicit PlannedEngine(ViewPlan plan) : plan_(std::move(plan)) {}
@@ -34,6 +36,14 @@ class PlannedEngine final : public ViewEngine {
   arrow::Result<std::unique_ptr<KeyState>> LoadKey(const std::vector<Cell>& cells) const override {
     if (plan_.layout.versioned) return Loaded<VersionedKeyState>(cells);
     return Loaded<TiledKeyState>(cells);
+  }
+  std::vector<CellRange> CellsAt(int64_t t) const override {
+    // Rows of a versioned view are told apart by what is in them only.
+    if (plan_.layout.versioned) return {{"", std::string(kMaxSuffix, '\xff')}};
+    return state::CellsAt(plan_, t);
+  }
+  bool CellExpired(std::string_view suffix, int64_t t) const override {
+    return !plan_.layout.versioned && state::CellExpired(plan_, suffix, t);
   }
   arrow::Status ReadEmpty(VectorSink* sink) const override {
     return TiledKeyState(&plan_).Read(std::numeric_limits<int64_t>::min(), sink);

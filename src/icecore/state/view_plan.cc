@@ -57,6 +57,16 @@ void AddAsOf(const FeatureLayout& feature, int index, std::vector<AsOfSet>* sets
   set->members.push_back({index, static_cast<int>(value - set->values.begin())});
 }
 
+int64_t RollOf(const TileGroup& group) {
+  constexpr int64_t kLeastTiles = 9;
+  if (group.hop_us == 0) return 0;
+  const int64_t tiles = group.longest_us / group.hop_us + 1;
+  if (tiles < kLeastTiles) return 0;
+  int64_t many = 3;
+  while (many * many < tiles) ++many;
+  return many * group.tile_us;
+}
+
 // The windows of one hop. `indices` are the features that have it.
 arrow::Result<TileGroup> MakeGroup(const ViewLayout& layout, int64_t hop_us,
                                    const std::vector<int>& indices) {
@@ -84,6 +94,12 @@ arrow::Result<TileGroup> MakeGroup(const ViewLayout& layout, int64_t hop_us,
     if (fresh) group.reads.push_back({slot->second, feature.length_us, {}});
     group.reads[read->second].features.push_back(index);
   }
+  group.roll_us = RollOf(group);
+  group.tile_bytes = (group.slots.size() * sizeof(void*) + 15) / 16 * 16;
+  for (const Slot& slot : group.slots) {
+    group.slot_offsets.push_back(group.tile_bytes);
+    group.tile_bytes += slot.maker->state_bytes();
+  }
   return group;
 }
 
@@ -96,6 +112,23 @@ int64_t WindowTail(int64_t t, int64_t length_us, int64_t hop_us) {
   if (hop_us == 0) return from + 1;
   if (from < kLeast + hop_us) return kLeast;
   return base::FloorTo(from, hop_us);
+}
+
+int64_t TileStart(int64_t event_time, int64_t span_us) {
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+  return event_time < kLeast + span_us ? kLeast : base::FloorTo(event_time, span_us);
+}
+
+WindowTiles TilesOf(const TileGroup& group, int64_t length_us, int64_t t) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  const int64_t tail = WindowTail(t, length_us, group.hop_us);
+  // Without roll-ups, and so near the begin of time that they are cut short.
+  if (group.roll_us == 0 || tail < std::numeric_limits<int64_t>::min() + 2 * group.roll_us) {
+    return {tail, kMost, kMost};
+  }
+  const int64_t rest = tail - TileStart(tail, group.roll_us);
+  const int64_t roll = rest == 0 ? tail : base::SaturatingAdd(tail - rest, group.roll_us);
+  return {tail, roll, roll};
 }
 
 int64_t ViewPlan::ActivationOf(int64_t event_time, int64_t known_at) const {

@@ -35,10 +35,28 @@ struct WindowRead {
 struct TileGroup {
   int64_t hop_us = 0;
   int64_t tile_us = 1;  // the hop, or 1 where it is 0
+  // Of roll-ups, each the sum of so many tiles: the least n whose square is at least the number of
+  // tiles of the longest window, which then takes at most n - 1 tiles and n + 1 roll-ups. 0, none:
+  // of exact windows, and of those short enough.
+  int64_t roll_us = 0;
   int64_t longest_us = 0;
   std::vector<Slot> slots;
   std::vector<WindowRead> reads;
+  std::vector<size_t> slot_offsets;  // where a tile's states lie in its memory (tile.h)
+  size_t tile_bytes = 0;
 };
+
+// What a window is put together from: tiles with first_tile <= start < end_tile, and all roll-ups
+// from first_roll on.
+struct WindowTiles {
+  int64_t first_tile = 0;
+  int64_t end_tile = 0;
+  int64_t first_roll = 0;
+};
+WindowTiles TilesOf(const TileGroup& group, int64_t length_us, int64_t t);
+
+// The greatest multiple of span_us that is <= event_time, held at the least int64.
+int64_t TileStart(int64_t event_time, int64_t span_us);
 
 // The as-of features under one mask: they choose the same row.
 struct AsOfSet {

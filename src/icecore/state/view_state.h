@@ -88,6 +88,16 @@ struct CellChange {
   std::optional<std::string> bytes;  // nullopt: delete
 };
 
+// Cells whose suffix lies in [from, to).
+struct CellRange {
+  std::string from;
+  std::string to;
+};
+
+// The version of what is stored: a store that holds another is filled anew. Part of a view's
+// fingerprint.
+inline constexpr int kStateFormat = 2;
+
 // What tells the versions that a key holds from one another: a driver's row may become several
 // rows of one seq, of several table keys or orders.
 struct VersionId {
@@ -155,6 +165,11 @@ class ViewEngine {
   // From the cells of one key, in any order; kCorrupt when the bytes are not what was written.
   virtual arrow::Result<std::unique_ptr<KeyState>> LoadKey(
       const std::vector<Cell>& cells) const = 0;
+  // The cells that an answer at t needs beside the head, ascending: a key may be loaded from these
+  // alone to be read at t, and for nothing else.
+  virtual std::vector<CellRange> CellsAt(int64_t t) const = 0;
+  // Whether no answer at t or later needs the cell of this suffix: it may be deleted.
+  virtual bool CellExpired(std::string_view suffix, int64_t t) const = 0;
   // The answer for a key without any row: counts 0, the rest null.
   virtual arrow::Status ReadEmpty(VectorSink* sink) const = 0;
 };

@@ -166,19 +166,20 @@ TEST(KeyState, TakesEachRowOnce) {
   EXPECT_EQ(loaded->applied_until(), 40);
 }
 
-TEST(KeyState, OneRowTouchesTheHeadAndItsTile) {
+TEST(KeyState, OneRowTouchesTheHeadItsTileAndItsRollUp) {
   const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
   const PreparedRows rows = naive::Prepare(
       {MakeRow(10, 10, 1, 1, "a"), MakeRow(20, 20, 2, 2, "b"), MakeRow(25, 25, 3, 3, "c")});
   const auto key = engine->NewKey();
   ASSERT_TRUE(key->AdvanceTo(100).ok());
   for (int64_t row = 0; row < 2; ++row) ASSERT_TRUE(key->Add(rows, row).ok());
-  EXPECT_EQ(key->TakeChanges().ValueOrDie().size(), 3u);
+  EXPECT_EQ(key->TakeChanges().ValueOrDie().size(), 4u);
   ASSERT_TRUE(key->Add(rows, 2).ok());
   const auto changes = key->TakeChanges().ValueOrDie();
-  ASSERT_EQ(changes.size(), 2u);
+  ASSERT_EQ(changes.size(), 3u);
   EXPECT_EQ(changes[0].suffix, "");
   EXPECT_EQ(changes[1].suffix.size(), 10u);
+  EXPECT_EQ(changes[2].suffix.size(), 10u);
   EXPECT_TRUE(key->TakeChanges().ValueOrDie().empty());
   ASSERT_TRUE(key->AdvanceTo(115).ok());  // the tile at 0..10 went long ago; that of 10 goes at 120
   EXPECT_TRUE(key->TakeChanges().ValueOrDie().empty());
@@ -239,6 +240,96 @@ TEST(ViewEngine, AggregatesCheckTheirInput) {
   ViewLayout layout = SmallLayout();
   layout.features[1].value = 2;
   EXPECT_EQ(base::CodeOf(ViewEngine::Make(layout).status()), base::ErrorCode::kInvalidDefinition);
+}
+
+// The two groups of such a view, 7d/1h and 30d/1d, have 169 and 31 tiles.
+ViewLayout LongLayout() {
+  ViewLayout layout;
+  layout.value_types = {arrow::float64(), arrow::int64(), arrow::utf8()};
+  layout.mask_count = 2;
+  const std::pair<int64_t, int64_t> windows[] = {{24, 1}, {168, 1}, {720, 24}};
+  for (const auto& [length, hop] : windows) {
+    for (const AggregateKind kind : {AggregateKind::kSum, AggregateKind::kMax,
+                                     AggregateKind::kCountDistinct, AggregateKind::kStddev}) {
+      FeatureLayout& feature = layout.features.emplace_back();
+      feature.kind = FeatureLayout::Kind::kWindow;
+      feature.value = kind == AggregateKind::kCountDistinct ? 1 : 0;
+      feature.aggregate.kind = kind;
+      feature.length_us = length;
+      feature.hop_us = hop;
+    }
+  }
+  return layout;
+}
+
+// An answer needs tens of the cells of a key, not all; loaded from these alone it gives the same
+// bits as the whole key and as the definition.
+TEST(KeyState, ReadsFewCells) {
+  const auto engine = ViewEngine::Make(LongLayout()).ValueOrDie();
+  std::mt19937_64 random(3);
+  std::vector<naive::Row> rows;
+  for (int64_t e = 0; e < 3000; ++e) {
+    naive::Row row = MakeRow(e, e, e, static_cast<double>(random() % 1000), "x");
+    row.integer = static_cast<int64_t>(random() % 9);
+    rows.push_back(row);
+  }
+  const PreparedRows prepared = naive::Prepare(rows);
+  const auto key = engine->NewKey();
+  std::map<std::string, std::string> stored;
+  int64_t next = 0;
+  for (int64_t t = 0; t < 3000; t += 37) {
+    ASSERT_TRUE(key->AdvanceTo(t).ok());
+    for (; next <= t; ++next) ASSERT_TRUE(key->Add(prepared, next).ok());
+    for (const auto& change : key->TakeChanges().ValueOrDie()) {
+      if (change.bytes) {
+        stored[change.suffix] = *change.bytes;
+      } else {
+        stored.erase(change.suffix);
+      }
+    }
+    std::vector<Cell> few = {{"", stored[""]}};
+    for (const CellRange& range : engine->CellsAt(t)) {
+      for (auto at = stored.lower_bound(range.from); at != stored.end() && at->first < range.to;
+           ++at) {
+        few.push_back({at->first, at->second});
+      }
+    }
+    if (t > 1500) EXPECT_GT(stored.size(), 180u);
+    EXPECT_LT(few.size(), 60u);
+    const auto sink = VectorSink::Make(engine->output_types()).ValueOrDie();
+    const auto loaded = engine->LoadKey(few).ValueOrDie();
+    ASSERT_TRUE(loaded->Read(t, sink.get()).ok());
+    ASSERT_TRUE(key->Read(t, sink.get()).ok());
+    const auto columns = sink->Finish().ValueOrDie();
+    for (size_t f = 0; f < columns.size(); ++f) {
+      const auto [text, status] =
+          naive::Answer(engine->layout(), engine->layout().features[f], rows, 0, t, t);
+      ASSERT_EQ(naive::Show(*columns[f].values, 0), text) << "t " << t << ", feature " << f;
+      ASSERT_EQ(naive::Show(*columns[f].values, 1), text) << "t " << t << ", feature " << f;
+    }
+  }
+}
+
+TEST(KeyState, SaysWhichCellsHaveExpired) {
+  const auto engine = ViewEngine::Make(LongLayout()).ValueOrDie();
+  const PreparedRows rows = naive::Prepare({MakeRow(100, 100, 1, 1, "a")});
+  const auto key = engine->NewKey();
+  ASSERT_TRUE(key->AdvanceTo(100).ok());
+  ASSERT_TRUE(key->Add(rows, 0).ok());
+  const std::vector<Cell> cells = CellsOf(key.get());
+  ASSERT_EQ(cells.size(), 5u);  // the head, and a tile and a roll-up of each hop
+  for (const int64_t t : {100, 268, 269, 281, 839, 840, 863, 864, 1000}) {
+    ASSERT_TRUE(key->AdvanceTo(t).ok());
+    std::vector<std::string> gone;
+    for (const auto& change : key->TakeChanges().ValueOrDie()) {
+      if (!change.bytes) gone.push_back(change.suffix);
+    }
+    for (const std::string& suffix : gone) EXPECT_TRUE(engine->CellExpired(suffix, t)) << t;
+    for (const Cell& cell : cells) {
+      if (t == 100 || cell.suffix.empty()) EXPECT_FALSE(engine->CellExpired(cell.suffix, t));
+      if (t == 1000 && !cell.suffix.empty()) EXPECT_TRUE(engine->CellExpired(cell.suffix, t));
+    }
+  }
 }
 
 }  // namespace
