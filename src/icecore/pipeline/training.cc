@@ -201,7 +201,8 @@ arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
       (times.event_time ? times.event_time->column : "") + "/" +
       std::to_string(static_cast<int>(times.known_at.kind)) + "/" + times.known_at.column + "/" +
       std::to_string(times.known_at.delay_us) + "/" + snapshot->table_id + "/" +
-      std::to_string(generation) + VersionsText(*workspace.project, view, *snapshot));
+      std::to_string(state::kStateFormat) + "/" + std::to_string(generation) +
+      VersionsText(*workspace.project, view, *snapshot));
   stored.engine = bound->second->engine();
   stored.key_types = bound->second->key_types();
   return stored;

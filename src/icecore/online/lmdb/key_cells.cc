@@ -3,6 +3,20 @@
 #include <string>
 
 namespace icecore::online::lmdb {
+namespace {
+
+// The cell at the cursor; none where it is another key's of the same hash.
+arrow::Status TakeCell(const Cursor& cursor, std::string_view key, size_t prefix_bytes,
+                       std::vector<state::Cell>* cells) {
+  ARROW_ASSIGN_OR_RAISE(const CellValue value, DecodeCellValue(cursor.key(), key, cursor.value()));
+  if (value.same_key) {
+    cells->push_back(
+        state::Cell{std::string(cursor.key().substr(prefix_bytes)), std::string(value.state)});
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace
 
 arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view key,
                         CellPrefix* prefix, std::vector<state::Cell>* cells) {
@@ -10,13 +24,40 @@ arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view
   prefix->Assign(space, key);
   ARROW_ASSIGN_OR_RAISE(bool found, cursor->Seek(prefix->bytes()));
   while (found && cursor->key().starts_with(prefix->bytes())) {
-    ARROW_ASSIGN_OR_RAISE(const CellValue value,
-                          DecodeCellValue(cursor->key(), key, cursor->value()));
-    if (value.same_key) {
-      cells->push_back(state::Cell{std::string(cursor->key().substr(prefix->bytes().size())),
-                                   std::string(value.state)});
-    }
+    ARROW_RETURN_NOT_OK(TakeCell(*cursor, key, prefix->bytes().size(), cells));
     ARROW_ASSIGN_OR_RAISE(found, cursor->Next());
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status ReadCellsIn(Cursor* cursor, const CellSpace& space, std::string_view key,
+                          const std::vector<state::CellRange>& ranges, CellPrefix* prefix,
+                          std::vector<state::Cell>* cells) {
+  // So many steps are cheaper than a search from the root.
+  constexpr int kMostSteps = 4;
+  cells->clear();
+  prefix->Assign(space, key);
+  const size_t prefix_bytes = prefix->bytes().size();
+  auto range = ranges.begin();
+  int steps = 0;
+  ARROW_ASSIGN_OR_RAISE(bool found, cursor->Seek(prefix->bytes()));
+  while (found && cursor->key().starts_with(prefix->bytes())) {
+    const std::string_view suffix = cursor->key().substr(prefix_bytes);
+    while (!suffix.empty() && range != ranges.end() && suffix >= range->to) {
+      ++range;
+      steps = 0;
+    }
+    if (!suffix.empty() && range == ranges.end()) {
+      break;
+    }
+    if (suffix.empty() || suffix >= range->from) {
+      ARROW_RETURN_NOT_OK(TakeCell(*cursor, key, prefix_bytes, cells));
+      ARROW_ASSIGN_OR_RAISE(found, cursor->Next());
+    } else if (++steps <= kMostSteps) {
+      ARROW_ASSIGN_OR_RAISE(found, cursor->Next());
+    } else {
+      ARROW_ASSIGN_OR_RAISE(found, cursor->Seek(std::string(prefix->bytes()) + range->from));
+    }
   }
   return arrow::Status::OK();
 }

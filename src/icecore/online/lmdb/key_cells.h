@@ -17,4 +17,9 @@ namespace icecore::online::lmdb {
 arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view key,
                         CellPrefix* prefix, std::vector<state::Cell>* cells);
 
+// As ReadCells, but of the cells beside the head only those in `ranges`, ascending.
+arrow::Status ReadCellsIn(Cursor* cursor, const CellSpace& space, std::string_view key,
+                          const std::vector<state::CellRange>& ranges, CellPrefix* prefix,
+                          std::vector<state::Cell>* cells);
+
 }  // namespace icecore::online::lmdb

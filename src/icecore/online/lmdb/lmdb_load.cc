@@ -8,6 +8,8 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/time.h"
+#include "icecore/online/lmdb/key_cells.h"
+#include "icecore/online/lmdb/lmdb_store.h"
 
 namespace icecore::online::lmdb {
 namespace {
@@ -153,8 +155,15 @@ arrow::Status LmdbLoad::WriteKey(Transaction* transaction, Cursor* cursor, const
   } else {
     ARROW_ASSIGN_OR_RAISE(state, view_.engine->LoadKey(memory->cells));
   }
+  // Rows that are due already then go straight into tiles; versions settle their ends first.
+  const bool versioned = view_.engine->layout().versioned;
+  if (!versioned) {
+    ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
+  }
   ARROW_RETURN_NOT_OK(change(state.get()));
-  ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
+  if (versioned) {
+    ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
+  }
   state->SetApplied(position.seq, position.applied_until);
   ARROW_ASSIGN_OR_RAISE(const auto changes, state->TakeChanges());
   return WriteChanges(transaction, key, changes, memory);
@@ -183,7 +192,7 @@ arrow::Status LmdbLoad::WriteRows(Transaction* transaction, const CellSpace& spa
     ARROW_RETURN_NOT_OK(WriteKey(transaction, cursor.get(), space, key, position, add, &memory));
     begin = end;
   }
-  return arrow::Status::OK();
+  return SweepExpired(transaction, space, *view_.engine, position.applied_at);
 }
 
 // The cells of table keys beside those of entity keys, in the same transaction.

@@ -52,12 +52,13 @@ arrow::Status ReadRows(Cursor* cursor, const ViewRead& read, const CellSpace& sp
   const state::ViewEngine& engine = *read.view->engine;
   CellPrefix prefix;
   std::vector<state::Cell> cells;
+  const std::vector<state::CellRange> ranges = engine.CellsAt(t);
   for (int64_t row = 0; row < num_rows; ++row) {
     cells.clear();
     const std::string_view key = keys.key(row);
     arrow::Status status;
     if (!key.empty()) {
-      status = ReadCells(cursor, space, key, &prefix, &cells);
+      status = ReadCellsIn(cursor, space, key, ranges, &prefix, &cells);
     }
     if (status.ok() && cells.empty()) {
       status = engine.ReadEmpty(sink);
@@ -166,6 +167,7 @@ arrow::Status LmdbStore::Drop(const std::string& view) {
     if (record->loaded) {
       ARROW_RETURN_NOT_OK(PutGarbage(transaction.get(), Garbage{record->space(), ""}));
     }
+    ARROW_RETURN_NOT_OK(PutResume(transaction.get(), record->space(), ""));
     ARROW_RETURN_NOT_OK(RemoveView(transaction.get(), view));
     ARROW_RETURN_NOT_OK(transaction->Commit());
   }

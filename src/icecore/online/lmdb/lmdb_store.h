@@ -38,4 +38,9 @@ class LmdbStore : public Store {
 arrow::Result<int64_t> SweepGarbage(const std::shared_ptr<Environment>& env,
                                     std::optional<uint32_t> view_id, int64_t max_cells);
 
+// Deletes cells of the space that no answer at t or later needs, a bounded number at a time: where
+// one call ends the next goes on, so that calls reach keys that get no more rows.
+arrow::Status SweepExpired(Transaction* transaction, const CellSpace& space,
+                           const state::ViewEngine& engine, int64_t t);
+
 }  // namespace icecore::online::lmdb

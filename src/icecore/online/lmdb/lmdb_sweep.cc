@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -11,32 +12,44 @@ namespace {
 // Bounds of one transaction, so that writers wait milliseconds only.
 constexpr int64_t kCellsPerTransaction = 10'000;
 constexpr int64_t kKeysPerTransaction = 50'000;
+// A load looks at so many cells of other keys: about a millisecond.
+constexpr int64_t kCellsPerLoad = 4096;
 
 struct Step {
   int64_t deleted = 0;
+  int64_t seen = 0;
   bool finished = false;
   std::string resume;  // where the next step begins, unless finished
 };
 
-// Deletes the cells at the cursor that begin with `target`; false at the end of the table.
-arrow::Result<bool> DeleteRun(Cursor* cursor, std::string_view target, int64_t max_cells,
-                              Step* step) {
+// Whether the cell of this suffix goes.
+using Goes = std::function<bool(std::string_view)>;
+
+// Deletes those cells at the cursor that begin with `target` and go; false at the end of the table.
+arrow::Result<bool> DeleteRun(Cursor* cursor, std::string_view target, const Goes& goes,
+                              int64_t max_cells, Step* step) {
   bool found = true;
-  while (found && step->deleted < max_cells && cursor->key().starts_with(target)) {
-    ARROW_ASSIGN_OR_RAISE(found, cursor->DeleteAndNext());
-    ++step->deleted;
+  while (found && step->seen < max_cells && cursor->key().starts_with(target)) {
+    ++step->seen;
+    if (goes(cursor->key().substr(target.size()))) {
+      ARROW_ASSIGN_OR_RAISE(found, cursor->DeleteAndNext());
+      ++step->deleted;
+    } else {
+      ARROW_ASSIGN_OR_RAISE(found, cursor->Next());
+    }
   }
   return found;
 }
 
 // The views of one entity key are neighbours, so a sweep of one view visits every key of its entity
 // once: from the key's first cell straight to the view's, then straight to the next key.
-arrow::Result<Step> SweepStep(Cursor* cursor, const Garbage& garbage, int64_t max_cells) {
+arrow::Result<Step> SweepStep(Cursor* cursor, const Garbage& garbage, const Goes& goes,
+                              int64_t max_cells) {
   Step step;
   const std::string entity = EntityPrefix(garbage.space.entity_id);
   ARROW_ASSIGN_OR_RAISE(bool found, cursor->Seek(garbage.resume.empty() ? entity : garbage.resume));
   for (int64_t visited = 0; found && cursor->key().starts_with(entity); ++visited) {
-    if (visited == kKeysPerTransaction || step.deleted >= max_cells) {
+    if (visited == kKeysPerTransaction || step.seen >= max_cells) {
       step.resume = std::string(cursor->key());
       return step;
     }
@@ -53,7 +66,7 @@ arrow::Result<Step> SweepStep(Cursor* cursor, const Garbage& garbage, int64_t ma
       ARROW_ASSIGN_OR_RAISE(found, cursor->Seek(target));
     }
     if (found && cursor->key().starts_with(target)) {
-      ARROW_ASSIGN_OR_RAISE(found, DeleteRun(cursor, target, max_cells, &step));
+      ARROW_ASSIGN_OR_RAISE(found, DeleteRun(cursor, target, goes, max_cells, &step));
       if (found && cursor->key().starts_with(target)) {
         step.resume = std::string(cursor->key());
         return step;
@@ -81,8 +94,9 @@ arrow::Result<int64_t> SweepGarbage(const std::shared_ptr<Environment>& env,
     Step step;
     {
       ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction.get(), Table::kCells));
-      ARROW_ASSIGN_OR_RAISE(step, SweepStep(cursor.get(), *garbage,
-                                            std::min(kCellsPerTransaction, max_cells - deleted)));
+      ARROW_ASSIGN_OR_RAISE(step, SweepStep(
+                                      cursor.get(), *garbage, [](std::string_view) { return true; },
+                                      std::min(kCellsPerTransaction, max_cells - deleted)));
     }
     if (step.finished) {
       ARROW_RETURN_NOT_OK(RemoveGarbage(transaction.get(), garbage->space));
@@ -94,6 +108,24 @@ arrow::Result<int64_t> SweepGarbage(const std::shared_ptr<Environment>& env,
     deleted += step.deleted;
   }
   return deleted;
+}
+
+arrow::Status SweepExpired(Transaction* transaction, const CellSpace& space,
+                           const state::ViewEngine& engine, int64_t t) {
+  if (engine.CellsAt(t).empty()) {
+    return arrow::Status::OK();  // nothing but heads, which do not expire
+  }
+  ARROW_ASSIGN_OR_RAISE(std::string resume, GetResume(*transaction, space));
+  Step step;
+  {
+    ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
+    ARROW_ASSIGN_OR_RAISE(
+        step, SweepStep(
+                  cursor.get(), Garbage{space, std::move(resume)},
+                  [&](std::string_view suffix) { return engine.CellExpired(suffix, t); },
+                  kCellsPerTransaction));
+  }
+  return PutResume(transaction, space, step.finished ? "" : step.resume);
 }
 
 }  // namespace icecore::online::lmdb

@@ -16,6 +16,7 @@ constexpr std::string_view kLastView = "last_view_id";
 constexpr std::string_view kEntityPrefix = "e/";
 constexpr std::string_view kViewPrefix = "v/";
 constexpr std::string_view kGarbagePrefix = "g/";
+constexpr std::string_view kSweepPrefix = "s/";
 constexpr char kRecordMagic = static_cast<char>(0xD1);  // record, version 1
 // LMDB takes keys of 511 bytes.
 constexpr size_t kMaxNameBytes = 500;
@@ -138,6 +139,12 @@ std::string GarbageKey(const CellSpace& space) {
   return key;
 }
 
+std::string SweepKey(const CellSpace& space) {
+  std::string key(kSweepPrefix);
+  AppendBigEndian32(space.view_id, &key);
+  return key;
+}
+
 arrow::Result<int64_t> GetNumber(const Transaction& transaction, std::string_view key) {
   ARROW_ASSIGN_OR_RAISE(auto bytes, transaction.Get(Table::kMeta, key));
   if (!bytes.has_value()) {
@@ -228,6 +235,29 @@ arrow::Status PutGarbage(Transaction* transaction, const Garbage& garbage) {
 
 arrow::Status RemoveGarbage(Transaction* transaction, const CellSpace& space) {
   return transaction->Delete(Table::kMeta, GarbageKey(space));
+}
+
+arrow::Result<std::string> GetResume(const Transaction& transaction, const CellSpace& space) {
+  ARROW_ASSIGN_OR_RAISE(auto bytes, transaction.Get(Table::kMeta, SweepKey(space)));
+  if (!bytes.has_value()) {
+    return "";
+  }
+  ARROW_ASSIGN_OR_RAISE(RecordReader reader, RecordReader::Open(*bytes, "the sweep"));
+  const int64_t generation = reader.Int();
+  std::string resume = reader.Text();
+  ARROW_RETURN_NOT_OK(reader.Finish("the sweep"));
+  return generation == int64_t{space.generation} ? resume : "";
+}
+
+arrow::Status PutResume(Transaction* transaction, const CellSpace& space,
+                        const std::string& resume) {
+  if (resume.empty()) {
+    return transaction->Delete(Table::kMeta, SweepKey(space));
+  }
+  RecordWriter writer;
+  writer.Int(space.generation);
+  writer.Text(resume);
+  return transaction->Put(Table::kMeta, SweepKey(space), writer.Finish());
 }
 
 arrow::Result<std::optional<Garbage>> FirstGarbage(Transaction* transaction,

@@ -48,6 +48,10 @@ arrow::Result<uint32_t> NewViewId(Transaction* transaction);
 
 arrow::Status PutGarbage(Transaction* transaction, const Garbage& garbage);
 arrow::Status RemoveGarbage(Transaction* transaction, const CellSpace& space);
+// Where the sweep of expired cells goes on; empty: from the first key.
+arrow::Result<std::string> GetResume(const Transaction& transaction, const CellSpace& space);
+arrow::Status PutResume(Transaction* transaction, const CellSpace& space,
+                        const std::string& resume);
 // Any one, or nullopt; of one view alone when `view_id` is given.
 arrow::Result<std::optional<Garbage>> FirstGarbage(Transaction* transaction,
                                                    std::optional<uint32_t> view_id);

@@ -1,0 +1,161 @@
+// How fast one core brings a stream into the states of its keys, and reads them.
+//   icecore_state_bench [NAME=VALUE …]
+//   events=5000000 keys=10000 span_hours=240 late=0    late: percent known up to an hour after e
+// The view: 1h, 1d, 7d and 30d, each count, sum, mean, min, max and stddev, with the default hops.
+// Rows come in the order in which they become known, in batches of 10,000; each key is moved to the
+// batch's time, takes its rows, and is read once at the end.
+// Answers a JSON object: events_per_second, reads_per_second, peak_bytes.
+#include <arrow/array/array_primitive.h>
+#include <arrow/array/builder_primitive.h>
+#include <arrow/type.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "icecore/base/time.h"
+#include "icecore/state/view_state.h"
+
+namespace icecore::state {
+namespace {
+
+using Options = std::map<std::string, int64_t>;
+
+ViewLayout Layout() {
+  using base::kMicrosPerDay;
+  using base::kMicrosPerHour;
+  ViewLayout layout;
+  layout.value_types = {arrow::float64()};
+  const std::pair<int64_t, int64_t> windows[] = {{kMicrosPerHour, 5 * base::kMicrosPerMinute},
+                                                 {kMicrosPerDay, kMicrosPerHour},
+                                                 {7 * kMicrosPerDay, kMicrosPerHour},
+                                                 {30 * kMicrosPerDay, kMicrosPerDay}};
+  for (const auto& [length, hop] : windows) {
+    for (const AggregateKind kind :
+         {AggregateKind::kCount, AggregateKind::kSum, AggregateKind::kMean, AggregateKind::kMin,
+          AggregateKind::kMax, AggregateKind::kStddev}) {
+      FeatureLayout& feature = layout.features.emplace_back();
+      feature.kind = FeatureLayout::Kind::kWindow;
+      feature.value = 0;
+      feature.aggregate.kind = kind;
+      feature.length_us = length;
+      feature.hop_us = hop;
+    }
+  }
+  return layout;
+}
+
+struct Event {
+  int64_t known_at;
+  int64_t event_time;
+  int64_t key;
+  double value;
+};
+
+std::vector<Event> MakeEvents(const Options& options) {
+  std::mt19937_64 random(1);
+  const int64_t count = options.at("events");
+  const int64_t span = options.at("span_hours") * base::kMicrosPerHour;
+  std::vector<Event> events;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t e = span / count * i;
+    const bool late = static_cast<int64_t>(random() % 100) < options.at("late");
+    const auto delay = static_cast<int64_t>(random() % base::kMicrosPerHour);
+    events.push_back({e + (late ? delay : 0), e,
+                      static_cast<int64_t>(random() % static_cast<uint64_t>(options.at("keys"))),
+                      static_cast<double>(random() % 100000) / 100});
+  }
+  std::sort(events.begin(), events.end(),
+            [](const Event& a, const Event& b) { return a.known_at < b.known_at; });
+  return events;
+}
+
+arrow::Result<PreparedRows> Prepare(const std::vector<Event>& events) {
+  arrow::Int64Builder event_time;
+  arrow::Int64Builder known_at;
+  arrow::Int64Builder seq;
+  arrow::DoubleBuilder value;
+  int64_t next = 0;
+  for (const Event& event : events) {
+    ARROW_RETURN_NOT_OK(event_time.Append(event.event_time));
+    ARROW_RETURN_NOT_OK(known_at.Append(event.known_at));
+    ARROW_RETURN_NOT_OK(seq.Append(next++));
+    ARROW_RETURN_NOT_OK(value.Append(event.value));
+  }
+  PreparedRows rows;
+  ARROW_ASSIGN_OR_RAISE(const auto e, event_time.Finish());
+  ARROW_ASSIGN_OR_RAISE(const auto a, known_at.Finish());
+  ARROW_ASSIGN_OR_RAISE(const auto s, seq.Finish());
+  rows.event_time = std::static_pointer_cast<arrow::Int64Array>(e);
+  rows.known_at = std::static_pointer_cast<arrow::Int64Array>(a);
+  rows.seq = std::static_pointer_cast<arrow::Int64Array>(s);
+  rows.values.resize(1);
+  ARROW_ASSIGN_OR_RAISE(rows.values[0], value.Finish());
+  rows.num_rows = next;
+  return rows;
+}
+
+double Since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+arrow::Status Main(const Options& options) {
+  constexpr size_t kBatch = 10000;
+  ARROW_ASSIGN_OR_RAISE(const auto engine, ViewEngine::Make(Layout()));
+  const std::vector<Event> events = MakeEvents(options);
+  ARROW_ASSIGN_OR_RAISE(const PreparedRows rows, Prepare(events));
+  std::vector<std::unique_ptr<KeyState>> keys(static_cast<size_t>(options.at("keys")));
+  for (auto& key : keys) key = engine->NewKey();
+
+  auto start = std::chrono::steady_clock::now();
+  for (size_t begin = 0; begin < events.size(); begin += kBatch) {
+    const size_t end = std::min(begin + kBatch, events.size());
+    const int64_t now = events[end - 1].known_at;
+    for (size_t i = begin; i < end; ++i) {
+      KeyState& key = *keys[static_cast<size_t>(events[i].key)];
+      ARROW_RETURN_NOT_OK(key.AdvanceTo(now));
+      ARROW_RETURN_NOT_OK(key.Add(rows, static_cast<int64_t>(i)));
+    }
+  }
+  const double writing = Since(start);
+  ARROW_ASSIGN_OR_RAISE(const auto sink, VectorSink::Make(engine->output_types()));
+  start = std::chrono::steady_clock::now();
+  for (const auto& key : keys) {
+    ARROW_RETURN_NOT_OK(key->Read(events.back().known_at, sink.get()));
+  }
+  const double reading = Since(start);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  std::cout << "{\"events_per_second\": " << static_cast<double>(events.size()) / writing
+            << ", \"reads_per_second\": " << static_cast<double>(keys.size()) / reading
+            << ", \"peak_bytes\": " << usage.ru_maxrss * 1024 << "}\n";
+  return arrow::Status::OK();
+}
+
+}  // namespace
+}  // namespace icecore::state
+
+int main(int argc, char** argv) {
+  icecore::state::Options options = {
+      {"events", 5000000}, {"keys", 10000}, {"span_hours", 240}, {"late", 0}};
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const size_t equals = argument.find('=');
+    if (equals == std::string::npos || options.count(argument.substr(0, equals)) == 0) {
+      std::cerr << "no such option: " << argument << "\n";
+      return 2;
+    }
+    options[argument.substr(0, equals)] = std::stoll(argument.substr(equals + 1));
+  }
+  const arrow::Status status = icecore::state::Main(options);
+  if (!status.ok()) {
+    std::cerr << status.ToString() << "\n";
+    return 1;
+  }
+  return 0;
+}
