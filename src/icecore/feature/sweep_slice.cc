@@ -103,9 +103,11 @@ void SweepSlice::LoadColumn(Column* at) const {
     column.codec = plan_.codecs[static_cast<size_t>(at->value)].get();
     column.usable = value.usable;
     column.all_usable = value.all_usable;
-    column.narrow = value.narrow.empty() ? nullptr : &value.narrow;
-    column.wide = value.wide.empty() ? nullptr : &value.wide;
-    column.hashes = value.hashes.empty() ? nullptr : &value.hashes;
+    const bool narrow = column.codec->form() == state::ValueForm::kNarrow;
+    const bool ordered = value.needs.ordered || value.needs.hashes;
+    column.narrow = ordered && narrow ? &value.narrow : nullptr;
+    column.wide = ordered && !narrow ? &value.wide : nullptr;
+    column.hashes = value.needs.hashes ? &value.hashes : nullptr;
   } else {
     column.usable.assign(row_ids_.size(), 1);
   }
