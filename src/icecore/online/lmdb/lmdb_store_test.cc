@@ -243,6 +243,36 @@ int WaitFor(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+TEST_F(LmdbStoreTest, ExpiredTilesOfSilentKeysGo) {
+  const auto store = Open();
+  const StoredView view = MakeView("v");
+  const StoredView other = MakeView("w");
+  constexpr int kKeys = 1500;
+  for (const StoredView* each : {&view, &other}) {
+    ASSERT_TRUE(Load(store.get(), *each, RowsOf(0, kKeys), At(kKeys, kStart, kStart + kHour)).ok());
+  }
+  const int64_t before = store->Describe().ValueOrDie().cells;
+  EXPECT_GE(before, 2 * kKeys * 3);
+  // Each load goes on where the one before ended, and no answer changes.
+  const int64_t later = kStart + 2 * kDay;
+  int64_t cells = before;
+  for (int64_t load = 1; load <= 4; ++load) {
+    ASSERT_TRUE(Load(store.get(), view, {{"k7", later, later, kKeys + load, load}},
+                     At(kKeys + load, later, later + kHour))
+                    .ok());
+    const int64_t now = store->Describe().ValueOrDie().cells;
+    EXPECT_LE(now, cells + 5);
+    cells = now;
+  }
+  // Of the other keys of this view only the heads are left, and all of the other view.
+  EXPECT_LT(cells, before / 2 + kKeys + 10);
+  EXPECT_GE(cells, before / 2 + kKeys);
+  EXPECT_EQ(ReadKey(store.get(), view, "k7", later).count, 4);
+  EXPECT_EQ(ReadKey(store.get(), view, "k8", later).count, 0);
+  EXPECT_EQ(ReadKey(store.get(), view, "k8", later).status, ValueStatus::kExpired);
+  EXPECT_EQ(ReadKey(store.get(), other, "k8", kStart).count, 1);
+}
+
 TEST_F(LmdbStoreTest, AStoreOpenedBeforeForkIsRefusedInTheChild) {
   const StoredView view = MakeView("v");
   const auto store = Open();
