@@ -154,8 +154,10 @@ arrow::Result<std::vector<state::VectorSink::Column>> Run(const state::ViewPlan&
                              *std::max_element(labels.keys.begin(), labels.keys.end()));
   } else {
     ARROW_ASSIGN_OR_RAISE(const auto dictionary, KeyDictionary::Make({arrow::int64()}));
-    ARROW_ASSIGN_OR_RAISE(labels.keys, dictionary->AddAll({keys}));
-    ARROW_ASSIGN_OR_RAISE(rows.keys, dictionary->FindAll({events.keys}));
+    ARROW_ASSIGN_OR_RAISE(const auto label_keys, dictionary->AddAll({keys}));
+    ARROW_ASSIGN_OR_RAISE(const auto row_keys, dictionary->FindAll({events.keys}));
+    labels.keys.assign(label_keys.begin(), label_keys.end());
+    rows.keys.assign(row_keys.begin(), row_keys.end());
     key_count = dictionary->size();
   }
   rows.activations = Plain(*events.known);

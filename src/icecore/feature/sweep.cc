@@ -194,9 +194,11 @@ arrow::Result<std::vector<Column>> ViewSweep::Run(int64_t key_count) {
   ARROW_ASSIGN_OR_RAISE(row_order_, GroupRows(rows_, plan_.layout.always, key_count));
   ARROW_ASSIGN_OR_RAISE(label_order_, GroupLabels(labels_, key_count));
   const auto labels = static_cast<int64_t>(labels_.keys.size());
-  for (const state::FeatureLayout& feature : plan_.layout.features) {
-    outputs_.push_back(MakeOutput(plan_, feature, labels));
-  }
+  outputs_.resize(plan_.layout.features.size());
+  ARROW_RETURN_NOT_OK(base::RunParallel(outputs_.size(), [&](size_t i) {
+    outputs_[i] = MakeOutput(plan_, plan_.layout.features[i], labels);
+    return arrow::Status::OK();
+  }));
   PlanTasks(key_count);
   ARROW_RETURN_NOT_OK(RunTasks());
   return Finish();

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
-#include <numeric>
+#include <utility>
 
 #include "icecore/base/error.h"
 #include "icecore/base/parallel.h"
@@ -30,19 +30,26 @@ arrow::Status ForPieces(size_t count, size_t pieces, const Work& work) {
   });
 }
 
-// Whether keys are >= 0 and ascending, and less(i, i - 1) is false wherever two keys are equal.
+// Items before the last run of those without a key.
+size_t CountKeyed(const std::vector<int64_t>& keys) {
+  size_t count = keys.size();
+  while (count > 0 && keys[count - 1] < 0) --count;
+  return count;
+}
+
+// Whether the first `count` keys are >= 0 and ascending, and less(i, i - 1) is false wherever two
+// keys are equal.
 template <typename Less>
-arrow::Result<bool> IsInOrder(const std::vector<int64_t>& keys, const Less& less) {
-  std::atomic<bool> ordered = keys.empty() || keys[0] >= 0;
-  ARROW_RETURN_NOT_OK(
-      ForPieces(keys.size(), PiecesOf(keys.size()), [&](size_t, size_t begin, size_t end) {
-        for (size_t i = std::max<size_t>(begin, 1); i < end; ++i) {
-          if (keys[i - 1] < keys[i]) continue;
-          if (keys[i - 1] == keys[i] && !less(i, i - 1)) continue;
-          ordered = false;
-          return;
-        }
-      }));
+arrow::Result<bool> IsInOrder(const std::vector<int64_t>& keys, size_t count, const Less& less) {
+  std::atomic<bool> ordered = count == 0 || keys[0] >= 0;
+  ARROW_RETURN_NOT_OK(ForPieces(count, PiecesOf(count), [&](size_t, size_t begin, size_t end) {
+    for (size_t i = std::max<size_t>(begin, 1); i < end; ++i) {
+      if (keys[i - 1] < keys[i]) continue;
+      if (keys[i - 1] == keys[i] && !less(i, i - 1)) continue;
+      ordered = false;
+      return;
+    }
+  }));
   return ordered.load();
 }
 
@@ -81,14 +88,18 @@ arrow::Result<ByKey> Group(const std::vector<int64_t>& keys, int64_t key_count, 
                                std::to_string(keys.size()));
   }
   ByKey order;
-  order.starts.assign(static_cast<size_t>(key_count) + 1, 0);
-  ARROW_ASSIGN_OR_RAISE(const bool ordered, IsInOrder(keys, less));
+  order.starts.resize(static_cast<size_t>(key_count) + 1);
+  const size_t keyed = CountKeyed(keys);
+  ARROW_ASSIGN_OR_RAISE(const bool ordered, IsInOrder(keys, keyed, less));
   if (!ordered) {
     ARROW_RETURN_NOT_OK(CountSort(keys, key_count, &order));
     return order;
   }
-  for (const int64_t key : keys) ++order.starts[static_cast<size_t>(key) + 1];
-  std::partial_sum(order.starts.begin(), order.starts.end(), order.starts.begin());
+  size_t key = 0;
+  for (size_t i = 0; i < keyed; ++i) {
+    while (key <= static_cast<size_t>(keys[i])) order.starts[key++] = static_cast<int64_t>(i);
+  }
+  while (key < order.starts.size()) order.starts[key++] = static_cast<int64_t>(keyed);
   return order;
 }
 

@@ -51,8 +51,11 @@ bool StartsBefore(const Tile& tile, int64_t start) { return tile.start() < start
 TiledKeyState::TiledKeyState(const ViewPlan* plan) : plan_(plan), chosen_(plan->as_of.size()) {
   levels_.reserve(plan->groups.size() * 2);
   for (const TileGroup& group : plan->groups) {
-    levels_.push_back({&group, group.tile_us, {}});
-    levels_.push_back({&group, group.roll_us, {}});
+    for (const int64_t span_us : {group.tile_us, group.roll_us}) {
+      levels_.emplace_back();
+      levels_.back().group = &group;
+      levels_.back().span_us = span_us;
+    }
   }
 }
 
@@ -167,7 +170,7 @@ arrow::Status TiledKeyState::EnterTiles(const RowOrder& order, const std::vector
   for (size_t g = 0; g < plan_->groups.size(); ++g) {
     const TileGroup& group = plan_->groups[g];
     const int64_t start = TileStart(order.event_time, group.tile_us);
-    if (start < WindowTail(advanced_to_, group.longest_us, group.hop_us)) continue;
+    if (start < levels_[2 * g].tail) continue;
     if (std::none_of(group.slots.begin(), group.slots.end(),
                      [&](const Slot& slot) { return Passes(masks, slot.mask); })) {
       continue;
@@ -210,10 +213,10 @@ arrow::Status TiledKeyState::EnterWaiting(const RowOrder& order, const Waiting& 
 void TiledKeyState::DropTiles() {
   for (size_t i = 0; i < levels_.size(); ++i) {
     Level& level = levels_[i];
-    if (level.tiles.empty()) continue;
-    const int64_t tail = WindowTail(advanced_to_, level.group->longest_us, level.group->hop_us);
+    level.tail = WindowTail(advanced_to_, level.group->longest_us, level.group->hop_us);
     auto kept = level.tiles.begin();
-    for (; kept != level.tiles.end() && EndsBefore(kept->start(), level.span_us, tail); ++kept) {
+    for (; kept != level.tiles.end() && EndsBefore(kept->start(), level.span_us, level.tail);
+         ++kept) {
       dropped_.push_back(SuffixOf(i, kept->start()));
     }
     level.tiles.erase(level.tiles.begin(), kept);

@@ -43,6 +43,7 @@ class TiledKeyState final : public KeyState {
   struct Level {
     const TileGroup* group = nullptr;
     int64_t span_us = 0;
+    int64_t tail = std::numeric_limits<int64_t>::min();  // of the longest window at advanced_to_
     std::vector<Tile> tiles;
   };
   struct Chosen {
@@ -76,6 +77,7 @@ class TiledKeyState final : public KeyState {
   arrow::Result<Values> Decode(const Waiting& waiting) const;
   // The tile that begins at `start`, made where there is none.
   static Tile* TileAt(Level* level, int64_t start);
+  // Moves tails to advanced_to_ and drops what lies before them.
   void DropTiles();
 
   arrow::Status ReadAsOf(int64_t t, const AsOfSet& set, const std::optional<Chosen>& entered,

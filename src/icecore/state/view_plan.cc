@@ -58,11 +58,12 @@ void AddAsOf(const FeatureLayout& feature, int index, std::vector<AsOfSet>* sets
 }
 
 int64_t RollOf(const TileGroup& group) {
-  constexpr int64_t kLeastTiles = 9;
+  // Of fewer, the roll-ups would cost each row more than they save a read.
+  constexpr int64_t kLeastTiles = 16;
   if (group.hop_us == 0) return 0;
   const int64_t tiles = group.longest_us / group.hop_us + 1;
   if (tiles < kLeastTiles) return 0;
-  int64_t many = 3;
+  int64_t many = 4;
   while (many * many < tiles) ++many;
   return many * group.tile_us;
 }

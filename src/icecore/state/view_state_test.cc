@@ -6,7 +6,9 @@
 #include <random>
 
 #include "icecore/base/error.h"
+#include "icecore/base/id.h"
 #include "icecore/state/naive_view.h"
+#include "icecore/state/wire.h"
 
 namespace icecore::state {
 namespace {
@@ -166,20 +168,19 @@ TEST(KeyState, TakesEachRowOnce) {
   EXPECT_EQ(loaded->applied_until(), 40);
 }
 
-TEST(KeyState, OneRowTouchesTheHeadItsTileAndItsRollUp) {
+TEST(KeyState, OneRowTouchesTheHeadAndItsTile) {
   const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
   const PreparedRows rows = naive::Prepare(
       {MakeRow(10, 10, 1, 1, "a"), MakeRow(20, 20, 2, 2, "b"), MakeRow(25, 25, 3, 3, "c")});
   const auto key = engine->NewKey();
   ASSERT_TRUE(key->AdvanceTo(100).ok());
   for (int64_t row = 0; row < 2; ++row) ASSERT_TRUE(key->Add(rows, row).ok());
-  EXPECT_EQ(key->TakeChanges().ValueOrDie().size(), 4u);
+  EXPECT_EQ(key->TakeChanges().ValueOrDie().size(), 3u);
   ASSERT_TRUE(key->Add(rows, 2).ok());
   const auto changes = key->TakeChanges().ValueOrDie();
-  ASSERT_EQ(changes.size(), 3u);
+  ASSERT_EQ(changes.size(), 2u);
   EXPECT_EQ(changes[0].suffix, "");
   EXPECT_EQ(changes[1].suffix.size(), 10u);
-  EXPECT_EQ(changes[2].suffix.size(), 10u);
   EXPECT_TRUE(key->TakeChanges().ValueOrDie().empty());
   ASSERT_TRUE(key->AdvanceTo(115).ok());  // the tile at 0..10 went long ago; that of 10 goes at 120
   EXPECT_TRUE(key->TakeChanges().ValueOrDie().empty());
@@ -262,6 +263,65 @@ ViewLayout LongLayout() {
   return layout;
 }
 
+std::string Hex(std::string_view bytes) {
+  std::string text;
+  for (const char byte : bytes) {
+    const char* digits = "0123456789abcdef";
+    text.push_back(digits[static_cast<uint8_t>(byte) >> 4]);
+    text.push_back(digits[static_cast<uint8_t>(byte) & 15]);
+  }
+  return text;
+}
+
+// docs/formats/state.md. The last eight bytes are the XXH64 of those before.
+TEST(KeyState, Golden) {
+  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const PreparedRows rows = naive::Prepare({MakeRow(10, 10, 1, 1.5, "a")});
+  const auto key = engine->NewKey();
+  ASSERT_TRUE(key->AdvanceTo(15).ok());
+  ASSERT_TRUE(key->Add(rows, 0).ok());
+  key->SetApplied(2, 40);
+  const std::vector<Cell> cells = CellsOf(key.get());
+  ASSERT_EQ(cells.size(), 2u);
+  EXPECT_EQ(cells[0].suffix, "");
+  EXPECT_EQ(
+      Hex(cells[0].bytes).substr(0, 2 * (cells[0].bytes.size() - 8)),
+      "49434b4801"
+      "020000000000000028000000000000000f00000000000000"  // applied_seq, applied_until, advanced_to
+      "01"                                                // one set
+      "010a000000000000000a000000000000000100000000000000"  // its row's order
+      "010161"                                              // and value
+      "00");                                                // nothing waits
+  EXPECT_EQ(Hex(cells[1].suffix), "0000800000000000000a");
+  EXPECT_EQ(Hex(cells[1].bytes).substr(0, 2 * (cells[1].bytes.size() - 8)),
+            "49434b5402"
+            "000a00000000000000"  // level, start
+            "01"                  // a state
+            "02000200000201"  // moments without squares, count 1, no infinities; 2 limbs from -1
+            "00000000000000800100000000000000");
+  for (const Cell& cell : cells) {
+    const size_t body = cell.bytes.size() - 8;
+    std::string checksum;
+    wire::PutFixed64(base::Hash64(cell.bytes.substr(0, body)), &checksum);
+    EXPECT_EQ(cell.bytes.substr(body), checksum);
+  }
+}
+
+// Tiles of version 1, without roll-ups, are not taken for levels.
+TEST(KeyState, OlderTilesAreRefused) {
+  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const PreparedRows rows = naive::Prepare({MakeRow(10, 10, 1, 1.5, "a")});
+  const auto key = engine->NewKey();
+  ASSERT_TRUE(key->AdvanceTo(15).ok());
+  ASSERT_TRUE(key->Add(rows, 0).ok());
+  std::vector<Cell> cells = CellsOf(key.get());
+  std::string& bytes = cells[1].bytes;
+  bytes[4] = 1;
+  bytes.resize(bytes.size() - 8);
+  wire::PutFixed64(base::Hash64(bytes), &bytes);
+  EXPECT_EQ(base::CodeOf(engine->LoadKey(cells).status()), base::ErrorCode::kUnsupported);
+}
+
 // An answer needs tens of the cells of a key, not all; loaded from these alone it gives the same
 // bits as the whole key and as the definition.
 TEST(KeyState, ReadsFewCells) {
@@ -294,7 +354,9 @@ TEST(KeyState, ReadsFewCells) {
         few.push_back({at->first, at->second});
       }
     }
-    if (t > 1500) EXPECT_GT(stored.size(), 180u);
+    if (t > 1500) {
+      EXPECT_GT(stored.size(), 180u);
+    }
     EXPECT_LT(few.size(), 60u);
     const auto sink = VectorSink::Make(engine->output_types()).ValueOrDie();
     const auto loaded = engine->LoadKey(few).ValueOrDie();
@@ -317,7 +379,12 @@ TEST(KeyState, SaysWhichCellsHaveExpired) {
   ASSERT_TRUE(key->AdvanceTo(100).ok());
   ASSERT_TRUE(key->Add(rows, 0).ok());
   const std::vector<Cell> cells = CellsOf(key.get());
-  ASSERT_EQ(cells.size(), 5u);  // the head, and a tile and a roll-up of each hop
+  ASSERT_EQ(cells.size(), 5u);
+  // Of each hop a tile and a roll-up: of 13 tiles where the longest window has 169, of 6 for 31.
+  EXPECT_EQ(Hex(cells[1].suffix), "00008000000000000064");
+  EXPECT_EQ(Hex(cells[2].suffix), "0001800000000000005b");
+  EXPECT_EQ(Hex(cells[3].suffix), "00028000000000000060");
+  EXPECT_EQ(Hex(cells[4].suffix), "00038000000000000000");
   for (const int64_t t : {100, 268, 269, 281, 839, 840, 863, 864, 1000}) {
     ASSERT_TRUE(key->AdvanceTo(t).ok());
     std::vector<std::string> gone;
@@ -326,8 +393,12 @@ TEST(KeyState, SaysWhichCellsHaveExpired) {
     }
     for (const std::string& suffix : gone) EXPECT_TRUE(engine->CellExpired(suffix, t)) << t;
     for (const Cell& cell : cells) {
-      if (t == 100 || cell.suffix.empty()) EXPECT_FALSE(engine->CellExpired(cell.suffix, t));
-      if (t == 1000 && !cell.suffix.empty()) EXPECT_TRUE(engine->CellExpired(cell.suffix, t));
+      if (t == 100 || cell.suffix.empty()) {
+        EXPECT_FALSE(engine->CellExpired(cell.suffix, t));
+      }
+      if (t == 1000 && !cell.suffix.empty()) {
+        EXPECT_TRUE(engine->CellExpired(cell.suffix, t));
+      }
     }
   }
 }
