@@ -19,8 +19,8 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/parallel.h"
 #include "icecore/lake/checkpoint_internal.h"
-#include "icecore/lake/parallel_internal.h"
 
 namespace icecore::lake {
 namespace {
@@ -230,10 +230,10 @@ class Batch {
       }
     }
     constexpr size_t kLeastRows = 4096;  // that are worth a thread
-    const size_t pieces = std::clamp<size_t>(adds.size() / kLeastRows, 1, ParallelPieces());
+    const size_t pieces = std::clamp<size_t>(adds.size() / kLeastRows, 1, base::ParallelPieces());
     const size_t first = actions->adds.size();
     actions->adds.resize(first + adds.size());
-    return RunParallel(pieces, [&](size_t piece) {
+    return base::RunParallel(pieces, [&](size_t piece) {
       for (size_t i = adds.size() * piece / pieces; i < adds.size() * (piece + 1) / pieces; ++i) {
         ARROW_RETURN_NOT_OK(ReadAdd(adds[i], &actions->adds[first + i]));
       }

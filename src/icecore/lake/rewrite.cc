@@ -16,11 +16,11 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/parallel.h"
 #include "icecore/base/suggest.h"
 #include "icecore/lake/data_file_reader_internal.h"
 #include "icecore/lake/key_index_internal.h"
 #include "icecore/lake/log_entry_internal.h"
-#include "icecore/lake/parallel_internal.h"
 
 namespace icecore::lake {
 namespace {
@@ -246,7 +246,7 @@ class CopyOnWrite : public TableRewrite {
     read_.insert(files.begin(), files.end());
     const std::vector<FilePart> parts = PartsOf(files, 1);
     std::vector<PartHits> found(parts.size());
-    ARROW_RETURN_NOT_OK(RunParallel(parts.size(), [&](size_t i) -> arrow::Status {
+    ARROW_RETURN_NOT_OK(base::RunParallel(parts.size(), [&](size_t i) -> arrow::Status {
       found[i].file = parts[i].file;
       ARROW_ASSIGN_OR_RAISE(const auto reader, Open(parts[i], parts.size() == 1));
       const GroupRange range = RangeOf(*reader, parts[i]);
@@ -280,7 +280,7 @@ class CopyOnWrite : public TableRewrite {
     std::vector<FilePart> all;
     for (const int64_t file : files) {
       const int64_t most = snapshot_->files[static_cast<size_t>(file)].size / least_bytes;
-      const size_t wanted = (ParallelPieces() + files.size() - 1) / files.size();
+      const size_t wanted = (base::ParallelPieces() + files.size() - 1) / files.size();
       const size_t parts = std::clamp<size_t>(static_cast<size_t>(most), 1, wanted);
       for (size_t part = 0; part < parts; ++part) {
         all.push_back({.file = file, .part = part, .parts = parts});
@@ -397,7 +397,7 @@ class CopyOnWrite : public TableRewrite {
     }
     const std::vector<FilePart> parts = PartsOf(files, kLeastBytes);
     std::vector<std::vector<DataFile>> written(parts.size());
-    const arrow::Status status = RunParallel(parts.size(), [&](size_t i) {
+    const arrow::Status status = base::RunParallel(parts.size(), [&](size_t i) {
       return RewritePart(parts[i], parts.size() == 1, gone_.at(parts[i].file)).Value(&written[i]);
     });
     for (std::vector<DataFile>& part : written) {
@@ -454,7 +454,7 @@ class CopyOnWrite : public TableRewrite {
   ObjectStore& store_;
   const std::shared_ptr<const Snapshot> snapshot_;
   const base::Clock& clock_;
-  SharedRandom random_;
+  base::SharedRandom random_;
   WriterOptions options_;
   std::map<int64_t, std::vector<int64_t>> gone_;  // file -> rows, in any order, perhaps twice
   std::set<int64_t> read_;

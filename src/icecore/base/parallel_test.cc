@@ -1,4 +1,4 @@
-#include "icecore/lake/parallel_internal.h"
+#include "icecore/base/parallel.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace icecore::lake {
+namespace icecore::base {
 namespace {
 
 TEST(RunParallel, EveryPieceOnce) {
@@ -44,4 +44,4 @@ TEST(RunParallel, Nested) {
 }
 
 }  // namespace
-}  // namespace icecore::lake
+}  // namespace icecore::base

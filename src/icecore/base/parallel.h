@@ -10,7 +10,7 @@
 
 #include "icecore/base/id.h"
 
-namespace icecore::lake {
+namespace icecore::base {
 
 // How many pieces run at once: the size of Arrow's pool for computing.
 size_t ParallelPieces();
@@ -21,9 +21,9 @@ size_t ParallelPieces();
 arrow::Status RunParallel(size_t count, const std::function<arrow::Status(size_t)>& work);
 
 // One source of randomness for several threads.
-class SharedRandom : public base::Random {
+class SharedRandom : public Random {
  public:
-  explicit SharedRandom(base::Random& random) : random_(random) {}
+  explicit SharedRandom(Random& random) : random_(random) {}
   uint64_t Next() override {
     const std::lock_guard lock(mutex_);
     return random_.Next();
@@ -31,7 +31,7 @@ class SharedRandom : public base::Random {
 
  private:
   std::mutex mutex_;
-  base::Random& random_;
+  Random& random_;
 };
 
-}  // namespace icecore::lake
+}  // namespace icecore::base

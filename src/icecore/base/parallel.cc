@@ -4,9 +4,9 @@
 #include <condition_variable>
 #include <memory>
 
-#include "icecore/lake/parallel_internal.h"
+#include "icecore/base/parallel.h"
 
-namespace icecore::lake {
+namespace icecore::base {
 namespace {
 
 // What the threads of one call share. A thread that comes when all is taken touches nothing else,
@@ -79,4 +79,4 @@ arrow::Status RunParallel(size_t count, const std::function<arrow::Status(size_t
   return pieces->Wait();
 }
 
-}  // namespace icecore::lake
+}  // namespace icecore::base
