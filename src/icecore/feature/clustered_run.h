@@ -31,7 +31,8 @@ struct RunSchema {
 struct RunFacts {
   int64_t rows = 0;
   int64_t keys = 0;
-  bool ascending = true;  // of each key: a never falls from row to row
+  bool ascending = true;      // of each key: a never falls from row to row
+  bool known_at_once = true;  // a is e in all rows
   int64_t latest_known_at = INT64_MIN;
 };
 

@@ -23,7 +23,8 @@ class RunJoin {
         labels_(labels),
         first_name_(first_name),
         join_(join) {
-    by_known_at_ = cut.kind == KnowledgeCut::Kind::kLabel;
+    // What was known at once is known at its event time.
+    by_known_at_ = cut.kind == KnowledgeCut::Kind::kLabel && !run.facts().known_at_once;
     const bool all_known =
         cut.kind != KnowledgeCut::Kind::kTime || run.facts().latest_known_at <= cut.time_us;
     ascends_ = mask_ < 0 && all_known && (!by_known_at_ || run.facts().ascending);
@@ -54,8 +55,10 @@ class RunJoin {
   void Offer(size_t place, int64_t row) {
     AsOfRow offered;
     offered.event_time = run_.event_time(row);
-    offered.known_at = run_.known_at(row);
-    offered.seq = run_.seq(row);
+    if (!alone_) {
+      offered.known_at = run_.known_at(row);
+      offered.seq = run_.seq(row);
+    }
     offered.row = first_name_ + row;
     join_->Offer(place, offered);
   }

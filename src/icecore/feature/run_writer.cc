@@ -84,9 +84,11 @@ class RunFiles {
   // kBatchRows of them, or the last.
   arrow::Status WriteRows(Arrays columns) {
     const int64_t rows = columns[0]->length();
+    const auto& event_time = static_cast<const arrow::Int64Array&>(*columns[0]);
     const auto& known_at = static_cast<const arrow::Int64Array&>(*columns[1]);
     for (int64_t row = 0; row < rows; ++row) {
       facts_.latest_known_at = std::max(facts_.latest_known_at, known_at.Value(row));
+      facts_.known_at_once = facts_.known_at_once && known_at.Value(row) == event_time.Value(row);
     }
     facts_.rows += rows;
     return rows_->Write(*arrow::RecordBatch::Make(schema_.rows, rows, std::move(columns)));

@@ -39,6 +39,7 @@ json ToJson(const ViewLogManifest& manifest) {
                     {"rows", run.facts.rows},
                     {"keys", run.facts.keys},
                     {"ascending", run.facts.ascending},
+                    {"known_at_once", run.facts.known_at_once},
                     {"latest_known_at", run.facts.latest_known_at},
                     {"rows_file", ToJson(run.rows)},
                     {"keys_file", ToJson(run.keys)}});
@@ -65,6 +66,7 @@ ViewLogManifest FromJson(const json& text) {
     run.facts.rows = item.at("rows").get<int64_t>();
     run.facts.keys = item.at("keys").get<int64_t>();
     run.facts.ascending = item.at("ascending").get<bool>();
+    run.facts.known_at_once = item.at("known_at_once").get<bool>();
     run.facts.latest_known_at = item.at("latest_known_at").get<int64_t>();
     run.rows = FileFromJson(item.at("rows_file"));
     run.keys = FileFromJson(item.at("keys_file"));
