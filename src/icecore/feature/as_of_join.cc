@@ -75,6 +75,7 @@ void AsOfJoin::Offer(size_t place, const AsOfRow& row) {
 }
 
 void AsOfJoin::Add(std::vector<AsOfRow>* rows) {
+  if (rows->empty()) return;
   const std::vector<uint32_t> order = Sorted(*rows, static_cast<size_t>(labels_.keys().size()));
   std::vector<Step> steps;
   const std::lock_guard lock(mutex_);

@@ -90,7 +90,7 @@ class AsOfScan {
     ARROW_ASSIGN_OR_RAISE(const Parts parts, log_->ScanParts(view_, Query(view_.row_columns())));
     part_rows_.assign(run_count() + parts.size(), 0);
     if (labels_.times().empty()) return arrow::Status::OK();
-    ARROW_RETURN_NOT_OK(FindInRuns());
+    ARROW_RETURN_NOT_OK(FindInRuns(run_count() == 1 && parts.empty()));
     const auto pieces =
         static_cast<int64_t>(std::min(base::ParallelPieces(), parts.size()) * joins_.size());
     const int64_t piece_rows =
@@ -104,13 +104,14 @@ class AsOfScan {
   // The runs of a clustered log are the first parts.
   size_t run_count() const { return clustered_ == nullptr ? 0 : clustered_->runs.size(); }
 
-  arrow::Status FindInRuns() {
+  arrow::Status FindInRuns(bool alone) {
     for (size_t part = 0; part < run_count(); ++part) {
       const ClusteredRun& run = *clustered_->runs[part];
       part_rows_[part] = run.facts().rows;
       for (size_t s = 0; s < joins_.size(); ++s) {
         ARROW_RETURN_NOT_OK(FindInRun(run, plan_, s, cut_, labels_,
-                                      static_cast<int64_t>(part) << kPlaceBits, joins_[s].get()));
+                                      static_cast<int64_t>(part) << kPlaceBits, alone,
+                                      joins_[s].get()));
       }
     }
     return arrow::Status::OK();

@@ -15,13 +15,14 @@ constexpr size_t kLeastPieceLabels = 1024;
 class RunJoin {
  public:
   RunJoin(const ClusteredRun& run, const state::ViewPlan& plan, size_t set, const KnowledgeCut& cut,
-          const LabelSet& labels, int64_t first_name, AsOfJoin* join)
+          const LabelSet& labels, int64_t first_name, bool alone, AsOfJoin* join)
       : run_(run),
         plan_(plan),
         mask_(plan.as_of[set].mask),
         cut_(cut),
         labels_(labels),
         first_name_(first_name),
+        alone_(alone),
         join_(join) {
     // What was known at once is known at its event time.
     by_known_at_ = cut.kind == KnowledgeCut::Kind::kLabel && !run.facts().known_at_once;
@@ -116,6 +117,7 @@ class RunJoin {
   const KnowledgeCut& cut_;
   const LabelSet& labels_;
   const int64_t first_name_;
+  const bool alone_;
   AsOfJoin* join_;
   bool by_known_at_ = false;
   bool ascends_ = false;
@@ -155,10 +157,10 @@ std::vector<size_t> CutPlaces(const LabelSet& labels) {
 
 arrow::Status FindInRun(const ClusteredRun& run, const state::ViewPlan& plan, size_t set,
                         const KnowledgeCut& cut, const LabelSet& labels, int64_t first_name,
-                        AsOfJoin* join) {
+                        bool alone, AsOfJoin* join) {
   const std::vector<size_t> bounds = CutPlaces(labels);
   return base::RunParallel(bounds.size() - 1, [&](size_t piece) {
-    RunJoin key_join(run, plan, set, cut, labels, first_name, join);
+    RunJoin key_join(run, plan, set, cut, labels, first_name, alone, join);
     int64_t first_row = run.facts().rows;
     int64_t end_row = 0;
     ARROW_RETURN_NOT_OK(

@@ -32,9 +32,11 @@ arrow::Status VisitKeys(const ClusteredRun& run, const LabelSet& labels, size_t 
 // Places cut into pieces of about equal weight, for all cores: their bounds. A hot key is cut too.
 std::vector<size_t> CutPlaces(const LabelSet& labels);
 
-// The as-of rows of set `set` of the plan; rows are named first_name + row. Runs on all cores.
+// The as-of rows of set `set` of the plan; rows are named first_name + row. `alone`: there are no
+// rows elsewhere, so that known times and _seq of those chosen need not be looked at. Runs on all
+// cores.
 arrow::Status FindInRun(const ClusteredRun& run, const state::ViewPlan& plan, size_t set,
                         const KnowledgeCut& cut, const LabelSet& labels, int64_t first_name,
-                        AsOfJoin* join);
+                        bool alone, AsOfJoin* join);
 
 }  // namespace icecore::feature

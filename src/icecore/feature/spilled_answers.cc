@@ -61,7 +61,9 @@ arrow::Result<std::unique_ptr<SpilledAnswers>> SpilledAnswers::Write(
     ARROW_RETURN_NOT_OK(WriteBlocks(answers, blocks, out.get()));
     ARROW_RETURN_NOT_OK(out->Close());
     ARROW_ASSIGN_OR_RAISE(const auto in, arrow::io::ReadableFile::Open(path));
-    return arrow::ipc::RecordBatchFileReader::Open(in).Value(&spilled->reader_);
+    auto options = arrow::ipc::IpcReadOptions::Defaults();
+    options.use_threads = false;  // blocks are read on Arrow's threads
+    return arrow::ipc::RecordBatchFileReader::Open(in, options).Value(&spilled->reader_);
   }();
   std::remove(path.c_str());
   ARROW_RETURN_NOT_OK(status);
