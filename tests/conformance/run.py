@@ -35,6 +35,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     given = parser.parse_args()
     runner.LABEL_TIMES = given.label_times
+    if given.mode == "increments":
+        runner.PROJECT_LINES = "feature_log_rows: 0\n"     # every view from a clustered log of several runs
     icecore = os.path.abspath(given.icecore)
     if not os.path.isfile(icecore):
         print(f"{icecore} does not exist\n0 passed, 1 failed")

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PROJECT_LINES = ""                  # more settings of every case's project
 LABEL_TIMES = 40                    # --mode online asks at no more moments of a case than these
 EARLIEST_NS, LATEST_NS = 0, 9_223_372_036 * 10**9      # and only at moments that a machine's clock can show
 NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -271,6 +272,9 @@ class Project:
         self.outputs = 0
         kept = shutil.ignore_patterns("case.json", "expected*.parquet", "later")
         shutil.copytree(folder, self.folder, ignore=kept)
+        if PROJECT_LINES:
+            with open(os.path.join(self.folder, "icecore.yaml"), "a", encoding="utf-8") as file:
+                file.write("\n" + PROJECT_LINES)
 
     def call(self, *arguments):
         """(exit code, stdout, stderr)."""

@@ -9,8 +9,10 @@ a time), online by `run` and `get` with --now in between increments. Last line: 
 """
 import argparse
 import datetime
+import glob
 import math
 import os
+import random
 import struct
 import sys
 import tempfile
@@ -75,7 +77,10 @@ class Case:
         self.generated = Generated(seed, KEYS, ASKED_PER_KEY)
         self.project, self.comparison = Project(icecore, folder), comparison
         self.landed = 0
-        self.project.write("icecore.yaml", "language: 1\nproject: oracle\n")
+        self.other_chance = random.Random(f"{seed}/log")
+        self.clustered = self.other_chance.random() < 0.7
+        self.project.write("icecore.yaml", "language: 1\nproject: oracle\nmemory: 64MB\n"
+                           + ("feature_log_rows: 0\n" if self.clustered else ""))
         self.project.write("definitions/all.yaml", self.generated.definitions())
         os.makedirs(self.project.path("data"))
 
@@ -93,6 +98,28 @@ class Case:
         self.generated.write_spine(self.project.path("spine.parquet"))
         for known_at in ("label", "latest", START + chance.randrange(40 * DAY)):
             self.ask_offline(known_at)
+        if self.clustered and not self.generated.versions:
+            self.damage_log(moments[-1])
+
+    def damage_log(self, moment: int) -> None:
+        """A broken log is never believed, and the next run has a sound one."""
+        files = sorted(glob.glob(self.project.path(".icecore/features/*/*")))
+        runs = [file for file in files if file.endswith((".rows", ".keys"))]
+        if not runs:
+            raise Failed("no clustered log was kept")
+        broken = self.other_chance.choice([file for file in files if not file.endswith("lock")])
+        if self.other_chance.random() < 0.3:
+            os.remove(broken)
+        else:
+            with open(broken, "r+b") as file:
+                at = self.other_chance.randrange(os.path.getsize(broken))
+                file.seek(at)
+                byte = file.read(1)[0]
+                file.seek(at)
+                file.write(bytes([byte ^ (1 << self.other_chance.randrange(8))]))
+        self.ask_offline("label")
+        self.project.must("run", "--now", rfc3339(moment))
+        self.ask_offline("label")
 
     def rows_by_key(self) -> dict:
         """Of a table with versions all versions of every id that the key ever had."""

@@ -76,6 +76,9 @@ std::string RowsText(const StepOutcome& step) {
   if (step.report.step == "online") {
     return Grouped(counts.written) + " rows applied";
   }
+  if (step.report.step == "log") {
+    return Grouped(counts.written) + " rows sorted";
+  }
   std::string text = Grouped(counts.read) + " in, " + Grouped(counts.written) + " written";
   const auto add = [&text](int64_t count, const std::string& what) {
     if (count > 0) {

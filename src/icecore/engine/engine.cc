@@ -55,6 +55,20 @@ arrow::Status MakeFolders(const std::string& path) {
   }
 }
 
+// Returns the number of rows.
+arrow::Result<int64_t> WriteAll(arrow::RecordBatchReader* rows, const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const auto writer, RowWriter::Open(rows->schema(), path));
+  int64_t count = 0;
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(const auto batch, rows->Next());
+    if (batch == nullptr) break;
+    ARROW_RETURN_NOT_OK(writer->Write(batch));
+    count += batch->num_rows();
+  }
+  ARROW_RETURN_NOT_OK(writer->Close());
+  return count;
+}
+
 class EngineImpl : public Engine {
  public:
   arrow::Status Init(const OpenOptions& options) {
@@ -85,6 +99,7 @@ class EngineImpl : public Engine {
     workspace_.access.context.now_us = clock_->NowMicros();
     workspace_.listener = options.listener;
     workspace_.scratch_root = scratch;
+    workspace_.features_root = project_.root + "/.icecore/features";
     return arrow::Status::OK();
   }
 
@@ -186,15 +201,17 @@ class EngineImpl : public Engine {
     if (service == analysed->services.end()) {
       return NoService(*analysed, request.service);
     }
-    ARROW_ASSIGN_OR_RAISE(auto spine, ReadRows(request.spine_path));
+    ARROW_ASSIGN_OR_RAISE(auto spine, OpenRows(request.spine_path));
     pipeline::LakeFeatureLog log(workspace_, request.pins);
-    ARROW_ASSIGN_OR_RAISE(auto built,
-                          feature::BuildTrainingSet(*service->second, spine, request.cut, &log));
-    ARROW_RETURN_NOT_OK(WriteRows(*built.table, request.out_path));
+    feature::TrainingSetOptions options;
+    options.memory_bytes = project_.memory_bytes;
+    options.scratch_dir = workspace_.scratch_root;
+    ARROW_ASSIGN_OR_RAISE(const auto set, feature::OpenTrainingSet(*service->second, spine,
+                                                                   request.cut, &log, options));
     TrainingSetReport report;
-    report.rows = built.table->num_rows();
-    report.columns = built.table->num_columns();
-    report.features = std::move(built.features);
+    ARROW_ASSIGN_OR_RAISE(report.rows, WriteAll(set.get(), request.out_path));
+    report.columns = set->schema()->num_fields();
+    report.features = set->features();
     report.tables = log.reads();
     report.duration_us = (base::MonotonicNanos() - started) / 1000;
     return report;

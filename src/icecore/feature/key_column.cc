@@ -1,11 +1,13 @@
 #include "icecore/feature/key_column.h"
 
+#include <arrow/array/array_binary.h>
 #include <arrow/array/array_primitive.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/compute/cast.h>
 #include <arrow/type.h>
 #include <arrow/util/checked_cast.h>
 
+#include <algorithm>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -119,69 +121,209 @@ arrow::Result<std::shared_ptr<arrow::Array>> CastKey(std::shared_ptr<arrow::Arra
   return NarrowInteger<int64_t>(*column, *to);
 }
 
-size_t KeyDictionary::TextHash::operator()(const std::string& text) const {
-  return base::Hash64(text);
+namespace {
+
+// One to one, and spread over all bits: the finalizer of MurmurHash3.
+uint64_t Spread(uint64_t value) {
+  value ^= value >> 33;
+  value *= 0xff51afd7ed558ccdULL;
+  value ^= value >> 33;
+  value *= 0xc4ceb9fe1a85ec53ULL;
+  return value ^ (value >> 33);
+}
+
+void SpreadAll(const state::ValueCodec& codec, const arrow::Array& column, uint64_t* words) {
+  const int64_t rows = column.length();
+  if (column.type_id() == arrow::Type::INT64) {
+    // As the codec has it, without a call per row: most keys are of this type.
+    const int64_t* values = checked_cast<const arrow::Int64Array&>(column).raw_values();
+    for (int64_t row = 0; row < rows; ++row) {
+      words[row] = Spread(static_cast<uint64_t>(values[row]) ^ (uint64_t{1} << 63));
+    }
+    return;
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    if (column.IsValid(row)) words[row] = Spread(codec.Narrow(column, row));
+  }
+}
+
+// How far ahead the places of a hash table are asked for: about what a core has under way at once.
+constexpr int64_t kPrefetchRows = 16;
+
+}  // namespace
+
+std::string_view KeyWords::BytesOf(int64_t row) const {
+  const auto at = static_cast<size_t>(row);
+  const uint64_t from = row == 0 ? 0 : ends[at - 1];
+  return std::string_view(bytes).substr(from, ends[at] - from);
+}
+
+arrow::Result<std::unique_ptr<KeyEncoder>> KeyEncoder::Make(
+    const std::vector<std::shared_ptr<arrow::DataType>>& types) {
+  auto encoder = std::make_unique<KeyEncoder>();
+  for (const auto& type : types) {
+    ARROW_ASSIGN_OR_RAISE(auto codec, state::ValueCodec::Make(type));
+    encoder->codecs_.push_back(std::move(codec));
+  }
+  encoder->narrow_ =
+      encoder->codecs_.size() == 1 && encoder->codecs_[0]->form() == state::ValueForm::kNarrow;
+  return encoder;
+}
+
+arrow::Status KeyEncoder::EncodeWide(const std::vector<std::shared_ptr<arrow::Array>>& columns,
+                                     KeyWords* keys) const {
+  const int64_t rows = columns[0]->length();
+  keys->ends.resize(static_cast<size_t>(rows));
+  const bool is_text = columns.size() == 1 && columns[0]->type_id() == arrow::Type::STRING;
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto at = static_cast<size_t>(row);
+    const size_t from = keys->bytes.size();
+    if (keys->whole[at] != 0) {
+      if (is_text) {
+        keys->bytes += checked_cast<const arrow::StringArray&>(*columns[0]).GetView(row);
+      } else {
+        for (size_t i = 0; i < columns.size(); ++i) {
+          ARROW_RETURN_NOT_OK(codecs_[i]->Encode(*columns[i], row, &keys->bytes));
+        }
+      }
+      keys->words[at] = base::Hash64(std::string_view(keys->bytes).substr(from));
+    }
+    keys->ends[at] = keys->bytes.size();
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Result<KeyWords> KeyEncoder::Encode(
+    const std::vector<std::shared_ptr<arrow::Array>>& columns) const {
+  KeyWords keys;
+  const int64_t rows = columns[0]->length();
+  keys.words.resize(static_cast<size_t>(rows));
+  keys.whole.assign(static_cast<size_t>(rows), 1);
+  for (const auto& column : columns) {
+    if (column->null_count() == 0) continue;
+    for (int64_t row = 0; row < rows; ++row) {
+      if (column->IsNull(row)) keys.whole[static_cast<size_t>(row)] = 0;
+    }
+  }
+  if (narrow_) {
+    SpreadAll(*codecs_[0], *columns[0], keys.words.data());
+  } else {
+    ARROW_RETURN_NOT_OK(EncodeWide(columns, &keys));
+  }
+  return keys;
 }
 
 arrow::Result<std::unique_ptr<KeyDictionary>> KeyDictionary::Make(
     const std::vector<std::shared_ptr<arrow::DataType>>& types) {
   auto dictionary = std::make_unique<KeyDictionary>();
-  for (const auto& type : types) {
-    ARROW_ASSIGN_OR_RAISE(auto codec, state::ValueCodec::Make(type));
-    dictionary->codecs_.push_back(std::move(codec));
-  }
-  dictionary->narrow_ = dictionary->codecs_.size() == 1 &&
-                        dictionary->codecs_[0]->form() == state::ValueForm::kNarrow;
+  ARROW_ASSIGN_OR_RAISE(dictionary->encoder_, KeyEncoder::Make(types));
+  dictionary->places_.resize(1024);
   return dictionary;
 }
 
-// Calls visit(row, narrow, text) for every row without a null part; one of the two is meaningful.
-template <typename Visit>
-arrow::Status KeyDictionary::ForEach(const std::vector<std::shared_ptr<arrow::Array>>& columns,
-                                     const Visit& visit) const {
-  std::string text;
-  const int64_t rows = columns.empty() ? 0 : columns[0]->length();
-  for (int64_t row = 0; row < rows; ++row) {
-    if (narrow_) {
-      if (columns[0]->IsValid(row)) visit(row, codecs_[0]->Narrow(*columns[0], row), text);
+size_t KeyDictionary::PlaceOf(const KeyWords& keys, int64_t row) const {
+  const uint64_t word = keys.words[static_cast<size_t>(row)];
+  const size_t mask = places_.size() - 1;
+  for (size_t at = word & mask;; at = (at + 1) & mask) {
+    const Place& place = places_[at];
+    if (place.number == kNone) return at;
+    if (place.word != word) continue;
+    if (encoder_->narrow()) return at;
+    if (BytesOf(place.number) == keys.BytesOf(row)) return at;
+  }
+}
+
+std::string_view KeyDictionary::BytesOf(int32_t number) const {
+  if (ends_.empty()) return {};
+  const auto at = static_cast<size_t>(number);
+  const uint64_t from = at == 0 ? 0 : ends_[at - 1];
+  return std::string_view(bytes_).substr(from, ends_[at] - from);
+}
+
+std::vector<int32_t> KeyDictionary::SortByWord() {
+  std::vector<std::pair<uint64_t, int32_t>> order;
+  order.reserve(words_.size());
+  for (const uint64_t word : words_) order.emplace_back(word, static_cast<int32_t>(order.size()));
+  std::sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : BytesOf(a.second) < BytesOf(b.second);
+  });
+  std::vector<int32_t> numbers(order.size());
+  std::vector<uint64_t> words;
+  words.reserve(words_.size());
+  std::string bytes;
+  std::vector<uint64_t> ends;
+  for (size_t number = 0; number < order.size(); ++number) {
+    const auto& [word, old] = order[number];
+    numbers[static_cast<size_t>(old)] = static_cast<int32_t>(number);
+    words.push_back(word);
+    if (encoder_->narrow()) continue;
+    bytes += BytesOf(old);
+    ends.push_back(bytes.size());
+  }
+  words_ = std::move(words);
+  bytes_ = std::move(bytes);
+  ends_ = std::move(ends);
+  for (Place& place : places_) {
+    if (place.number != kNone) place.number = numbers[static_cast<size_t>(place.number)];
+  }
+  return numbers;
+}
+
+void KeyDictionary::Prefetch(uint64_t word) const {
+  __builtin_prefetch(&places_[word & (places_.size() - 1)]);
+}
+
+void KeyDictionary::Grow() {
+  std::vector<Place> grown(places_.size() * 2);
+  const size_t mask = grown.size() - 1;
+  for (const Place& place : places_) {
+    if (place.number == kNone) continue;
+    size_t at = place.word & mask;
+    while (grown[at].number != kNone) at = (at + 1) & mask;
+    grown[at] = place;
+  }
+  places_ = std::move(grown);
+}
+
+arrow::Result<std::vector<int32_t>> KeyDictionary::AddAll(
+    const std::vector<std::shared_ptr<arrow::Array>>& columns) {
+  ARROW_ASSIGN_OR_RAISE(const KeyWords keys, encoder_->Encode(columns));
+  std::vector<int32_t> numbers(keys.words.size(), kNone);
+  for (int64_t row = 0; row < keys.size(); ++row) {
+    const auto at = static_cast<size_t>(row);
+    if (row + kPrefetchRows < keys.size()) Prefetch(keys.words[at + kPrefetchRows]);
+    if (keys.whole[at] == 0) continue;
+    Place& place = places_[PlaceOf(keys, row)];
+    if (place.number != kNone) {
+      numbers[at] = place.number;
       continue;
     }
-    text.clear();
-    bool whole = true;
-    for (size_t i = 0; i < columns.size() && whole; ++i) {
-      whole = columns[i]->IsValid(row);
-      if (whole) ARROW_RETURN_NOT_OK(codecs_[i]->Encode(*columns[i], row, &text));
+    if (size_ == std::numeric_limits<int32_t>::max() - 1) {
+      return base::MakeError(base::ErrorCode::kLimit,
+                             "more than " + std::to_string(size_) + " keys at once");
     }
-    if (whole) visit(row, 0, text);
+    place = {keys.words[at], size_};
+    numbers[at] = size_++;
+    words_.push_back(keys.words[at]);
+    if (!encoder_->narrow()) {
+      bytes_ += keys.BytesOf(row);
+      ends_.push_back(bytes_.size());
+    }
+    if (static_cast<size_t>(size_) * 2 > places_.size()) Grow();
   }
-  return arrow::Status::OK();
+  return numbers;
 }
 
-arrow::Result<std::vector<int64_t>> KeyDictionary::AddAll(
-    const std::vector<std::shared_ptr<arrow::Array>>& columns) {
-  std::vector<int64_t> keys(static_cast<size_t>(columns.empty() ? 0 : columns[0]->length()), -1);
-  ARROW_RETURN_NOT_OK(ForEach(columns, [&](int64_t row, uint64_t narrow, const std::string& text) {
-    const int64_t number = narrow_ ? numbers_.try_emplace(narrow, size_).first->second
-                                   : texts_.try_emplace(text, size_).first->second;
-    if (number == size_) ++size_;
-    keys[static_cast<size_t>(row)] = number;
-  }));
-  return keys;
-}
-
-arrow::Result<std::vector<int64_t>> KeyDictionary::FindAll(
+arrow::Result<std::vector<int32_t>> KeyDictionary::FindAll(
     const std::vector<std::shared_ptr<arrow::Array>>& columns) const {
-  std::vector<int64_t> keys(static_cast<size_t>(columns.empty() ? 0 : columns[0]->length()), -1);
-  ARROW_RETURN_NOT_OK(ForEach(columns, [&](int64_t row, uint64_t narrow, const std::string& text) {
-    if (narrow_) {
-      const auto found = numbers_.find(narrow);
-      if (found != numbers_.end()) keys[static_cast<size_t>(row)] = found->second;
-    } else {
-      const auto found = texts_.find(text);
-      if (found != texts_.end()) keys[static_cast<size_t>(row)] = found->second;
-    }
-  }));
-  return keys;
+  ARROW_ASSIGN_OR_RAISE(const KeyWords keys, encoder_->Encode(columns));
+  std::vector<int32_t> numbers(keys.words.size(), kNone);
+  for (int64_t row = 0; row < keys.size(); ++row) {
+    const auto at = static_cast<size_t>(row);
+    if (row + kPrefetchRows < keys.size()) Prefetch(keys.words[at + kPrefetchRows]);
+    if (keys.whole[at] != 0) numbers[at] = places_[PlaceOf(keys, row)].number;
+  }
+  return numbers;
 }
 
 }  // namespace icecore::feature

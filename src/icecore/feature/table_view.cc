@@ -30,7 +30,7 @@ using Arrays = std::vector<std::shared_ptr<arrow::Array>>;
 
 class TableView final : public BoundView {
  public:
-  explicit TableView(ViewParts parts) : parts_(std::move(parts)) {}
+  explicit TableView(ViewParts parts) : parts_(std::move(parts)) { FindRowColumns(); }
 
   const std::string& name() const override { return parts_.name; }
   const std::vector<std::string>& columns() const override { return parts_.columns; }
@@ -41,6 +41,12 @@ class TableView final : public BoundView {
   std::shared_ptr<const state::ViewEngine> engine() const override { return parts_.engine; }
 
   arrow::Result<state::PreparedRows> Prepare(const arrow::RecordBatch& rows) const override;
+  const std::vector<std::string>& row_columns() const override { return row_columns_; }
+  const std::vector<std::string>& value_columns() const override { return parts_.value_columns; }
+  arrow::Result<state::PreparedRows> PrepareRows(const arrow::RecordBatch& rows,
+                                                 std::vector<int32_t>* taken) const override;
+  arrow::Result<Arrays> PrepareValues(const arrow::RecordBatch& rows) const override;
+  const std::string& event_time_column() const override { return parts_.event_time.column; }
   arrow::Result<std::shared_ptr<arrow::Array>> ApplyDefault(
       int feature, std::shared_ptr<arrow::Array> values) const override {
     return FillNulls(std::move(values), parts_.defaults[static_cast<size_t>(feature)]);
@@ -49,8 +55,10 @@ class TableView final : public BoundView {
  private:
   arrow::Result<std::shared_ptr<arrow::Array>> Column(const arrow::RecordBatch& rows,
                                                       const std::string& column) const;
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Select(
-      const arrow::RecordBatch& rows, std::vector<std::shared_ptr<arrow::Array>>* keys) const;
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Select(const arrow::RecordBatch& rows,
+                                                            Arrays* keys,
+                                                            std::vector<int32_t>* taken) const;
+  void FindRowColumns();
   arrow::Result<Arrays> CastKeys(const arrow::RecordBatch& rows) const;
   // Per row whether the view's where holds; all where it has none.
   arrow::Result<std::vector<bool>> HoldsWhere(const arrow::RecordBatch& rows) const;
@@ -61,7 +69,26 @@ class TableView final : public BoundView {
   arrow::Status PrepareVersions(const arrow::RecordBatch& rows, state::PreparedRows* out) const;
 
   ViewParts parts_;
+  std::vector<std::string> row_columns_;
 };
+
+// All but those that only values are taken from.
+void TableView::FindRowColumns() {
+  std::vector<std::string> needed = parts_.key_columns;
+  needed.insert(needed.end(), {parts_.event_time.column, parts_.known_at.column,
+                               std::string(lake::kSeq), std::string(lake::kArrivedAt)});
+  if (parts_.where != nullptr) {
+    needed.insert(needed.end(), parts_.where->columns().begin(), parts_.where->columns().end());
+  }
+  for (const auto& mask : parts_.masks) {
+    needed.insert(needed.end(), mask->columns().begin(), mask->columns().end());
+  }
+  for (const std::string& column : parts_.columns) {
+    if (std::find(needed.begin(), needed.end(), column) != needed.end()) {
+      row_columns_.push_back(column);
+    }
+  }
+}
 
 // Null counts as false.
 arrow::Result<std::shared_ptr<arrow::BooleanArray>> Holds(const expr::Expression& predicate,
@@ -108,14 +135,21 @@ void LeaveOutNullKeys(const Arrays& keys, std::vector<bool>* keep) {
   }
 }
 
-// The rows that pass the view's where and have whole keys, and their keys.
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> TableView::Select(const arrow::RecordBatch& rows,
-                                                                     Arrays* keys) const {
+// The rows that pass the view's where and have whole keys, and their keys; `taken` (null: not asked
+// for) are their places, empty where they are all.
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> TableView::Select(
+    const arrow::RecordBatch& rows, Arrays* keys, std::vector<int32_t>* taken) const {
   ARROW_ASSIGN_OR_RAISE(*keys, CastKeys(rows));
+  const bool has_null_keys = std::any_of(keys->begin(), keys->end(),
+                                         [](const auto& key) { return key->null_count() > 0; });
+  if (parts_.where == nullptr && !has_null_keys) return rows.Slice(0);
   ARROW_ASSIGN_OR_RAISE(std::vector<bool> keep, HoldsWhere(rows));
   LeaveOutNullKeys(*keys, &keep);
   auto selected = rows.Slice(0);
   if (std::find(keep.begin(), keep.end(), false) == keep.end()) return selected;
+  for (size_t row = 0; taken != nullptr && row < keep.size(); ++row) {
+    if (keep[row]) taken->push_back(static_cast<int32_t>(row));
+  }
   arrow::BooleanBuilder builder;
   ARROW_RETURN_NOT_OK(builder.AppendValues(keep));
   ARROW_ASSIGN_OR_RAISE(auto filter, builder.Finish());
@@ -143,6 +177,10 @@ arrow::Status TableView::PrepareTimes(const arrow::RecordBatch& rows,
   std::shared_ptr<arrow::Int64Array> known = out->event_time;
   std::shared_ptr<arrow::Int64Array> otherwise;
   using Kind = spec::KnownAt::Kind;
+  if (parts_.known_at.kind == Kind::kEventTime) {
+    out->known_at = out->event_time;
+    return arrow::Status::OK();
+  }
   if (parts_.known_at.kind == Kind::kColumn || parts_.known_at.kind == Kind::kSnapshot) {
     ARROW_ASSIGN_OR_RAISE(auto column, Column(rows, parts_.known_at.column));
     ARROW_ASSIGN_OR_RAISE(known, ToMicros(*column, Rounding::kUp));
@@ -242,24 +280,44 @@ arrow::Result<state::PreparedRows> TableView::Prepare(const arrow::RecordBatch& 
     rows = batch.Slice(0);
     ARROW_ASSIGN_OR_RAISE(out.keys, CastKeys(*rows));
   } else {
-    ARROW_ASSIGN_OR_RAISE(rows, Select(batch, &out.keys));
+    ARROW_ASSIGN_OR_RAISE(rows, Select(batch, &out.keys, nullptr));
   }
   out.num_rows = rows->num_rows();
   ARROW_RETURN_NOT_OK(PrepareTimes(*rows, &out));
   if (parts_.versioned) ARROW_RETURN_NOT_OK(PrepareVersions(*rows, &out));
-  const Types& types = parts_.engine->layout().value_types;
-  for (size_t i = 0; i < parts_.value_columns.size(); ++i) {
-    ARROW_ASSIGN_OR_RAISE(auto values, Column(*rows, parts_.value_columns[i]));
-    if (!values->type()->Equals(*types[i])) {
-      ARROW_ASSIGN_OR_RAISE(values, arrow::compute::Cast(*values, types[i]));
-    }
-    out.values.push_back(std::move(values));
-  }
+  ARROW_ASSIGN_OR_RAISE(out.values, PrepareValues(*rows));
   for (const auto& mask : parts_.masks) {
     ARROW_ASSIGN_OR_RAISE(auto holds, Holds(*mask, *rows));
     out.masks.push_back(std::move(holds));
   }
   return out;
+}
+
+arrow::Result<state::PreparedRows> TableView::PrepareRows(const arrow::RecordBatch& batch,
+                                                          std::vector<int32_t>* taken) const {
+  state::PreparedRows out;
+  taken->clear();
+  ARROW_ASSIGN_OR_RAISE(const auto rows, Select(batch, &out.keys, taken));
+  out.num_rows = rows->num_rows();
+  ARROW_RETURN_NOT_OK(PrepareTimes(*rows, &out));
+  for (const auto& mask : parts_.masks) {
+    ARROW_ASSIGN_OR_RAISE(auto holds, Holds(*mask, *rows));
+    out.masks.push_back(std::move(holds));
+  }
+  return out;
+}
+
+arrow::Result<Arrays> TableView::PrepareValues(const arrow::RecordBatch& rows) const {
+  const Types& types = parts_.engine->layout().value_types;
+  Arrays values;
+  for (size_t i = 0; i < parts_.value_columns.size(); ++i) {
+    ARROW_ASSIGN_OR_RAISE(auto column, Column(rows, parts_.value_columns[i]));
+    if (!column->type()->Equals(*types[i])) {
+      ARROW_ASSIGN_OR_RAISE(column, arrow::compute::Cast(*column, types[i]));
+    }
+    values.push_back(std::move(column));
+  }
+  return values;
 }
 
 }  // namespace

@@ -101,6 +101,11 @@ arrow::Result<std::shared_ptr<arrow::Int64Array>> ToMicros(const arrow::Array& c
                                                            Rounding rounding) {
   switch (column.type_id()) {
     case arrow::Type::TIMESTAMP:
+      if (checked_cast<const arrow::TimestampType&>(*column.type()).unit() ==
+          arrow::TimeUnit::MICRO) {
+        ARROW_ASSIGN_OR_RAISE(auto micros, column.View(arrow::int64()));
+        return std::static_pointer_cast<arrow::Int64Array>(std::move(micros));
+      }
       return Scaled<int64_t>(
           column, UnitOf(checked_cast<const arrow::TimestampType&>(*column.type()).unit()),
           rounding);

@@ -1,30 +1,31 @@
 #include "icecore/feature/training_set.h"
 
-#include <arrow/array/array_binary.h>
 #include <arrow/array/array_primitive.h>
-#include <arrow/array/builder_primitive.h>
 #include <arrow/array/concatenate.h>
 #include <arrow/array/util.h>
 #include <arrow/chunked_array.h>
-#include <arrow/compute/api_vector.h>
 #include <arrow/compute/cast.h>
 #include <arrow/compute/initialize.h>
-#include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
+#include <arrow/util/byte_size.h>
 
 #include <algorithm>
-#include <limits>
+#include <deque>
+#include <map>
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/parallel.h"
 #include "icecore/base/suggest.h"
-#include "icecore/base/time.h"
+#include "icecore/feature/as_of_scan.h"
 #include "icecore/feature/key_column.h"
-#include "icecore/feature/sweep.h"
+#include "icecore/feature/label_set.h"
+#include "icecore/feature/spilled_answers.h"
+#include "icecore/feature/swept_view.h"
 #include "icecore/feature/time_column.h"
+#include "icecore/feature/view_answers.h"
 #include "icecore/spec/parse.h"
-#include "icecore/state/version_chain.h"
 
 namespace icecore::feature {
 
@@ -51,12 +52,9 @@ arrow::Result<std::shared_ptr<arrow::Array>> SpineColumn(const arrow::Table& spi
   return arrow::Concatenate(column->chunks());
 }
 
-arrow::Status CheckNames(const BoundService& service, const arrow::Table& spine) {
+arrow::Status CheckNames(const BoundService& service, const arrow::Schema& spine) {
   for (const OutputFeature& output : service.outputs()) {
-    if (spine.schema()->GetFieldIndex(output.name) < 0 &&
-        spine.schema()->GetAllFieldIndices(output.name).empty()) {
-      continue;
-    }
+    if (spine.GetAllFieldIndices(output.name).empty()) continue;
     return MakeError(ErrorCode::kInvalidArgument,
                      "feature '" + output.name + "' (" + output.view + "." + output.feature +
                          ") has the name of a spine column; give it another with `prefix` or `as` "
@@ -108,39 +106,32 @@ arrow::Result<Arrays> RequestColumns(const BoundService& service, const arrow::T
   return columns;
 }
 
-// The uses of one view: their labels are swept together.
+// The uses of one view: their labels are answered together.
 struct ViewJob {
   std::shared_ptr<const BoundView> view;
+  state::ViewPlan plan;
   std::vector<size_t> uses;
-  std::unique_ptr<KeyDictionary> keys;
-  SweepLabels labels;                                      // of each use in turn, one per spine row
-  int64_t earliest = std::numeric_limits<int64_t>::max();  // label that can match
-  int64_t latest = std::numeric_limits<int64_t>::min();
+  std::string labels;  // what makes its labels; jobs of the same share them
 };
 
-arrow::Status AddLabels(const ViewUse& use, const arrow::Table& spine,
-                        const arrow::Int64Array& times, ViewJob* job) {
-  Arrays columns;
-  for (size_t i = 0; i < use.key_columns.size(); ++i) {
-    ARROW_ASSIGN_OR_RAISE(auto column,
-                          KeyColumn(spine, use.key_columns[i], job->view->key_types()[i]));
-    columns.push_back(std::move(column));
-  }
-  ARROW_ASSIGN_OR_RAISE(auto keys, job->keys->AddAll(columns));
-  for (int64_t row = 0; row < times.length(); ++row) {
-    int64_t& key = keys[static_cast<size_t>(row)];
-    if (times.IsNull(row)) key = -1;
-    job->labels.times.push_back(times.IsNull(row) ? 0 : times.Value(row));
-    if (key < 0) continue;
-    job->earliest = std::min(job->earliest, times.Value(row));
-    job->latest = std::max(job->latest, times.Value(row));
-  }
-  job->labels.keys.insert(job->labels.keys.end(), keys.begin(), keys.end());
-  return arrow::Status::OK();
-}
+// What a view gave for the piece at hand, in memory or on disk.
+struct JobAnswers {
+  std::unique_ptr<ViewAnswers> held;
+  std::unique_ptr<SpilledAnswers> spilled;
+};
 
-arrow::Result<std::vector<ViewJob>> MakeJobs(const BoundService& service, const arrow::Table& spine,
-                                             const arrow::Int64Array& times) {
+// Rows of the spine that are answered together, and written block by block.
+struct Piece {
+  std::shared_ptr<arrow::Table> spine;
+  std::vector<std::shared_ptr<arrow::RecordBatch>> blocks;
+  std::vector<int64_t> starts;  // first row of each block
+  Arrays request;
+  std::shared_ptr<arrow::Array> event_timestamp;
+  std::vector<JobAnswers> answers;  // by job
+  size_t next = 0;                  // block
+};
+
+arrow::Result<std::vector<ViewJob>> MakeJobs(const BoundService& service) {
   std::vector<ViewJob> jobs;
   for (size_t i = 0; i < service.uses().size(); ++i) {
     const ViewUse& use = service.uses()[i];
@@ -150,200 +141,309 @@ arrow::Result<std::vector<ViewJob>> MakeJobs(const BoundService& service, const 
       jobs.emplace_back();
       job = std::prev(jobs.end());
       job->view = use.view;
-      ARROW_ASSIGN_OR_RAISE(job->keys, KeyDictionary::Make(use.view->key_types()));
+      ARROW_ASSIGN_OR_RAISE(job->plan, state::ViewPlan::Make(use.view->engine()->layout()));
+      for (const auto& type : use.view->key_types()) job->labels += type->ToString() + "\n";
     }
     job->uses.push_back(i);
-    ARROW_RETURN_NOT_OK(AddLabels(use, spine, times, &*job));
+    job->labels += "\n";
+    for (const std::string& column : use.key_columns) job->labels += column + "\n";
   }
   return jobs;
 }
 
-// The rows of a view's log that some label can see, gathered batch by batch.
-class RowCollector {
- public:
-  RowCollector(const ViewJob& job, const KnowledgeCut& cut)
-      : job_(job),
-        cut_(cut),
-        engine_(*job.view->engine()),
-        always_(engine_.layout().always),
-        versioned_(engine_.layout().versioned),
-        oldest_(job.latest < job.earliest ? 0 : engine_.OldestRelevant(job.earliest)),
-        values_(engine_.layout().value_types.size()),
-        masks_(static_cast<size_t>(engine_.layout().mask_count)) {}
-
-  arrow::Status Add(const state::PreparedRows& batch) {
-    ARROW_ASSIGN_OR_RAISE(const auto keys, job_.keys->FindAll(batch.keys));
-    arrow::Int64Builder kept;
-    for (int64_t row = 0; row < batch.num_rows; ++row) {
-      int64_t key = keys[static_cast<size_t>(row)];
-      if (versioned_ && !batch.live->Value(row)) key = -1;
-      if ((key < 0 && !versioned_) || batch.event_time->IsNull(row) || batch.known_at->IsNull(row))
-        continue;
-      const int64_t event_time = batch.event_time->Value(row);
-      const int64_t known_at = std::max(batch.known_at->Value(row), event_time);
-      if (!always_ && cut_.kind == KnowledgeCut::Kind::kTime && known_at > cut_.time_us) continue;
-      const int64_t activation = engine_.ActivationOf(
-          event_time, cut_.kind == KnowledgeCut::Kind::kLabel ? known_at : event_time);
-      if (activation > job_.latest) continue;
-      const bool reached = key >= 0 && (always_ || event_time >= oldest_);
-      if (versioned_) {
-        // Whatever it is, it ends its predecessors.
-        marks_.push_back({batch.table_key->GetView(row), batch.version_order->GetView(row),
-                          batch.seq->Value(row), activation,
-                          reached ? static_cast<int64_t>(out_.keys.size()) : -1, state::kForever});
-      }
-      if (!reached) continue;
-      out_.keys.push_back(key);
-      out_.activations.push_back(activation);
-      ARROW_RETURN_NOT_OK(kept.Append(row));
-    }
-    if (versioned_) marked_.insert(marked_.end(), {batch.table_key, batch.version_order});
-    ARROW_ASSIGN_OR_RAISE(const auto indices, kept.Finish());
-    if (indices->length() == 0) return arrow::Status::OK();
-    out_.rows.num_rows += indices->length();
-    ARROW_RETURN_NOT_OK(Keep(batch.event_time, *indices, &event_times_));
-    ARROW_RETURN_NOT_OK(Keep(batch.known_at, *indices, &known_ats_));
-    ARROW_RETURN_NOT_OK(Keep(batch.seq, *indices, &seqs_));
-    for (size_t i = 0; i < values_.size(); ++i) {
-      ARROW_RETURN_NOT_OK(Keep(batch.values[i], *indices, &values_[i]));
-    }
-    for (size_t i = 0; i < masks_.size(); ++i) {
-      ARROW_RETURN_NOT_OK(Keep(batch.masks[i], *indices, &masks_[i]));
-    }
-    return arrow::Status::OK();
-  }
-
-  arrow::Result<SweepRows> Finish() {
-    if (versioned_) {
-      out_.untils.assign(out_.keys.size(), state::kForever);
-      state::FindEnds(&marks_);
-      for (const state::VersionMark& mark : marks_) {
-        if (mark.place >= 0) out_.untils[static_cast<size_t>(mark.place)] = mark.until;
-      }
-    }
-    ARROW_ASSIGN_OR_RAISE(auto event_time, Join(event_times_, arrow::int64()));
-    ARROW_ASSIGN_OR_RAISE(auto known_at, Join(known_ats_, arrow::int64()));
-    ARROW_ASSIGN_OR_RAISE(auto seq, Join(seqs_, arrow::int64()));
-    out_.rows.event_time = std::static_pointer_cast<arrow::Int64Array>(event_time);
-    out_.rows.known_at = std::static_pointer_cast<arrow::Int64Array>(known_at);
-    out_.rows.seq = std::static_pointer_cast<arrow::Int64Array>(seq);
-    for (size_t i = 0; i < values_.size(); ++i) {
-      ARROW_ASSIGN_OR_RAISE(auto values, Join(values_[i], engine_.layout().value_types[i]));
-      out_.rows.values.push_back(std::move(values));
-    }
-    for (const Arrays& parts : masks_) {
-      ARROW_ASSIGN_OR_RAISE(auto mask, Join(parts, arrow::boolean()));
-      out_.rows.masks.push_back(std::static_pointer_cast<arrow::BooleanArray>(mask));
-    }
-    return std::move(out_);
-  }
-
- private:
-  static arrow::Status Keep(const std::shared_ptr<arrow::Array>& values,
-                            const arrow::Array& indices, Arrays* parts) {
-    if (indices.length() == values->length()) {
-      parts->push_back(values);
-      return arrow::Status::OK();
-    }
-    ARROW_ASSIGN_OR_RAISE(auto taken, arrow::compute::Take(*values, indices));
-    parts->push_back(std::move(taken));
-    return arrow::Status::OK();
-  }
-  static arrow::Result<std::shared_ptr<arrow::Array>> Join(
-      const Arrays& parts, const std::shared_ptr<arrow::DataType>& type) {
-    if (parts.empty()) return arrow::MakeEmptyArray(type);
-    return parts.size() == 1 ? parts[0] : arrow::Concatenate(parts);
-  }
-
-  const ViewJob& job_;
-  const KnowledgeCut& cut_;
-  const state::ViewEngine& engine_;
-  bool always_;
-  bool versioned_;
-  int64_t oldest_;
-  SweepRows out_;
-  std::vector<state::VersionMark> marks_;  // of every version, also of keys that no label has
-  Arrays marked_;                          // whose bytes the marks point to
-  Arrays event_times_;
-  Arrays known_ats_;
-  Arrays seqs_;
-  std::vector<Arrays> values_;
-  std::vector<Arrays> masks_;
-};
-
-// Values of every use of the view, in the job's order.
-arrow::Result<std::vector<UseValues>> RunJob(const ViewJob& job, const KnowledgeCut& cut,
-                                             int64_t spine_rows, FeatureLog* log) {
-  RowCollector collector(job, cut);
-  ARROW_ASSIGN_OR_RAISE(const auto reader, log->Scan(*job.view));
-  while (job.keys->size() > 0) {
-    ARROW_ASSIGN_OR_RAISE(const auto batch, reader->Next());
-    if (batch == nullptr) break;
-    ARROW_ASSIGN_OR_RAISE(const auto prepared, job.view->Prepare(*batch));
-    ARROW_RETURN_NOT_OK(collector.Add(prepared));
-  }
-  ARROW_ASSIGN_OR_RAISE(const SweepRows rows, collector.Finish());
-  ARROW_ASSIGN_OR_RAISE(const auto plan, state::ViewPlan::Make(job.view->engine()->layout()));
-  ARROW_ASSIGN_OR_RAISE(const auto columns, Sweep(plan, rows, job.labels, job.keys->size()));
-  std::vector<UseValues> values(job.uses.size());
-  for (size_t u = 0; u < job.uses.size(); ++u) {
-    const int64_t from = static_cast<int64_t>(u) * spine_rows;
-    for (const auto& column : columns) {
-      state::VectorSink::Column part;
-      part.values = column.values->Slice(from, spine_rows);
-      part.statuses.assign(column.statuses.begin() + from,
-                           column.statuses.begin() + from + spine_rows);
-      values[u].push_back(std::move(part));
+arrow::Result<std::unique_ptr<LabelSet>> LabelsOf(const BoundService& service, const ViewJob& job,
+                                                  const arrow::Table& spine,
+                                                  const arrow::Int64Array& times) {
+  std::vector<Arrays> uses;
+  for (const size_t u : job.uses) {
+    Arrays& columns = uses.emplace_back();
+    const ViewUse& use = service.uses()[u];
+    for (size_t i = 0; i < use.key_columns.size(); ++i) {
+      ARROW_ASSIGN_OR_RAISE(columns.emplace_back(),
+                            KeyColumn(spine, use.key_columns[i], job.view->key_types()[i]));
     }
   }
-  return values;
+  return LabelSet::Make(job.view->key_types(), uses, times);
 }
 
-// How often features were null or expired, before defaults.
-FeatureReport ReportOf(const OutputFeature& output, const state::VectorSink::Column& column) {
-  FeatureReport report;
-  report.name = output.name;
-  report.rows = column.values->length();
+// How often a feature was null or expired, before defaults.
+void Count(const state::VectorSink::Column& column, FeatureReport* report) {
+  report->rows += column.values->length();
   for (const state::ValueStatus status : column.statuses) {
-    if (status != state::ValueStatus::kPresent) ++report.nulls;
-    if (status == state::ValueStatus::kExpired) ++report.expired;
+    if (status != state::ValueStatus::kPresent) ++report->nulls;
+    if (status == state::ValueStatus::kExpired) ++report->expired;
   }
-  return report;
+}
+
+class StreamedTrainingSet final : public TrainingSetReader {
+ public:
+  StreamedTrainingSet(const BoundService& service, std::shared_ptr<arrow::RecordBatchReader> spine,
+                      const KnowledgeCut& cut, FeatureLog* log, TrainingSetOptions options)
+      : service_(service),
+        spine_(std::move(spine)),
+        cut_(cut),
+        log_(log),
+        options_(std::move(options)) {}
+
+  arrow::Status Init();
+  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override;
+  const std::vector<FeatureReport>& features() const override { return reports_; }
+
+ private:
+  arrow::Result<int64_t> PieceRows(const arrow::RecordBatch& first) const;
+  arrow::Result<bool> NextPiece();
+  arrow::Result<arrow::RecordBatchVector> ReadPiece();
+  arrow::Status Cut(arrow::RecordBatchVector batches);
+  arrow::Status AnswerPiece(const arrow::Int64Array& times);
+  arrow::Result<JobAnswers> AnswerJob(const ViewJob& job, const LabelSet& labels);
+  arrow::Result<UseValues> ValuesOf(const JobAnswers& answers, size_t use, size_t block) const;
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> MakeBlock(
+      size_t block, std::vector<FeatureReport>* reports) const;
+  arrow::Status MakeBlocks();
+
+  const BoundService& service_;
+  std::shared_ptr<arrow::RecordBatchReader> spine_;  // null once it has ended
+  const KnowledgeCut cut_;
+  FeatureLog* log_;
+  const TrainingSetOptions options_;
+  std::shared_ptr<arrow::Schema> spine_schema_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::vector<ViewJob> jobs_;
+  std::shared_ptr<arrow::RecordBatch> pending_;  // read, and not yet in a piece
+  int64_t piece_rows_ = 0;
+  int64_t held_bytes_ = 0;
+  Piece piece_;
+  std::deque<std::shared_ptr<arrow::RecordBatch>> ready_;
+  std::vector<FeatureReport> reports_;
+};
+
+arrow::Status StreamedTrainingSet::Init() {
+  ARROW_RETURN_NOT_OK(arrow::compute::Initialize());
+  spine_schema_ = spine_->schema();
+  ARROW_RETURN_NOT_OK(CheckNames(service_, *spine_schema_));
+  ARROW_ASSIGN_OR_RAISE(jobs_, MakeJobs(service_));
+  // All that does not depend on values is found before anything is read.
+  ARROW_ASSIGN_OR_RAISE(const auto empty, arrow::Table::MakeEmpty(spine_schema_));
+  ARROW_ASSIGN_OR_RAISE(const auto times, SpineTimes(*empty));
+  ARROW_RETURN_NOT_OK(RequestColumns(service_, *empty).status());
+  for (const ViewJob& job : jobs_) {
+    ARROW_RETURN_NOT_OK(LabelsOf(service_, job, *empty, *times).status());
+  }
+  arrow::FieldVector fields = spine_schema_->fields();
+  for (const OutputFeature& output : service_.outputs()) {
+    fields.push_back(arrow::field(output.name, output.type));
+    reports_.push_back({output.name, 0, 0, 0});
+  }
+  schema_ = arrow::schema(std::move(fields), spine_schema_->metadata());
+  return arrow::Status::OK();
+}
+
+// Half of the memory is the piece's: its rows, their labels, and what is found for them.
+arrow::Result<int64_t> StreamedTrainingSet::PieceRows(const arrow::RecordBatch& first) const {
+  ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(first));
+  int64_t row_bytes = 2 * bytes / first.num_rows();
+  int64_t answers = 0;
+  int64_t widest = 0;
+  for (const ViewJob& job : jobs_) {
+    const auto uses = static_cast<int64_t>(job.uses.size());
+    const auto features = static_cast<int64_t>(job.plan.layout.features.size());
+    const int64_t values = uses * features * 9;
+    row_bytes += uses * 24;
+    answers += values;
+    widest = std::max(widest, uses * 96 + 2 * values);
+  }
+  // Without a place to spill to, all views' values are held.
+  row_bytes += options_.scratch_dir.empty() ? answers + widest : widest;
+  return std::clamp(options_.memory_bytes / 2 / std::max<int64_t>(row_bytes, 1),
+                    options_.block_rows, int64_t{1} << 30);
+}
+
+arrow::Result<arrow::RecordBatchVector> StreamedTrainingSet::ReadPiece() {
+  arrow::RecordBatchVector batches;
+  int64_t rows = 0;
+  while (spine_ != nullptr && (piece_rows_ == 0 || rows < piece_rows_)) {
+    if (pending_ == nullptr) {
+      ARROW_ASSIGN_OR_RAISE(pending_, spine_->Next());
+      if (pending_ == nullptr) {
+        spine_.reset();
+        break;
+      }
+    }
+    if (piece_rows_ == 0 && pending_->num_rows() > 0) {
+      ARROW_ASSIGN_OR_RAISE(piece_rows_, PieceRows(*pending_));
+    }
+    const int64_t taken = piece_rows_ == 0 ? 0 : std::min(piece_rows_ - rows, pending_->num_rows());
+    if (taken > 0) batches.push_back(pending_->Slice(0, taken));
+    rows += taken;
+    pending_ = taken < pending_->num_rows() ? pending_->Slice(taken) : nullptr;
+  }
+  return batches;
+}
+
+arrow::Status StreamedTrainingSet::Cut(arrow::RecordBatchVector batches) {
+  int64_t start = 0;
+  for (const auto& batch : batches) {
+    for (int64_t at = 0; at < batch->num_rows(); at += options_.block_rows) {
+      piece_.blocks.push_back(batch->Slice(at, options_.block_rows));
+      piece_.starts.push_back(start + at);
+    }
+    start += batch->num_rows();
+  }
+  return arrow::Table::FromRecordBatches(spine_schema_, std::move(batches)).Value(&piece_.spine);
+}
+
+arrow::Result<JobAnswers> StreamedTrainingSet::AnswerJob(const ViewJob& job,
+                                                         const LabelSet& labels) {
+  JobAnswers answers;
+  answers.held = std::make_unique<ViewAnswers>();
+  if (IsAsOfOnly(job.plan)) {
+    ARROW_ASSIGN_OR_RAISE(*answers.held, AnswerAsOf(*job.view, job.plan, labels, cut_,
+                                                    options_.memory_bytes / 4, log_));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(*answers.held, AnswerBySweep(*job.view, job.plan, labels, cut_, log_));
+  }
+  held_bytes_ += answers.held->byte_count();
+  if (held_bytes_ <= options_.memory_bytes / 4 || options_.scratch_dir.empty()) return answers;
+  held_bytes_ -= answers.held->byte_count();
+  std::vector<std::pair<int64_t, int64_t>> blocks;  // of all uses, use after use
+  for (size_t u = 0; u < job.uses.size(); ++u) {
+    const int64_t first = static_cast<int64_t>(u) * piece_.spine->num_rows();
+    for (size_t b = 0; b < piece_.blocks.size(); ++b) {
+      blocks.emplace_back(first + piece_.starts[b], piece_.blocks[b]->num_rows());
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(answers.spilled,
+                        SpilledAnswers::Write(*answers.held, blocks, options_.scratch_dir));
+  answers.held.reset();
+  return answers;
+}
+
+arrow::Status StreamedTrainingSet::AnswerPiece(const arrow::Int64Array& times) {
+  std::map<std::string, size_t> left;  // how many jobs still need the labels
+  for (const ViewJob& job : jobs_) ++left[job.labels];
+  std::map<std::string, std::unique_ptr<LabelSet>> sets;
+  held_bytes_ = 0;
+  for (const ViewJob& job : jobs_) {
+    std::unique_ptr<LabelSet>& labels = sets[job.labels];
+    if (labels == nullptr) {
+      ARROW_ASSIGN_OR_RAISE(labels, LabelsOf(service_, job, *piece_.spine, times));
+    }
+    auto answers = AnswerJob(job, *labels);
+    if (!answers.ok()) {
+      return base::WithContext(answers.status(), "feature_view '" + job.view->name() + "'");
+    }
+    piece_.answers.push_back(*std::move(answers));
+    if (--left[job.labels] == 0) labels.reset();
+  }
+  return arrow::Status::OK();
+}
+
+// false: the spine has ended.
+arrow::Result<bool> StreamedTrainingSet::NextPiece() {
+  piece_ = {};
+  ARROW_ASSIGN_OR_RAISE(auto batches, ReadPiece());
+  if (batches.empty()) {
+    // Also a spine of no rows names the logs that it asks, and finds what is wrong with them.
+    for (const ViewJob& job : jobs_) {
+      if (piece_rows_ == 0) ARROW_RETURN_NOT_OK(log_->Scan(*job.view).status());
+    }
+    return false;
+  }
+  ARROW_RETURN_NOT_OK(Cut(std::move(batches)));
+  ARROW_ASSIGN_OR_RAISE(const auto times, SpineTimes(*piece_.spine));
+  ARROW_ASSIGN_OR_RAISE(piece_.request, RequestColumns(service_, *piece_.spine));
+  ARROW_ASSIGN_OR_RAISE(piece_.event_timestamp,
+                        times->View(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")));
+  ARROW_RETURN_NOT_OK(AnswerPiece(*times));
+  return true;
+}
+
+arrow::Result<UseValues> StreamedTrainingSet::ValuesOf(const JobAnswers& answers, size_t use,
+                                                       size_t block) const {
+  if (answers.spilled != nullptr) {
+    return answers.spilled->Block(static_cast<int>(use * piece_.blocks.size() + block));
+  }
+  const int64_t first = static_cast<int64_t>(use) * piece_.spine->num_rows();
+  return answers.held->Block(first + piece_.starts[block], piece_.blocks[block]->num_rows());
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> StreamedTrainingSet::MakeBlock(
+    size_t block, std::vector<FeatureReport>* reports) const {
+  const auto& spine = piece_.blocks[block];
+  const int64_t start = piece_.starts[block];
+  std::vector<UseValues> uses(service_.uses().size());
+  for (size_t j = 0; j < jobs_.size(); ++j) {
+    for (size_t u = 0; u < jobs_[j].uses.size(); ++u) {
+      ARROW_ASSIGN_OR_RAISE(uses[jobs_[j].uses[u]], ValuesOf(piece_.answers[j], u, block));
+    }
+  }
+  Arrays request;
+  for (const auto& column : piece_.request) {
+    request.push_back(column->Slice(start, spine->num_rows()));
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      const auto columns,
+      service_.Assemble(uses, request, piece_.event_timestamp->Slice(start, spine->num_rows())));
+  Arrays arrays = spine->columns();
+  reports->resize(columns.size());
+  for (size_t i = 0; i < columns.size(); ++i) {
+    Count(columns[i], &(*reports)[i]);
+    arrays.push_back(columns[i].values);
+  }
+  return arrow::RecordBatch::Make(schema_, spine->num_rows(), std::move(arrays));
+}
+
+// One block per core.
+arrow::Status StreamedTrainingSet::MakeBlocks() {
+  const size_t count = std::min(base::ParallelPieces(), piece_.blocks.size() - piece_.next);
+  std::vector<std::shared_ptr<arrow::RecordBatch>> made(count);
+  std::vector<std::vector<FeatureReport>> reports(count);
+  ARROW_RETURN_NOT_OK(base::RunParallel(
+      count, [&](size_t i) { return MakeBlock(piece_.next + i, &reports[i]).Value(&made[i]); }));
+  piece_.next += count;
+  for (size_t i = 0; i < count; ++i) {
+    ready_.push_back(std::move(made[i]));
+    for (size_t f = 0; f < reports_.size(); ++f) {
+      reports_[f].rows += reports[i][f].rows;
+      reports_[f].nulls += reports[i][f].nulls;
+      reports_[f].expired += reports[i][f].expired;
+    }
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status StreamedTrainingSet::ReadNext(std::shared_ptr<arrow::RecordBatch>* out) {
+  *out = nullptr;
+  if (ready_.empty() && piece_.next == piece_.blocks.size()) {
+    ARROW_ASSIGN_OR_RAISE(const bool more, NextPiece());
+    if (!more) return arrow::Status::OK();
+  }
+  if (ready_.empty()) ARROW_RETURN_NOT_OK(MakeBlocks());
+  *out = std::move(ready_.front());
+  ready_.pop_front();
+  return arrow::Status::OK();
 }
 
 }  // namespace
 
+arrow::Result<std::shared_ptr<TrainingSetReader>> OpenTrainingSet(
+    const BoundService& service, std::shared_ptr<arrow::RecordBatchReader> spine,
+    const KnowledgeCut& cut, FeatureLog* log, const TrainingSetOptions& options) {
+  auto set = std::make_shared<StreamedTrainingSet>(service, std::move(spine), cut, log, options);
+  ARROW_RETURN_NOT_OK(set->Init());
+  return set;
+}
+
 arrow::Result<TrainingSet> BuildTrainingSet(const BoundService& service,
                                             const std::shared_ptr<arrow::Table>& spine,
                                             const KnowledgeCut& cut, FeatureLog* log) {
-  ARROW_RETURN_NOT_OK(arrow::compute::Initialize());
-  ARROW_RETURN_NOT_OK(CheckNames(service, *spine));
-  ARROW_ASSIGN_OR_RAISE(const auto times, SpineTimes(*spine));
-  ARROW_ASSIGN_OR_RAISE(const Arrays request, RequestColumns(service, *spine));
-  ARROW_ASSIGN_OR_RAISE(const auto jobs, MakeJobs(service, *spine, *times));
-
-  std::vector<UseValues> uses(service.uses().size());
-  for (const ViewJob& job : jobs) {
-    auto values = RunJob(job, cut, spine->num_rows(), log);
-    if (!values.ok()) {
-      return base::WithContext(values.status(), "feature_view '" + job.view->name() + "'");
-    }
-    for (size_t u = 0; u < job.uses.size(); ++u) uses[job.uses[u]] = std::move((*values)[u]);
-  }
-  ARROW_ASSIGN_OR_RAISE(const auto event_timestamp,
-                        times->View(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")));
-  ARROW_ASSIGN_OR_RAISE(const auto columns, service.Assemble(uses, request, event_timestamp));
-
+  ARROW_ASSIGN_OR_RAISE(
+      const auto reader,
+      OpenTrainingSet(service, std::make_shared<arrow::TableBatchReader>(spine), cut, log, {}));
   TrainingSet set;
-  set.table = spine;
-  for (size_t i = 0; i < columns.size(); ++i) {
-    const OutputFeature& output = service.outputs()[i];
-    ARROW_ASSIGN_OR_RAISE(
-        set.table,
-        set.table->AddColumn(set.table->num_columns(), arrow::field(output.name, output.type),
-                             std::make_shared<arrow::ChunkedArray>(columns[i].values)));
-    set.features.push_back(ReportOf(output, columns[i]));
-  }
+  ARROW_ASSIGN_OR_RAISE(set.table, reader->ToTable());
+  set.features = reader->features();
   return set;
 }
 

@@ -1,34 +1,20 @@
 #pragma once
 // Point-in-time training sets: every spine row back, once, in its place, with the service's
-// features as they were known. The sweep is the stream's own state machine (state/view_state.h).
+// features as they were known, block by block and in bounded memory.
 
+#include <arrow/record_batch.h>
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "icecore/feature/feature_log.h"
 #include "icecore/feature/service.h"
 
 namespace icecore::feature {
-
-// What the feature values may know.
-struct KnowledgeCut {
-  enum class Kind { kLabel, kLatest, kTime } kind = Kind::kLabel;
-  int64_t time_us = 0;  // kTime
-};
-
-// The view's log: all rows of its table that may matter, as batches holding BoundView::columns().
-// Called once per view. A clustered log gives rows sorted by (key, e, a, s); this interface does
-// not ask for it.
-class FeatureLog {
- public:
-  virtual ~FeatureLog() = default;
-  virtual arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const BoundView& view) = 0;
-};
 
 struct FeatureReport {
   std::string name;
@@ -37,16 +23,38 @@ struct FeatureReport {
   int64_t expired = 0;
 };
 
-struct TrainingSet {
-  std::shared_ptr<arrow::Table> table;  // spine columns unchanged, then the features
-  std::vector<FeatureReport> features;
+struct TrainingSetOptions {
+  // What the spine, the rows of views and their values may hold at once, about. The spine is
+  // answered in pieces that fit. A view with windows, or over a table with versions, holds the rows
+  // that a label of the piece can reach, however many.
+  int64_t memory_bytes = int64_t{1} << 30;
+  std::string scratch_dir;                // absolute folder for spills; "": none
+  int64_t block_rows = int64_t{1} << 16;  // of a batch, at most
+};
+
+// The spine's columns unchanged, then the features. Not thread safe; works on all cores.
+class TrainingSetReader : public arrow::RecordBatchReader {
+ public:
+  // Of the rows read so far.
+  virtual const std::vector<FeatureReport>& features() const = 0;
 };
 
 // `spine` holds the service's key columns, `event_timestamp` (timestamp, date or RFC 3339 text;
 // naive is UTC; nanoseconds round down) and any other columns, which pass through unchanged.
 // Missing key or request columns, keys of a type that cannot be one, a feature named as a spine
 // column: kInvalidArgument naming column, expected type and the nearest column. Rows come back in
-// the spine's order.
+// the spine's order. A spine that fits is read whole before views are; a longer one is answered
+// piece by piece, each piece reading the logs again. `service` and `log` must outlive the reader.
+arrow::Result<std::shared_ptr<TrainingSetReader>> OpenTrainingSet(
+    const BoundService& service, std::shared_ptr<arrow::RecordBatchReader> spine,
+    const KnowledgeCut& cut, FeatureLog* log, const TrainingSetOptions& options);
+
+struct TrainingSet {
+  std::shared_ptr<arrow::Table> table;
+  std::vector<FeatureReport> features;
+};
+
+// As OpenTrainingSet, all of it at once.
 arrow::Result<TrainingSet> BuildTrainingSet(const BoundService& service,
                                             const std::shared_ptr<arrow::Table>& spine,
                                             const KnowledgeCut& cut, FeatureLog* log);

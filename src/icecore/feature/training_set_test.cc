@@ -9,12 +9,14 @@
 #include <arrow/type.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
 
+#include "icecore/feature/run_writer.h"
 #include "icecore/spec/parse.h"
 
 namespace icecore::feature {
@@ -90,8 +92,10 @@ class World {
         project_, project_.services.at(0), [this](const std::string& name) { return views_[name]; },
         &diagnostics_);
     ARROW_RETURN_NOT_OK(service.status());
-    Log log(this);
-    return BuildTrainingSet(**service, TableOf(spine), cut, &log);
+    Log log(this, 0, false);
+    auto set = BuildTrainingSet(**service, TableOf(spine), cut, &log);
+    if (set.ok()) CheckOtherWays(**service, TableOf(spine), cut, *set);
+    return set;
   }
   std::string Column(const Fields& spine, const std::string& name, const KnowledgeCut& cut = {}) {
     auto set = Build(spine, cut);
@@ -102,21 +106,115 @@ class World {
   const base::Diagnostics& diagnostics() const { return diagnostics_; }
 
  private:
+  // Rows up to `clustered_up_to` by _seq in runs of two, or in one that they were merged into; the
+  // others in two parts.
   struct Log : FeatureLog {
-    explicit Log(World* owner) : world(owner) {}
+    Log(World* owner, int64_t clustered_up_to, bool merged)
+        : world(owner), clustered_up_to_(clustered_up_to), merged_(merged) {}
     arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const BoundView& view) override {
+      return Pieces(view, 0, 0, 1);
+    }
+    arrow::Result<std::vector<std::shared_ptr<arrow::RecordBatchReader>>> ScanParts(
+        const BoundView& view, const LogQuery& query) override {
+      std::vector<std::shared_ptr<arrow::RecordBatchReader>> parts(2);
+      for (int64_t part = 0; part < 2; ++part) {
+        ARROW_ASSIGN_OR_RAISE(parts[static_cast<size_t>(part)],
+                              Pieces(view, std::max<int64_t>(query.seq_after, 0), part, 2));
+      }
+      return parts;
+    }
+    arrow::Result<std::shared_ptr<const ClusteredLog>> Clustered(const BoundView& view) override {
+      if (clustered_up_to_ == 0 || view.engine()->layout().versioned) {
+        return std::shared_ptr<const ClusteredLog>();
+      }
+      auto& known = logs_[view.name()];
+      if (known == nullptr) {
+        ARROW_ASSIGN_OR_RAISE(known, Cluster(view));
+      }
+      return known;
+    }
+
+   private:
+    arrow::Result<std::shared_ptr<arrow::RecordBatch>> Table(const BoundView& view) {
       for (const spec::FeatureView& defined : world->project_.views) {
-        if (defined.name != view.name()) continue;
-        const auto& table = world->tables_[defined.from];
-        ARROW_ASSIGN_OR_RAISE(auto batch, table->CombineChunksToBatch());
-        std::vector<std::shared_ptr<arrow::RecordBatch>> pieces;
-        for (int64_t at = 0; at < batch->num_rows(); at += 3) pieces.push_back(batch->Slice(at, 3));
-        return arrow::RecordBatchReader::Make(pieces, table->schema());
+        if (defined.name == view.name()) {
+          return world->tables_[defined.from]->CombineChunksToBatch();
+        }
       }
       return arrow::Status::KeyError(view.name());
     }
+    // Of the rows above `after` every `parts`-th batch of three rows.
+    arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Pieces(const BoundView& view,
+                                                                    int64_t after, int64_t part,
+                                                                    int64_t parts) {
+      ARROW_ASSIGN_OR_RAISE(auto batch, Table(view));
+      std::vector<std::shared_ptr<arrow::RecordBatch>> pieces;
+      for (int64_t at = after + 3 * part; at < batch->num_rows(); at += 3 * parts) {
+        pieces.push_back(batch->Slice(at, 3));
+      }
+      return arrow::RecordBatchReader::Make(pieces, batch->schema());
+    }
+    arrow::Result<std::shared_ptr<const ClusteredLog>> Cluster(const BoundView& view) {
+      ARROW_ASSIGN_OR_RAISE(auto batch, Table(view));
+      ARROW_ASSIGN_OR_RAISE(const auto builder,
+                            RunBuilder::Make(view.engine()->layout(), view.key_types()));
+      auto log = std::make_shared<ClusteredLog>();
+      log->seq_up_to = std::min(clustered_up_to_, batch->num_rows());
+      const auto add = [&](const RunFacts& facts, const std::string& prefix) -> arrow::Status {
+        return ClusteredRun::Open(prefix, builder->schema(), facts)
+            .Value(&log->runs.emplace_back());
+      };
+      for (int64_t at = 0; at < log->seq_up_to; at += 2) {
+        ARROW_ASSIGN_OR_RAISE(const auto rows, view.Prepare(*batch->Slice(
+                                                   at, std::min<int64_t>(2, log->seq_up_to - at))));
+        ARROW_RETURN_NOT_OK(builder->Add(rows));
+        if (builder->row_count() == 0) continue;
+        const std::string prefix = NewPrefix();
+        ARROW_ASSIGN_OR_RAISE(const RunFacts facts, builder->Write(prefix));
+        ARROW_RETURN_NOT_OK(add(facts, prefix));
+      }
+      if (merged_ && !log->runs.empty()) {
+        const std::string prefix = NewPrefix();
+        ARROW_ASSIGN_OR_RAISE(const RunFacts facts,
+                              MergeRuns(log->runs, builder->schema(), prefix));
+        log->runs.clear();
+        ARROW_RETURN_NOT_OK(add(facts, prefix));
+      }
+      return log;
+    }
+    std::string NewPrefix() { return (world->root_ / std::to_string(world->runs_++)).string(); }
+
     World* world;
+    const int64_t clustered_up_to_;
+    const bool merged_;
+    std::map<std::string, std::shared_ptr<const ClusteredLog>> logs_;
   };
+
+  // The same from clustered logs, in pieces of two rows, and from what was spilled.
+  void CheckOtherWays(const BoundService& service, const std::shared_ptr<arrow::Table>& spine,
+                      const KnowledgeCut& cut, const TrainingSet& expected) {
+    for (const int64_t clustered_up_to : {0, 3, 1000}) {
+      for (const bool merged : {false, true}) {
+        TrainingSetOptions options;
+        options.memory_bytes = merged ? 1 : options.memory_bytes;
+        options.block_rows = merged ? 2 : 3;
+        options.scratch_dir = root_.string();
+        Log log(this, clustered_up_to, merged);
+        auto reader = OpenTrainingSet(service, std::make_shared<arrow::TableBatchReader>(spine),
+                                      cut, &log, options);
+        ASSERT_TRUE(reader.ok()) << reader.status().ToString();
+        const auto table = (*reader)->ToTable();
+        ASSERT_TRUE(table.ok()) << table.status().ToString();
+        EXPECT_TRUE((*table)->Equals(*expected.table))
+            << "clustered up to " << clustered_up_to << (merged ? ", merged" : "") << ": "
+            << (*table)->ToString() << expected.table->ToString();
+        for (size_t i = 0; i < expected.features.size(); ++i) {
+          EXPECT_EQ((*reader)->features()[i].nulls, expected.features[i].nulls);
+          EXPECT_EQ((*reader)->features()[i].expired, expected.features[i].expired);
+        }
+      }
+    }
+  }
 
   void Bind() {
     for (const spec::FeatureView& view : project_.views) {
@@ -131,6 +229,7 @@ class World {
 
   std::optional<TableVersions> versions_;
   std::filesystem::path root_;
+  int runs_ = 0;
   base::Diagnostics diagnostics_;
   spec::Project project_;
   std::map<std::string, std::shared_ptr<arrow::Table>> tables_;

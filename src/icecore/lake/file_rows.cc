@@ -115,7 +115,7 @@ class ParquetRows : public FileRows {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     parquet::ArrowReaderProperties properties;
     properties.set_batch_size(request_.batch_rows);
-    properties.set_use_threads(true);
+    properties.set_use_threads(request_.use_threads);
     // Column chunks of a file elsewhere are read together, some requests ahead.
     const bool is_remote = !request_.store->LocalPath(request_.table_path).has_value();
     properties.set_pre_buffer(is_remote);

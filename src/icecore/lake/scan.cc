@@ -99,7 +99,8 @@ RowRequest RequestFor(ObjectStore& store, const Snapshot& snapshot,
           .seq_field = SeqField(snapshot),
           .seq = std::nullopt,
           .batch_rows = 1 << 16,
-          .pruner = nullptr};
+          .pruner = nullptr,
+          .use_threads = true};
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store,
@@ -117,6 +118,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store
   RowRequest request = RequestFor(store, snapshot, std::move(schema));
   request.seq = options.seq;
   request.batch_rows = options.batch_rows;
+  request.use_threads = options.use_threads;
   std::vector<DataFile> files = FilesInRange(snapshot, options.seq);
   if (!options.predicates.empty()) {
     ARROW_ASSIGN_OR_RAISE(Pruner pruner, Pruner::Make(snapshot, options.predicates));

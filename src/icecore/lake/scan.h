@@ -30,6 +30,8 @@ struct ScanOptions {
   // Files and row groups that surely hold no row that meets all of them are passed over; rows that
   // do not meet them may come all the same.
   Predicates predicates;
+  // Columns on Arrow's threads; off where scans themselves run on them.
+  bool use_threads = true;
 };
 
 // The batches have the declared types of snapshot.schema, whatever types the files have (see

@@ -9,8 +9,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "icecore/feature/training_set.h"
+#include "icecore/feature/feature_log.h"
 #include "icecore/pipeline/workspace.h"
 
 namespace icecore::pipeline {
@@ -45,16 +47,27 @@ class LakeFeatureLog : public feature::FeatureLog {
       : workspace_(workspace), pins_(std::move(pins)) {}
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(
       const feature::BoundView& view) override;
+  // Parts of whole files; files and row groups without rows of the query are passed over.
+  arrow::Result<std::vector<std::shared_ptr<arrow::RecordBatchReader>>> ScanParts(
+      const feature::BoundView& view, const feature::LogQuery& query) override;
+  // What `icecore run` keeps sorted of an append table (view_log.h).
+  arrow::Result<std::shared_ptr<const feature::ClusteredLog>> Clustered(
+      const feature::BoundView& view) override;
   // Tables read so far.
   const TableReads& reads() const { return reads_; }
 
  private:
-  arrow::Result<const lake::Snapshot*> Open(const std::string& table, const std::string& from);
+  // Of the view's table, once for all views.
+  arrow::Result<const lake::Snapshot*> Open(const feature::BoundView& view);
+  arrow::Result<lake::ScanOptions> OptionsFor(const lake::Snapshot& snapshot,
+                                              const feature::BoundView& view,
+                                              const feature::LogQuery& query) const;
 
   const Workspace& workspace_;
   TablePins pins_;
   std::map<std::string, std::shared_ptr<const lake::Snapshot>> tables_;
   TableReads reads_;
+  std::map<std::string, std::shared_ptr<const feature::ClusteredLog>> clustered_;  // by view
 };
 
 }  // namespace icecore::pipeline

@@ -14,11 +14,13 @@
 #include "icecore/pipeline/contract_step.h"
 #include "icecore/pipeline/definitions.h"
 #include "icecore/pipeline/delta_landing.h"
+#include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/landing.h"
 #include "icecore/pipeline/table_inputs.h"
 #include "icecore/pipeline/table_step.h"
 #include "icecore/pipeline/training.h"
 #include "icecore/pipeline/versions.h"
+#include "icecore/pipeline/view_log.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -158,8 +160,27 @@ class Runner {
     if (request_.compute) {
       Compute(analysed);
     }
+    if (request_.materialize) {
+      ARROW_RETURN_NOT_OK(KeepLogs(analysed));
+    }
     if (request_.materialize && workspace_.online != nullptr) {
       Materialize(&analysed);
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status KeepLogs(const AnalysedProject& analysed) {
+    for (const spec::FeatureView& view : project_.views) {
+      const auto bound = analysed.views.find(view.name);
+      if (view.on_request() || selected_.count("view." + view.name) == 0 ||
+          bound == analysed.views.end()) {
+        continue;
+      }
+      ARROW_ASSIGN_OR_RAISE(const auto table, LoadTable(workspace_, LogOf(project_, view)));
+      if (!WantsViewLog(workspace_, view, *table)) continue;
+      Step("view." + view.name, "log", {view.from}, [&](StepReport* report) {
+        return KeepViewLog(workspace_, *bound->second, view, request_.full, report);
+      });
     }
     return arrow::Status::OK();
   }
@@ -311,7 +332,8 @@ bool RunOutcome::failed() const {
 
 bool RunOutcome::balanced() const {
   return std::all_of(steps.begin(), steps.end(), [](const StepOutcome& step) {
-    return step.report.step == "online" || step.report.counts.balanced();
+    return step.report.step == "online" || step.report.step == "log" ||
+           step.report.counts.balanced();
   });
 }
 

@@ -68,6 +68,7 @@ struct Workspace {
   lake::LocalCopies* copies = nullptr;  // of a lake elsewhere; null where the lake is a folder
   std::string lake_root;                // absolute local folder of the files that SQL reads
   std::string scratch_root;             // absolute local folder, for spills
+  std::string features_root;            // absolute local folder of clustered logs; "": none
 
   void Tell(const Event& event) const {
     if (listener) {

@@ -65,6 +65,8 @@ constexpr char kProject[] = R"json(
           "profile": {"type": "string", "description": "Of ~/.aws/credentials and ~/.aws/config"}}}]},
       "catalog": {"type": "string", "description": "File of the history"},
       "online": {"type": "string", "description": "The online store: lmdb:FOLDER"},
+      "memory": {"type": "string", "pattern": "^[0-9]+(MB|GB)$", "description": "What a training set may hold at once, about: 1GB"},
+      "feature_log_rows": {"type": "integer", "minimum": 0, "description": "Views over tables from so many rows on get a clustered log: 1000000"},
       "now": {"type": "string", "description": "The project's clock stands here; for examples, tests and replays"},
       "variables": {"type": "object", "additionalProperties": {"$ref": "#/$defs/value"},
         "description": "Values for {{name}} in YAML values and SQL"},

@@ -343,6 +343,8 @@ struct Project {
   LakeAccess lake_access;
   std::string catalog = ".icecore/catalog.db";
   std::string online = "lmdb:.icecore/online";
+  int64_t memory_bytes = int64_t{1} << 30;  // what a training set may hold at once, about
+  int64_t feature_log_rows = 1'000'000;     // views over tables from so many rows on get a log
   std::optional<int64_t> now_us;
   std::map<std::string, std::string> variables;
   Location location;

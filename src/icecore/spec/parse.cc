@@ -1,7 +1,9 @@
 #include "icecore/spec/parse.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <string_view>
 #include <utility>
 
 #include "icecore/base/suggest.h"
@@ -14,6 +16,7 @@ namespace {
 
 constexpr char kProjectFile[] = "icecore.yaml";
 constexpr char kDefinitions[] = "definitions";
+constexpr int64_t kLeastMemoryBytes = int64_t{64} << 20;
 
 struct KindReader {
   const char* kind;
@@ -136,6 +139,23 @@ arrow::Status ReadProjectFile(const std::string& root, ParseContext* context, bo
   return arrow::Status::OK();
 }
 
+// "1GB", "512MB": powers of 1024.
+void ReadMemory(MapReader* reader, Project* project) {
+  const auto text = reader->TakeText("memory");
+  if (!text) return;
+  int64_t number = 0;
+  const auto [unit, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  const std::string_view rest(unit, static_cast<size_t>(text->data() + text->size() - unit));
+  const int64_t scale = rest == "MB" ? int64_t{1} << 20 : rest == "GB" ? int64_t{1} << 30 : 0;
+  if (error != std::errc() || scale == 0 || number > (int64_t{1} << 50) / scale ||
+      number * scale < kLeastMemoryBytes) {
+    reader->ErrorAt(
+        "memory", "'memory' is a size of 64MB at least, such as 512MB or 2GB, got '" + *text + "'");
+    return;
+  }
+  project->memory_bytes = number * scale;
+}
+
 }  // namespace
 
 void ParseProjectFile(const YamlDocument& document, ParseContext* context) {
@@ -158,6 +178,11 @@ void ParseProjectFile(const YamlDocument& document, ParseContext* context) {
   if (!project->online.starts_with("lmdb:") && project->online.find("://") == std::string::npos &&
       project->online.find("${") == std::string::npos) {
     reader.ErrorAt("online", "'online' must be lmdb:FOLDER, got '" + project->online + "'");
+  }
+  ReadMemory(&reader, project);
+  if (const auto rows = reader.TakeInt("feature_log_rows")) {
+    project->feature_log_rows = *rows;
+    if (*rows < 0) reader.ErrorAt("feature_log_rows", "'feature_log_rows' is a number of rows");
   }
   ReadNow(&reader, project);
   if (const YamlValue* variables = reader.Take("variables")) {
