@@ -14,7 +14,7 @@
 #include "icecore/base/suggest.h"
 #include "icecore/engine/lake_sql.h"
 #include "icecore/engine/online_service.h"
-#include "icecore/engine/row_files.h"
+#include "icecore/engine/training_run.h"
 #include "icecore/pipeline/definitions.h"
 #include "icecore/pipeline/training.h"
 #include "icecore/spec/parse.h"
@@ -180,24 +180,22 @@ class EngineImpl : public Engine {
   }
 
   arrow::Result<TrainingSetReport> BuildTrainingSet(const TrainingSetRequest& request) override {
-    const int64_t started = base::MonotonicNanos();
-    ARROW_ASSIGN_OR_RAISE(auto analysed, AnalysedAsApplied());
-    const auto service = analysed->services.find(ShortService(request.service));
-    if (service == analysed->services.end()) {
-      return NoService(*analysed, request.service);
+    ARROW_ASSIGN_OR_RAISE(const int64_t version, RequireApplied());
+    ARROW_ASSIGN_OR_RAISE(const auto analysed, Analyse());
+    ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
+    return RunTrainingSet(workspace_, analysed, version, request);
+  }
+
+  arrow::Result<std::vector<TestOutcome>> Test(const std::vector<std::string>& names) override {
+    std::vector<const spec::DefinitionTest*> tests;
+    ARROW_RETURN_NOT_OK(SelectTests(names, &tests));
+    ARROW_ASSIGN_OR_RAISE(const auto analysed, Analyse());
+    ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
+    std::vector<TestOutcome> outcomes;
+    for (const spec::DefinitionTest* test : tests) {
+      outcomes.push_back(RunDefinitionTest(project_, analysed, *test));
     }
-    ARROW_ASSIGN_OR_RAISE(auto spine, ReadRows(request.spine_path));
-    pipeline::LakeFeatureLog log(workspace_, request.pins);
-    ARROW_ASSIGN_OR_RAISE(auto built,
-                          feature::BuildTrainingSet(*service->second, spine, request.cut, &log));
-    ARROW_RETURN_NOT_OK(WriteRows(*built.table, request.out_path));
-    TrainingSetReport report;
-    report.rows = built.table->num_rows();
-    report.columns = built.table->num_columns();
-    report.features = std::move(built.features);
-    report.tables = log.reads();
-    report.duration_us = (base::MonotonicNanos() - started) / 1000;
-    return report;
+    return outcomes;
   }
 
   arrow::Result<std::shared_ptr<const OnlineService>> OpenService(
@@ -359,7 +357,8 @@ class EngineImpl : public Engine {
                        "no definitions were applied yet: run `icecore apply`");
     }
     for (const catalog::DefinitionChange& change : changes) {
-      if (change.change != catalog::ChangeKind::kDocumentation) {
+      // What a test says decides nothing of what is made.
+      if (change.change != catalog::ChangeKind::kDocumentation && change.kind != "test") {
         return MakeError(ErrorCode::kInvalidDefinition,
                          change.location + ": " + change.name +
                              " differs from what was applied (version " +
@@ -381,15 +380,23 @@ class EngineImpl : public Engine {
     return name.rfind("service.", 0) == 0 ? name.substr(8) : name;
   }
 
-  static arrow::Status NoService(const pipeline::AnalysedProject& analysed,
-                                 const std::string& name) {
-    std::vector<std::string> names;
-    names.reserve(analysed.services.size());
-    for (const auto& [service, bound] : analysed.services) {
-      names.push_back(service);
+  arrow::Status SelectTests(const std::vector<std::string>& names,
+                            std::vector<const spec::DefinitionTest*>* tests) const {
+    std::vector<std::string> known;
+    for (const spec::DefinitionTest& test : project_.tests) {
+      known.push_back(test.name);
+      if (names.empty()) tests->push_back(&test);
     }
-    return MakeError(ErrorCode::kNotFound,
-                     "no feature service '" + name + "'" + base::DidYouMean(name, names));
+    for (const std::string& name : names) {
+      const std::string bare = name.rfind("test.", 0) == 0 ? name.substr(5) : name;
+      const auto found = std::find(known.begin(), known.end(), bare);
+      if (found == known.end()) {
+        return MakeError(ErrorCode::kInvalidArgument,
+                         "no test '" + name + "'" + base::DidYouMean(bare, known));
+      }
+      tests->push_back(&project_.tests[static_cast<size_t>(found - known.begin())]);
+    }
+    return arrow::Status::OK();
   }
 
   static arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ParseColumns(
