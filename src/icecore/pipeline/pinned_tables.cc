@@ -142,7 +142,7 @@ arrow::Result<PinnedTables::Entry> PinnedTables::Again(const CardInput& pin) con
   }
   ARROW_ASSIGN_OR_RAISE(const int64_t generation, GenerationOf(*newest));
   if (generation == pin.generation && OnlyGrows(*workspace_.project, pin.table)) {
-    entry.rows = {std::move(newest), lake::SeqRange{INT64_MIN, pin.seq_up_to}};
+    entry.rows = {std::move(newest), lake::SeqRange{-1, pin.seq_up_to}};
     ARROW_ASSIGN_OR_RAISE(const int64_t rows, CountRows(workspace_, entry.rows));
     if (rows < pin.rows) {
       return MakeError(ErrorCode::kNotFound, At(pin) + ": " + std::to_string(pin.rows - rows) +
