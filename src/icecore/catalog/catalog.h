@@ -22,7 +22,7 @@ namespace icecore::catalog {
 
 // One definition as its author wrote it (references to secrets unresolved).
 struct DefinitionRecord {
-  std::string kind;         // "source", "table", "entity", "feature_view", "feature_service"
+  std::string kind;         // its first key: "source", "table", "entity", "feature_view" …
   std::string name;         // full name
   std::string text;         // YAML or JSON text
   std::string fingerprint;  // of what decides its bytes; documentation is left out

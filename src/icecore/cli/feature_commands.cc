@@ -18,73 +18,6 @@ using base::ErrorCode;
 using base::MakeError;
 using nlohmann::json;
 
-struct TrainingArguments {
-  std::string service;
-  std::string spine;
-  std::string out;
-  std::string known_at = "label";
-};
-
-arrow::Result<feature::KnowledgeCut> ParseCut(const std::string& text) {
-  feature::KnowledgeCut cut;
-  if (text == "label") {
-    return cut;
-  }
-  if (text == "latest") {
-    cut.kind = feature::KnowledgeCut::Kind::kLatest;
-    return cut;
-  }
-  cut.kind = feature::KnowledgeCut::Kind::kTime;
-  auto time = base::ParseInstant(text);
-  if (!time.ok()) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "--known-at takes label, latest or a time: " + time.status().message());
-  }
-  cut.time_us = *time;
-  return cut;
-}
-
-arrow::Status TrainingSet(Context* context, const TrainingArguments& arguments) {
-  engine::TrainingSetRequest request;
-  request.service = arguments.service;
-  request.spine_path = arguments.spine;
-  request.out_path = arguments.out;
-  ARROW_ASSIGN_OR_RAISE(request.cut, ParseCut(arguments.known_at));
-  ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
-  ARROW_ASSIGN_OR_RAISE(const auto report, engine->BuildTrainingSet(request));
-  if (context->json) {
-    json features = json::array();
-    for (const auto& feature : report.features) {
-      features.push_back({{"name", feature.name},
-                          {"rows", feature.rows},
-                          {"nulls", feature.nulls},
-                          {"expired", feature.expired}});
-    }
-    json tables = json::object();
-    for (const auto& [table, read] : report.tables) {
-      tables[table] = {{"table_id", read.table_id},
-                       {"generation", read.generation},
-                       {"version", read.version},
-                       {"seq_up_to", read.seq_up_to}};
-    }
-    std::printf("%s\n", json{{"out", arguments.out},
-                             {"rows", report.rows},
-                             {"columns", report.columns},
-                             {"tables", tables},
-                             {"duration_us", report.duration_us},
-                             {"features", features}}
-                            .dump(1)
-                            .c_str());
-    return arrow::Status::OK();
-  }
-  std::printf("%s rows, %d columns to %s in %s\n", Grouped(report.rows).c_str(), report.columns,
-              arguments.out.c_str(), Seconds(report.duration_us).c_str());
-  for (const auto& [table, read] : report.tables) {
-    std::printf("read %s@%lld\n", table.c_str(), static_cast<long long>(read.version));
-  }
-  return arrow::Status::OK();
-}
-
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 arrow::Result<Pairs> SplitPairs(const std::vector<std::string>& texts) {
@@ -170,27 +103,6 @@ arrow::Status Serve(Context* context, const std::string& http) {
 }  // namespace
 
 void AddFeatureCommands(CLI::App* app, Context* context) {
-  auto* training = app->add_subcommand(
-      "training-set", "Features for every row of a spine, as they were known at its time");
-  training->footer(
-      "A spine holds the service's key columns, event_timestamp, and any other columns (labels, "
-      "request\n"
-      "data), which pass through unchanged. Every row comes back, once, in its place.");
-  auto arguments = std::make_shared<TrainingArguments>();
-  training->add_option("SERVICE", arguments->service, "The feature service")->required();
-  training->add_option("--spine", arguments->spine, "A .parquet, .csv or .arrow file")
-      ->required()
-      ->type_name("FILE");
-  training->add_option("--out", arguments->out, "A .parquet, .csv or .arrow file")
-      ->required()
-      ->type_name("FILE");
-  training
-      ->add_option("--known-at", arguments->known_at,
-                   "label: what serving could have known at each row's time (default); latest: "
-                   "corrected history; or a TIME")
-      ->type_name("WHEN");
-  training->callback([=] { Guard(context, [&] { return TrainingSet(context, *arguments); }); });
-
   auto* get = app->add_subcommand("get", "One vector, from the online store");
   auto service = std::make_shared<std::string>();
   auto keys = std::make_shared<std::vector<std::string>>();

@@ -107,8 +107,8 @@ void AddInspectCommands(CLI::App* app, Context* context) {
   auto* list = app->add_subcommand("list", "List what there is");
   auto what = std::make_shared<std::string>("all");
   list->add_option("WHAT", *what, "What to list; default: all definitions")
-      ->check(CLI::IsMember(
-          {"all", "sources", "tables", "entities", "views", "services", "runs", "quarantine"}));
+      ->check(CLI::IsMember({"all", "sources", "tables", "entities", "views", "services",
+                             "training-sets", "tests", "runs", "quarantine"}));
   list->callback([=] { Guard(context, [&] { return List(context, *what); }); });
 
   auto* show = app->add_subcommand("show", "Show one thing: a definition, a table or a run");

@@ -64,6 +64,12 @@ Listing Definitions(const spec::Project& project, const std::string& what) {
   for (const auto& service : project.services) {
     add("services", "service." + service.name, "feature_service", service.doc);
   }
+  for (const auto& set : project.training_sets) {
+    add("training-sets", "training_set." + set.name, "training_set", set.doc);
+  }
+  for (const auto& test : project.tests) {
+    add("tests", "test." + test.name, "test", test.doc);
+  }
   return out;
 }
 

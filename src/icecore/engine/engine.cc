@@ -14,7 +14,7 @@
 #include "icecore/base/suggest.h"
 #include "icecore/engine/lake_sql.h"
 #include "icecore/engine/online_service.h"
-#include "icecore/engine/row_files.h"
+#include "icecore/engine/training_run.h"
 #include "icecore/pipeline/definitions.h"
 #include "icecore/pipeline/training.h"
 #include "icecore/spec/parse.h"
@@ -53,20 +53,6 @@ arrow::Status MakeFolders(const std::string& path) {
       return arrow::Status::OK();
     }
   }
-}
-
-// Returns the number of rows.
-arrow::Result<int64_t> WriteAll(arrow::RecordBatchReader* rows, const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(const auto writer, RowWriter::Open(rows->schema(), path));
-  int64_t count = 0;
-  while (true) {
-    ARROW_ASSIGN_OR_RAISE(const auto batch, rows->Next());
-    if (batch == nullptr) break;
-    ARROW_RETURN_NOT_OK(writer->Write(batch));
-    count += batch->num_rows();
-  }
-  ARROW_RETURN_NOT_OK(writer->Close());
-  return count;
 }
 
 class EngineImpl : public Engine {
@@ -195,26 +181,22 @@ class EngineImpl : public Engine {
   }
 
   arrow::Result<TrainingSetReport> BuildTrainingSet(const TrainingSetRequest& request) override {
-    const int64_t started = base::MonotonicNanos();
-    ARROW_ASSIGN_OR_RAISE(auto analysed, AnalysedAsApplied());
-    const auto service = analysed->services.find(ShortService(request.service));
-    if (service == analysed->services.end()) {
-      return NoService(*analysed, request.service);
+    ARROW_ASSIGN_OR_RAISE(const int64_t version, RequireApplied());
+    ARROW_ASSIGN_OR_RAISE(const auto analysed, Analyse());
+    ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
+    return RunTrainingSet(workspace_, analysed, version, request);
+  }
+
+  arrow::Result<std::vector<TestOutcome>> Test(const std::vector<std::string>& names) override {
+    std::vector<const spec::DefinitionTest*> tests;
+    ARROW_RETURN_NOT_OK(SelectTests(names, &tests));
+    ARROW_ASSIGN_OR_RAISE(const auto analysed, Analyse());
+    ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
+    std::vector<TestOutcome> outcomes;
+    for (const spec::DefinitionTest* test : tests) {
+      outcomes.push_back(RunDefinitionTest(project_, analysed, *test));
     }
-    ARROW_ASSIGN_OR_RAISE(auto spine, OpenRows(request.spine_path));
-    pipeline::LakeFeatureLog log(workspace_, request.pins);
-    feature::TrainingSetOptions options;
-    options.memory_bytes = project_.memory_bytes;
-    options.scratch_dir = workspace_.scratch_root;
-    ARROW_ASSIGN_OR_RAISE(const auto set, feature::OpenTrainingSet(*service->second, spine,
-                                                                   request.cut, &log, options));
-    TrainingSetReport report;
-    ARROW_ASSIGN_OR_RAISE(report.rows, WriteAll(set.get(), request.out_path));
-    report.columns = set->schema()->num_fields();
-    report.features = set->features();
-    report.tables = log.reads();
-    report.duration_us = (base::MonotonicNanos() - started) / 1000;
-    return report;
+    return outcomes;
   }
 
   arrow::Result<std::shared_ptr<const OnlineService>> OpenService(
@@ -376,7 +358,8 @@ class EngineImpl : public Engine {
                        "no definitions were applied yet: run `icecore apply`");
     }
     for (const catalog::DefinitionChange& change : changes) {
-      if (change.change != catalog::ChangeKind::kDocumentation) {
+      // What a test says decides nothing of what is made.
+      if (change.change != catalog::ChangeKind::kDocumentation && change.kind != "test") {
         return MakeError(ErrorCode::kInvalidDefinition,
                          change.location + ": " + change.name +
                              " differs from what was applied (version " +
@@ -398,15 +381,23 @@ class EngineImpl : public Engine {
     return name.rfind("service.", 0) == 0 ? name.substr(8) : name;
   }
 
-  static arrow::Status NoService(const pipeline::AnalysedProject& analysed,
-                                 const std::string& name) {
-    std::vector<std::string> names;
-    names.reserve(analysed.services.size());
-    for (const auto& [service, bound] : analysed.services) {
-      names.push_back(service);
+  arrow::Status SelectTests(const std::vector<std::string>& names,
+                            std::vector<const spec::DefinitionTest*>* tests) const {
+    std::vector<std::string> known;
+    for (const spec::DefinitionTest& test : project_.tests) {
+      known.push_back(test.name);
+      if (names.empty()) tests->push_back(&test);
     }
-    return MakeError(ErrorCode::kNotFound,
-                     "no feature service '" + name + "'" + base::DidYouMean(name, names));
+    for (const std::string& name : names) {
+      const std::string bare = name.rfind("test.", 0) == 0 ? name.substr(5) : name;
+      const auto found = std::find(known.begin(), known.end(), bare);
+      if (found == known.end()) {
+        return MakeError(ErrorCode::kInvalidArgument,
+                         "no test '" + name + "'" + base::DidYouMean(bare, known));
+      }
+      tests->push_back(&project_.tests[static_cast<size_t>(found - known.begin())]);
+    }
+    return arrow::Status::OK();
   }
 
   static arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ParseColumns(

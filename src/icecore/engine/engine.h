@@ -16,6 +16,7 @@
 
 #include "icecore/base/clock.h"
 #include "icecore/catalog/catalog.h"
+#include "icecore/engine/definition_tests.h"
 #include "icecore/feature/training_set.h"
 #include "icecore/lake/table.h"
 #include "icecore/online/store.h"
@@ -26,6 +27,7 @@
 #include "icecore/pipeline/pending.h"
 #include "icecore/pipeline/restore.h"
 #include "icecore/pipeline/runner.h"
+#include "icecore/pipeline/training_card.h"
 #include "icecore/spec/model.h"
 
 namespace icecore::engine {
@@ -49,18 +51,15 @@ struct ApplyReport {
 };
 
 struct TrainingSetRequest {
-  std::string service;
-  std::string spine_path;
+  std::string name;        // of a training set, or of a service
+  std::string spine_path;  // of a service
   std::string out_path;
   feature::KnowledgeCut cut;
-  pipeline::TablePins pins;  // of the tables that views read; others at their newest
+  std::string card_path;  // the rows of that card again, bit for bit; "": of now
 };
 
 struct TrainingSetReport {
-  int64_t rows = 0;
-  int columns = 0;
-  std::vector<feature::FeatureReport> features;
-  pipeline::TableReads tables;  // what was read
+  pipeline::TrainingCard card;
   int64_t duration_us = 0;
 };
 
@@ -107,7 +106,12 @@ class Engine {
   virtual arrow::Result<pipeline::RunOutcome> Run(pipeline::RunRequest request) = 0;
   virtual arrow::Result<std::vector<pipeline::PendingStep>> DryRun() = 0;
 
+  // Writes the set, and its card beside it (CardPath). kNotFound where `card_path` names rows that
+  // are gone.
   virtual arrow::Result<TrainingSetReport> BuildTrainingSet(const TrainingSetRequest& request) = 0;
+
+  // Tests by full or short name, all where none is named; definitions as they are in the files.
+  virtual arrow::Result<std::vector<TestOutcome>> Test(const std::vector<std::string>& names) = 0;
 
   virtual arrow::Result<std::shared_ptr<const OnlineService>> OpenService(
       const std::string& service) = 0;

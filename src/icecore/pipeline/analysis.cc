@@ -13,19 +13,13 @@
 #include "icecore/pipeline/landing.h"
 #include "icecore/pipeline/sql_tables.h"
 #include "icecore/pipeline/table_inputs.h"
+#include "icecore/pipeline/training_spine.h"
 #include "icecore/pipeline/version_rules.h"
 #include "icecore/pipeline/versions.h"
 #include "icecore/quality/contract.h"
 
 namespace icecore::pipeline {
 namespace {
-
-std::optional<std::string> KnownAtColumn(const spec::Table& table) {
-  if (table.known_at && table.known_at->kind == spec::KnownAt::Kind::kColumn) {
-    return table.known_at->column;
-  }
-  return std::nullopt;
-}
 
 arrow::FieldVector EnvelopeFields(bool versions) {
   arrow::FieldVector fields = {
@@ -58,6 +52,7 @@ class Analyser {
     if (bind_features) {
       ARROW_RETURN_NOT_OK(BindViews());
       ARROW_RETURN_NOT_OK(BindServices());
+      ARROW_RETURN_NOT_OK(AnalyseTrainingSets(project_, &out_));
     }
     return std::move(out_);
   }
@@ -210,7 +205,7 @@ class Analyser {
     request.each = table.each;
     request.row_wise_required = table.mode != spec::Table::Mode::kReplace;
     request.allow_current = {table.allow_current.begin(), table.allow_current.end()};
-    if (!AddInputs(table, &request)) {
+    if (!AddSqlInputs(out_, mentioned_.at(table.FullName()), &table, &request)) {
       return arrow::Status::OK();  // an input's columns are not known, so neither are these
     }
     ARROW_ASSIGN_OR_RAISE(analysed.analysis, sql::Analyse(request));
@@ -229,51 +224,6 @@ class Analyser {
     }
     analysed.schema = *canonical;
     return arrow::Status::OK();
-  }
-
-  // Every table SQL may name; false where one that is mentioned has no known columns.
-  bool AddInputs(const spec::Table& table, sql::AnalysisRequest* request) {
-    const std::vector<std::string>& mentioned = mentioned_.at(table.FullName());
-    const auto is_mentioned = [&](const std::string& name) {
-      return std::find(mentioned.begin(), mentioned.end(), name) != mentioned.end();
-    };
-    for (const auto& [name, source] : out_.sources) {
-      if (!source.accepted) {
-        if (is_mentioned(name) || is_mentioned(name + kRawSuffix) ||
-            is_mentioned(HistoryName(source.source->name))) {
-          return false;
-        }
-        continue;
-      }
-      const bool is_static = source.source->is_static;
-      request->tables.push_back({name, SqlColumnsOf(name, source.accepted), is_static, {}});
-      if (KeepsVersions(*source.source)) {
-        AddHistory(HistoryName(source.source->name), *source.accepted, is_static, request);
-      }
-      request->tables.push_back({name + kRawSuffix, source.raw, source.source->is_static, {}});
-    }
-    for (const auto& [name, other] : out_.tables) {
-      if (other.table == &table) {
-        continue;
-      }
-      if (!other.schema) {
-        if (is_mentioned(name) || (!other.history.empty() && is_mentioned(other.history))) {
-          return false;
-        }
-        continue;
-      }
-      request->tables.push_back({name, SqlColumnsOf(name, other.schema), other.table->is_static,
-                                 KnownAtColumn(*other.table)});
-      if (!other.history.empty()) {
-        AddHistory(other.history, *other.schema, other.table->is_static, request);
-      }
-    }
-    return true;
-  }
-
-  static void AddHistory(const std::string& name, const arrow::Schema& present, bool is_static,
-                         sql::AnalysisRequest* request) {
-    request->tables.push_back({name, SqlColumnsOf(name, HistorySchema(present)), is_static, {}});
   }
 
   void CheckColumns(const spec::Table& table, const arrow::Schema& output) {

@@ -38,12 +38,18 @@ struct AnalysedTable {
   std::string history;  // full name of the log of its versions; "" where it keeps none
 };
 
+struct AnalysedTrainingSet {
+  const spec::TrainingSet* set = nullptr;
+  sql::Analysis spine;  // of a spine made by SQL; `output` null where it is not known
+};
+
 struct AnalysedProject {
   std::map<std::string, AnalysedSource> sources;  // by "landing.X"
   std::map<std::string, AnalysedTable> tables;    // by full name
   std::vector<std::string> order;                 // full names of landing and tables, inputs first
   std::map<std::string, std::shared_ptr<const feature::BoundView>> views;
   std::map<std::string, std::shared_ptr<const feature::BoundService>> services;
+  std::map<std::string, AnalysedTrainingSet> training_sets;
   base::Diagnostics diagnostics;
 
   // landing.X, ZONE.X or history.X -> its schema, null where unknown.

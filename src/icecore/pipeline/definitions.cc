@@ -93,13 +93,21 @@ arrow::Result<std::vector<catalog::DefinitionRecord>> DefinitionRecords(
     add("feature_service", "service." + service.name, service.location, spec::Fingerprint(service),
         "");
   }
+  for (const spec::TrainingSet& set : project.training_sets) {
+    add("training_set", "training_set." + set.name, set.location, spec::Fingerprint(set),
+        set.spine.sql);
+  }
+  for (const spec::DefinitionTest& test : project.tests) {
+    add("test", "test." + test.name, test.location, spec::Fingerprint(test), "");
+  }
   return records;
 }
 
 std::vector<std::string> AllNames(const spec::Project& project) {
   std::vector<std::string> names;
   names.reserve(project.sources.size() + project.tables.size() + project.entities.size() +
-                project.views.size() + project.services.size());
+                project.views.size() + project.services.size() + project.training_sets.size() +
+                project.tests.size());
   for (const spec::Source& source : project.sources) {
     names.push_back("source." + source.name);
   }
@@ -114,6 +122,12 @@ std::vector<std::string> AllNames(const spec::Project& project) {
   }
   for (const spec::FeatureService& service : project.services) {
     names.push_back("service." + service.name);
+  }
+  for (const spec::TrainingSet& set : project.training_sets) {
+    names.push_back("training_set." + set.name);
+  }
+  for (const spec::DefinitionTest& test : project.tests) {
+    names.push_back("test." + test.name);
   }
   return names;
 }

@@ -12,8 +12,8 @@
 namespace icecore::pipeline {
 
 // One record per definition, by full name ("source.flights", "processing.flights",
-// "entity.carrier", "view.delays", "service.delay_model"), with its YAML document as written and,
-// of a table, its SQL.
+// "entity.carrier", "view.delays", "service.delay_model", "training_set.delay_2h", "test.late"),
+// with its YAML document as written and, of a table or a spine, its SQL.
 arrow::Result<std::vector<catalog::DefinitionRecord>> DefinitionRecords(
     const spec::Project& project);
 

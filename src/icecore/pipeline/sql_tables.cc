@@ -3,6 +3,7 @@
 #include <arrow/type.h>
 #include <arrow/type_traits.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -91,6 +92,18 @@ std::vector<sql::ExtraColumn> ValidityColumns(const VersionedTable& table,
       {kDeleted, sql::QuoteIdentifier(lake::kOp) + " = " + sql::QuoteLiteral(kDeleteOp)}};
 }
 
+std::optional<std::string> KnownAtColumn(const spec::Table& table) {
+  if (table.known_at && table.known_at->kind == spec::KnownAt::Kind::kColumn) {
+    return table.known_at->column;
+  }
+  return std::nullopt;
+}
+
+void AddHistory(const std::string& name, const arrow::Schema& present, bool is_static,
+                sql::AnalysisRequest* request) {
+  request->tables.push_back({name, SqlColumnsOf(name, HistorySchema(present)), is_static, {}});
+}
+
 // How the log tells its versions apart, by its own domain, else (it is not there yet) by the
 // project.
 arrow::Result<VersionedTable> VersionsOf(const Workspace& workspace, const PinnedInput& input) {
@@ -147,6 +160,45 @@ std::shared_ptr<arrow::Schema> SqlColumnsOf(const std::string& full_name,
     fields.push_back(arrow::field(kDeleted, arrow::boolean()));
   }
   return arrow::schema(fields);
+}
+
+bool AddSqlInputs(const AnalysedProject& project, const std::vector<std::string>& mentioned,
+                  const spec::Table* except, sql::AnalysisRequest* request) {
+  const auto is_mentioned = [&](const std::string& name) {
+    return std::find(mentioned.begin(), mentioned.end(), name) != mentioned.end();
+  };
+  for (const auto& [name, source] : project.sources) {
+    if (!source.accepted) {
+      if (is_mentioned(name) || is_mentioned(name + kRawSuffix) ||
+          is_mentioned(HistoryName(source.source->name))) {
+        return false;
+      }
+      continue;
+    }
+    const bool is_static = source.source->is_static;
+    request->tables.push_back({name, SqlColumnsOf(name, source.accepted), is_static, {}});
+    if (KeepsVersions(*source.source)) {
+      AddHistory(HistoryName(source.source->name), *source.accepted, is_static, request);
+    }
+    request->tables.push_back({name + kRawSuffix, source.raw, source.source->is_static, {}});
+  }
+  for (const auto& [name, other] : project.tables) {
+    if (other.table == except) {
+      continue;
+    }
+    if (!other.schema) {
+      if (is_mentioned(name) || (!other.history.empty() && is_mentioned(other.history))) {
+        return false;
+      }
+      continue;
+    }
+    request->tables.push_back({name, SqlColumnsOf(name, other.schema), other.table->is_static,
+                               KnownAtColumn(*other.table)});
+    if (!other.history.empty()) {
+      AddHistory(other.history, *other.schema, other.table->is_static, request);
+    }
+  }
+  return true;
 }
 
 arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& project,

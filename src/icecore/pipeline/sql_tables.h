@@ -21,6 +21,11 @@ namespace icecore::pipeline {
 std::shared_ptr<arrow::Schema> SqlColumnsOf(const std::string& full_name,
                                             const std::shared_ptr<arrow::Schema>& schema);
 
+// Adds every table that SQL may name, with its columns, to the request; `except` (or null) is the
+// table whose own SQL it is. False where one that is `mentioned` has no known columns yet.
+bool AddSqlInputs(const AnalysedProject& project, const std::vector<std::string>& mentioned,
+                  const spec::Table* except, sql::AnalysisRequest* request);
+
 // Makes a table's rows (those of the range, or all) the session's relation `sql_name`
 // ("zone.name"), with the columns of SqlColumnsOf. A log that is registered under its present's
 // name gives the versions of the range as rows of that table, `_op` telling what each did.

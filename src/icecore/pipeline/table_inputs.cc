@@ -35,15 +35,9 @@ std::map<std::string, std::string> Spellings(const spec::Project& project) {
   return spellings;
 }
 
-}  // namespace
-
-arrow::Result<std::map<std::string, std::vector<std::string>>> TablesOfSql(
-    const spec::Project& project) {
-  std::vector<std::string> texts;
-  texts.reserve(project.tables.size());
-  for (const spec::Table& table : project.tables) {
-    texts.push_back(table.sql);
-  }
+arrow::Result<std::map<std::string, std::vector<std::string>>> TablesOfTexts(
+    const spec::Project& project, const std::vector<std::string>& names,
+    const std::vector<std::string>& texts) {
   ARROW_ASSIGN_OR_RAISE(auto mentioned, sql::MentionedTables(texts));
   const auto spellings = Spellings(project);
   std::map<std::string, std::vector<std::string>> tables;
@@ -53,9 +47,33 @@ arrow::Result<std::map<std::string, std::vector<std::string>>> TablesOfSql(
         name = known->second;
       }
     }
-    tables[project.tables[i].FullName()] = std::move(mentioned[i]);
+    tables[names[i]] = std::move(mentioned[i]);
   }
   return tables;
+}
+
+}  // namespace
+
+arrow::Result<std::map<std::string, std::vector<std::string>>> TablesOfSql(
+    const spec::Project& project) {
+  std::vector<std::string> names;
+  std::vector<std::string> texts;
+  for (const spec::Table& table : project.tables) {
+    names.push_back(table.FullName());
+    texts.push_back(table.sql);
+  }
+  return TablesOfTexts(project, names, texts);
+}
+
+arrow::Result<std::map<std::string, std::vector<std::string>>> TablesOfSpines(
+    const spec::Project& project) {
+  std::vector<std::string> names;
+  std::vector<std::string> texts;
+  for (const spec::TrainingSet& set : project.training_sets) {
+    names.push_back(set.name);
+    texts.push_back(set.spine.sql);
+  }
+  return TablesOfTexts(project, names, texts);
 }
 
 std::vector<std::string> TablesOfChecks(const spec::Table& table) {

@@ -17,6 +17,10 @@ namespace icecore::pipeline {
 arrow::Result<std::map<std::string, std::vector<std::string>>> TablesOfSql(
     const spec::Project& project);
 
+// As TablesOfSql, of the spines of training sets, by the set's name; of a file none.
+arrow::Result<std::map<std::string, std::vector<std::string>>> TablesOfSpines(
+    const spec::Project& project);
+
 // Full names of the tables that the table's checks compare with.
 std::vector<std::string> TablesOfChecks(const spec::Table& table);
 

@@ -81,6 +81,17 @@ void CheckDuplicates(const Project& project, base::Diagnostics* diagnostics) {
   CheckUnique(project.entities, "entity", plain, diagnostics);
   CheckUnique(project.views, "feature_view", plain, diagnostics);
   CheckUnique(project.services, "feature_service", plain, diagnostics);
+  CheckUnique(project.training_sets, "training_set", plain, diagnostics);
+  CheckUnique(project.tests, "test", plain, diagnostics);
+  for (const TrainingSet& set : project.training_sets) {
+    if (const FeatureService* service = project.FindService(set.name)) {
+      diagnostics->Error(set.location, "training_set '" + set.name +
+                                           "' takes the name of the feature_service in " +
+                                           service->location.ToString() +
+                                           "; `icecore training-set` would not know which is "
+                                           "meant, so rename it");
+    }
+  }
   for (const Source& source : project.sources) {
     if (source.name.ends_with("_raw") &&
         project.FindSource(source.name.substr(0, source.name.size() - 4))) {
@@ -210,6 +221,8 @@ void CheckProject(const Project& project, base::Diagnostics* diagnostics) {
   for (const FeatureService& service : project.services) {
     CheckService(project, service, diagnostics);
   }
+  CheckTrainingSets(project, diagnostics);
+  CheckTests(project, diagnostics);
 }
 
 }  // namespace icecore::spec

@@ -1,3 +1,4 @@
+#include <bit>
 #include <cctype>
 #include <string_view>
 
@@ -262,6 +263,57 @@ std::string Fingerprint(const FeatureService& service) {
       text.Add(name);
     }
   }
+  return text.Finish();
+}
+
+std::string Fingerprint(const TrainingSet& set) {
+  Canonical text("training_set 1");
+  text.Add("service", set.service);
+  text.Add("sql", PlainSql(set.spine.sql));
+  text.Add("file", set.spine.file);
+  if (set.label) {
+    text.Add("label", set.label->column);
+    text.Add("known_at", set.label->known_at.value_or(""));
+    text.Add("mature_after", set.label->mature_after_us);
+  }
+  if (set.cut_us) {
+    text.Add("cut", *set.cut_us);
+  }
+  if (set.sample) {
+    text.Add("fraction", std::bit_cast<int64_t>(set.sample->fraction));
+    text.Add("by", set.sample->by);
+    text.Add("seed", set.sample->seed);
+  }
+  if (set.split) {
+    text.Add("split", set.split->by);
+    text.Add("gap", set.split->gap_us);
+    for (const SplitPart& part : set.split->parts) {
+      text.Add(part.name, part.bound_us);
+      text.Add("inclusive", int64_t{part.inclusive});
+    }
+  }
+  return text.Finish();
+}
+
+std::string Fingerprint(const DefinitionTest& test) {
+  Canonical text("test 1");
+  const auto add = [&](const std::vector<TestValue>& values) {
+    text.Add("values", static_cast<int64_t>(values.size()));
+    for (const TestValue& value : values) {
+      text.Add(value.name, value.is_null ? "null" : value.is_json ? "json" : "text");
+      text.Add(value.text);
+    }
+  };
+  for (const TestTable& table : test.given) {
+    text.Add("given", table.name);
+    for (const auto& row : table.rows) {
+      add(row);
+    }
+  }
+  text.Add("service", test.service);
+  text.Add("at", test.at_us);
+  add(test.ask);
+  add(test.expect);
   return text.Finish();
 }
 

@@ -225,18 +225,59 @@ constexpr char kService[] = R"json(
       "deprecated": {"$ref": "#/$defs/deprecated"}}}
 )json";
 
+constexpr char kTrainingSet[] = R"json(,
+  "bound": {"anyOf": [{"type": "string", "pattern": "^<=? *[0-9]{4}-[0-9]{2}-[0-9]{2}"}, {"$ref": "#/$defs/variable"}],
+    "description": "< TIME or <= TIME"},
+  "training_set": {"type": "object", "additionalProperties": false, "required": ["training_set", "service", "spine"],
+    "description": "Rows, their features as they were known, and their label: icecore training-set NAME",
+    "properties": {
+      "training_set": {"$ref": "#/$defs/name"}, "service": {"$ref": "#/$defs/text", "description": "The feature service"},
+      "spine": {"description": "The rows asked about", "anyOf": [
+        {"type": "string", "minLength": 1, "description": "SQL over the zones, or file:NAME.sql beside this file"},
+        {"type": "object", "additionalProperties": false, "required": ["file"], "properties": {
+          "file": {"type": "string", "description": "A .parquet, .csv or .arrow file, relative to the project"}}}]},
+      "label": {"type": "object", "additionalProperties": false, "required": ["column"], "properties": {
+        "column": {"$ref": "#/$defs/text", "description": "A column of the spine"},
+        "known_at": {"$ref": "#/$defs/text", "description": "The column that says when the label was known"},
+        "mature_after": {"$ref": "#/$defs/duration", "description": "A row's label counts this long after its event_timestamp"}}},
+      "cut": {"$ref": "#/$defs/text", "description": "Labels known later are pending; default: now"},
+      "sample": {"type": "object", "additionalProperties": false, "required": ["fraction", "by"], "properties": {
+        "fraction": {"$ref": "#/$defs/number", "description": "Above 0, at most 1"},
+        "by": {"$ref": "#/$defs/texts", "description": "Columns that are hashed: rows equal in them stay together"},
+        "seed": {"anyOf": [{"type": "integer"}, {"$ref": "#/$defs/variable"}]}}},
+      "split": {"type": "object", "additionalProperties": false, "required": ["train"], "properties": {
+        "by": {"$ref": "#/$defs/text", "description": "A column of times; default event_timestamp"},
+        "train": {"$ref": "#/$defs/bound"}, "valid": {"$ref": "#/$defs/bound"}, "test": {"$ref": "#/$defs/bound"},
+        "gap": {"$ref": "#/$defs/duration", "description": "Left out after each bound that another part follows"}}},
+      "description": {"$ref": "#/$defs/description"}, "owner": {"$ref": "#/$defs/owner"}, "tags": {"$ref": "#/$defs/tags"},
+      "deprecated": {"$ref": "#/$defs/deprecated"}}},
+  "test": {"type": "object", "additionalProperties": false, "required": ["test", "given", "ask", "expect"],
+    "description": "Rows, a question and its answer: icecore test",
+    "properties": {
+      "test": {"$ref": "#/$defs/name"},
+      "given": {"type": "object", "description": "{zone.table: rows}; other tables are empty, or computed from these",
+        "additionalProperties": {"type": "array", "items": {"type": "object"}}},
+      "ask": {"type": "object", "required": ["service", "at"], "description": "service, at, and the keys and request data",
+        "properties": {"service": {"$ref": "#/$defs/text"}, "at": {"$ref": "#/$defs/text", "description": "The time asked for"}}},
+      "expect": {"type": "object", "minProperties": 1, "description": "{feature: value}"},
+      "description": {"$ref": "#/$defs/description"}, "owner": {"$ref": "#/$defs/owner"}, "tags": {"$ref": "#/$defs/tags"},
+      "deprecated": {"$ref": "#/$defs/deprecated"}}}
+)json";
+
 constexpr char kHead[] = R"json({
 "$schema": "https://json-schema.org/draft/2020-12/schema",
 "title": "Icecore definitions, language 1",
 "description": "One YAML document: icecore.yaml, or a definition whose first key is its kind",
 "anyOf": [{"$ref": "#/$defs/project"}, {"$ref": "#/$defs/source"}, {"$ref": "#/$defs/table"}, {"$ref": "#/$defs/entity"},
-  {"$ref": "#/$defs/feature_view"}, {"$ref": "#/$defs/request_view"}, {"$ref": "#/$defs/feature_service"}, {"type": "null"}],
+  {"$ref": "#/$defs/feature_view"}, {"$ref": "#/$defs/request_view"}, {"$ref": "#/$defs/feature_service"},
+  {"$ref": "#/$defs/training_set"}, {"$ref": "#/$defs/test"}, {"type": "null"}],
 "$defs": {)json";
 
 }  // namespace
 
 std::string JsonSchema() {
-  return std::string(kHead) + kShared + kProject + kSource + kTable + kView + kService + "}\n}\n";
+  return std::string(kHead) + kShared + kProject + kSource + kTable + kView + kService +
+         kTrainingSet + "}\n}\n";
 }
 
 }  // namespace icecore::spec

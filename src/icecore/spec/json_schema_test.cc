@@ -42,7 +42,9 @@ TEST(JsonSchema, TheParserKnowsEveryKey) {
                                          {"entity", "entity"},
                                          {"feature_view", "feature_view"},
                                          {"feature_view", "request_view"},
-                                         {"feature_service", "feature_service"}}) {
+                                         {"feature_service", "feature_service"},
+                                         {"training_set", "training_set"},
+                                         {"test", "test"}}) {
     std::string yaml = std::string(kind) + ": x\n";
     for (const auto& [key, value] : schema["$defs"][definition]["properties"].items()) {
       if (key != kind) {

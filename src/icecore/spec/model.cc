@@ -48,4 +48,8 @@ const FeatureService* Project::FindService(const std::string& service) const {
   return FindByName(services, service);
 }
 
+const TrainingSet* Project::FindTrainingSet(const std::string& training_set) const {
+  return FindByName(training_sets, training_set);
+}
+
 }  // namespace icecore::spec

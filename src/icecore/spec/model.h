@@ -16,38 +16,11 @@
 #include <vector>
 
 #include "icecore/base/error.h"
+#include "icecore/spec/model_parts.h"
+#include "icecore/spec/test_definition.h"
+#include "icecore/spec/training_set.h"
 
 namespace icecore::spec {
-
-using base::Location;
-
-// What every kind, column and feature may carry; changes no fingerprint.
-struct Documentation {
-  std::string description;
-  std::string owner;
-  std::vector<std::string> tags;
-  bool deprecated = false;
-  std::string unit;      // columns and features only
-  std::string classify;  // columns and features only
-};
-
-enum class Severity { kWarn, kError, kFail };
-
-// A literal of YAML (default:, in:, between:), typed later against its column.
-struct Literal {
-  enum class Kind { kNull, kBool, kInt, kFloat, kString } kind = Kind::kNull;
-  bool bool_value = false;
-  int64_t int_value = 0;
-  double float_value = 0;
-  std::string string_value;  // the text as written, for every kind
-  Location location;
-};
-
-// Text in the expression language (where, expect, when, expression).
-struct ExpressionText {
-  std::string text;
-  Location location;
-};
 
 // ---- source -------------------------------------------------------------------------------------
 
@@ -354,12 +327,15 @@ struct Project {
   std::vector<Entity> entities;
   std::vector<FeatureView> views;
   std::vector<FeatureService> services;
+  std::vector<TrainingSet> training_sets;
+  std::vector<DefinitionTest> tests;
 
   const Source* FindSource(const std::string& name) const;
   const Table* FindTable(const std::string& full_name) const;  // "processing.x"
   const Entity* FindEntity(const std::string& name) const;
   const FeatureView* FindView(const std::string& name) const;
   const FeatureService* FindService(const std::string& name) const;
+  const TrainingSet* FindTrainingSet(const std::string& name) const;
 };
 
 // What decides the bytes a definition produces, as SHA-256 hex of a canonical text; documentation,
@@ -368,5 +344,7 @@ std::string Fingerprint(const Source& source);
 std::string Fingerprint(const Table& table);
 std::string Fingerprint(const FeatureView& view, const Entity* entity);
 std::string Fingerprint(const FeatureService& service);
+std::string Fingerprint(const TrainingSet& set);
+std::string Fingerprint(const DefinitionTest& test);
 
 }  // namespace icecore::spec

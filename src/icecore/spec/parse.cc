@@ -26,11 +26,12 @@ constexpr KindReader kKinds[] = {{"source", ParseSource},
                                  {"table", ParseTable},
                                  {"entity", ParseEntity},
                                  {"feature_view", ParseFeatureView},
-                                 {"feature_service", ParseFeatureService}};
+                                 {"feature_service", ParseFeatureService},
+                                 {"training_set", ParseTrainingSet},
+                                 {"test", ParseTestKind}};
 
 // Kinds of the language that this version cannot do.
-constexpr const char* kLaterKinds[] = {"training_set", "test",    "policy", "policies",
-                                       "environment",  "monitor", "alert"};
+constexpr const char* kLaterKinds[] = {"policy", "policies", "environment", "monitor", "alert"};
 
 // A scheme that names a store of another kind than the embedded one.
 void RefuseScheme(MapReader* reader, const std::string& key, const std::string& value,
@@ -229,7 +230,7 @@ void ParseDefinition(const YamlDocument& document, ParseContext* context) {
   diagnostics->Error(first.location, "unknown kind '" + first.key + "'" +
                                          base::DidYouMean(first.key, kinds) +
                                          "; the first key is the kind: source, table, entity, "
-                                         "feature_view or feature_service");
+                                         "feature_view, feature_service, training_set or test");
 }
 
 arrow::Result<Project> ParseProject(const std::string& root, base::Diagnostics* diagnostics) {

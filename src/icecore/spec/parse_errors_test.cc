@@ -60,8 +60,7 @@ const ErrorCase kYaml[] = {
 const ErrorCase kKinds[] = {
     {"UnknownKind", "sorce: a\n", 1, "unknown kind 'sorce'; did you mean 'source'?"},
     {"KindNotFirst", "zone: curated\ntable: a\n", 1, "the kind must be the first key"},
-    {"TrainingSet", "training_set: a\n", 1, "'training_set' is not supported by this version"},
-    {"Test", "test: a\n", 1, "'test' is not supported by this version"},
+    {"Policy", "policy: a\n", 1, "'policy' is not supported by this version"},
     {"UnknownKey", "source: a\n" FILES "shedule: {}\n", 3,
      "unknown key 'shedule'; did you mean 'schedule'?"},
     {"BadName", "source: a b\n" FILES, 1, "cannot be a name"},
@@ -287,6 +286,58 @@ const ErrorCase kServices[] = {
      25, "the spine column 'k' would be int64 for one feature_view and string for another"},
 };
 
+#define SERVICE TWO_VIEWS "feature_service: s\nfeatures: [v]\n---\n"
+#define SET SERVICE "training_set: d\nservice: s\nspine: select 1\n"
+
+const ErrorCase kTrainingSets[] = {
+    {"NoService", TWO_VIEWS "training_set: d\nservice: x\nspine: select 1\n", 22,
+     "no feature_service 'x'"},
+    {"NoSpine", SERVICE "training_set: d\nservice: s\n", 24, "'spine' is missing"},
+    {"SpineFile", SERVICE "training_set: d\nservice: s\nspine: {file: a.txt}\n", 26,
+     "must end in .parquet, .csv or .arrow"},
+    {"SpineKey", SERVICE "training_set: d\nservice: s\nspine: {fle: a.csv}\n", 26,
+     "unknown key 'fle'; did you mean 'file'?"},
+    {"Cut", SET "cut: soon\n", 27, "'cut' must be a time"},
+    {"Label", SET "label: {known_at: a}\n", 27, "'column' is missing"},
+    {"LabelItself", SET "label: {column: a, known_at: a}\n", 27, "'known_at' is the label itself"},
+    {"Mature", SET "label: {column: a, mature_after: 2}\n", 27, "mature_after"},
+    {"Fraction", SET "sample: {fraction: 2, by: a}\n", 27, "above 0 and at most 1"},
+    {"By", SET "sample: {fraction: 0.5}\n", 27, "'by' must name the columns"},
+    {"Train", SET "split: {valid: \"< 2013-10-01\"}\n", 27, "'train' is missing"},
+    {"Bound", SET "split: {train: 2013-10-01}\n", 27, "'train' must be a bound such as"},
+    {"Order", SET "split: {train: \"< 2013-10-01\", valid: \"< 2013-09-01\"}\n", 27,
+     "must be later than that of 'train'"},
+    {"Gap", SET "split: {train: \"< 2013-10-01\", valid: \"< 2013-10-03\", gap: 7d}\n", 27,
+     "would hold no row"},
+    {"NameOfService", SERVICE "training_set: s\nservice: s\nspine: select 1\n", 24,
+     "takes the name of the feature_service"},
+    {"Twice", SET "---\ntraining_set: d\nservice: s\nspine: select 1\n", 28, "is defined twice"},
+};
+
+#define ASK "ask: {service: s, at: 2024-01-01, id: 1}\n"
+
+const ErrorCase kTests[] = {
+    {"NoGiven", SERVICE "test: t\n" ASK "expect: {x: 1}\n", 24, "'given' is missing"},
+    {"GivenTable", SERVICE "test: t\ngiven: {processing.t: []}\n" ASK "expect: {x: 1}\n", 25,
+     "did you mean 'curated.t'?"},
+    {"GivenRows", SERVICE "test: t\ngiven: {curated.t: {x: 1}}\n" ASK "expect: {x: 1}\n", 25,
+     "must be a list"},
+    {"GivenRow", SERVICE "test: t\ngiven: {curated.t: [1]}\n" ASK "expect: {x: 1}\n", 25,
+     "must be {column: value}"},
+    {"NoAsk", SERVICE "test: t\ngiven: {}\nexpect: {x: 1}\n", 24, "'ask' is missing"},
+    {"At", SERVICE "test: t\ngiven: {}\nask: {service: s, at: noon, id: 1}\nexpect: {x: 1}\n", 26,
+     "'at' must be a time"},
+    {"AskKey",
+     SERVICE "test: t\ngiven: {}\nask: {service: s, at: 2024-01-01, ids: 1, id: 1}\n"
+             "expect: {x: 1}\n",
+     26, "no key or request column 'ids'; did you mean 'id'?"},
+    {"AskNoKey", SERVICE "test: t\ngiven: {}\nask: {service: s, at: 2024-01-01}\nexpect: {x: 1}\n",
+     26, "the key 'id' (int64) is missing"},
+    {"NoExpect", SERVICE "test: t\ngiven: {}\n" ASK, 24, "'expect' is missing"},
+    {"ExpectFeature", SERVICE "test: t\ngiven: {}\n" ASK "expect: {xx: 1}\n", 27,
+     "has no feature 'xx'; did you mean 'x'?"},
+};
+
 std::string NameOf(const ::testing::TestParamInfo<ErrorCase>& info) { return info.param.name; }
 
 INSTANTIATE_TEST_SUITE_P(Yaml, ParseErrors, ::testing::ValuesIn(kYaml), NameOf);
@@ -294,6 +345,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, ParseErrors, ::testing::ValuesIn(kKinds), NameOf
 INSTANTIATE_TEST_SUITE_P(Sources, ParseErrors, ::testing::ValuesIn(kSources), NameOf);
 INSTANTIATE_TEST_SUITE_P(Tables, ParseErrors, ::testing::ValuesIn(kTables), NameOf);
 INSTANTIATE_TEST_SUITE_P(Views, ParseErrors, ::testing::ValuesIn(kViews), NameOf);
+INSTANTIATE_TEST_SUITE_P(TrainingSets, ParseErrors, ::testing::ValuesIn(kTrainingSets), NameOf);
+INSTANTIATE_TEST_SUITE_P(Tests, ParseErrors, ::testing::ValuesIn(kTests), NameOf);
 INSTANTIATE_TEST_SUITE_P(Services, ParseErrors, ::testing::ValuesIn(kServices), NameOf);
 
 }  // namespace

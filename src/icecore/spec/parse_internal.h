@@ -9,6 +9,7 @@
 
 #include "icecore/spec/map_reader_internal.h"
 #include "icecore/spec/model.h"
+#include "icecore/spec/parse.h"
 #include "icecore/spec/service_plan.h"
 #include "icecore/spec/yaml_tree_internal.h"
 
@@ -44,6 +45,8 @@ void ParseTable(const YamlDocument& document, ParseContext* context);
 void ParseEntity(const YamlDocument& document, ParseContext* context);
 void ParseFeatureView(const YamlDocument& document, ParseContext* context);
 void ParseFeatureService(const YamlDocument& document, ParseContext* context);
+void ParseTrainingSet(const YamlDocument& document, ParseContext* context);
+void ParseTestKind(const YamlDocument& document, ParseContext* context);
 
 // The names of sources, views, features, columns …, for suggestions.
 template <typename Thing>
@@ -69,6 +72,12 @@ std::vector<KeyColumn> ReadKeyColumns(MapReader* reader, std::string_view key,
 // The type, or null after an error.
 std::shared_ptr<arrow::DataType> ReadType(const std::string& text, const base::Location& location,
                                           const std::string& what, base::Diagnostics* diagnostics);
+// SQL as text, or as file:NAME.sql beside the YAML file; variables replaced.
+struct SqlText {
+  std::string text;
+  base::Location location;  // of its first line
+};
+std::optional<SqlText> ReadSql(MapReader* reader, const std::string& key, ParseContext* context);
 // [low, high]
 std::optional<std::pair<Literal, Literal>> ReadBounds(const YamlValue& value,
                                                       const std::string& what,
@@ -79,6 +88,9 @@ std::vector<Literal> ReadLiterals(const std::vector<YamlValue>& items, const std
 // FlattenService with every finding.
 std::vector<ServiceFeature> CheckService(const Project& project, const FeatureService& service,
                                          base::Diagnostics* diagnostics);
+
+void CheckTrainingSets(const Project& project, base::Diagnostics* diagnostics);
+void CheckTests(const Project& project, base::Diagnostics* diagnostics);
 
 // Names between definitions: what they refer to exists, nothing is defined twice, services flatten.
 void CheckProject(const Project& project, base::Diagnostics* diagnostics);

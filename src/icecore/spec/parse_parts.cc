@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <utility>
 
 #include "icecore/base/suggest.h"
 #include "icecore/spec/parse.h"
 #include "icecore/spec/parse_internal.h"
+#include "icecore/spec/text_file_internal.h"
 
 namespace icecore::spec {
 namespace {
+
+constexpr std::string_view kFilePrefix = "file:";
 
 KnownAt KnownAtOfWord(const std::string& word, const base::Location& location) {
   KnownAt known_at;
@@ -136,6 +140,38 @@ std::vector<KeyColumn> ReadKeyColumns(MapReader* reader, std::string_view key,
     columns.push_back(std::move(column));
   }
   return columns;
+}
+
+std::optional<SqlText> ReadSql(MapReader* reader, const std::string& key, ParseContext* context) {
+  const YamlValue* value = reader->Take(key);
+  if (!value) {
+    reader->Error(reader->location(), "'" + key + "' is missing");
+    return std::nullopt;
+  }
+  if (value->kind != YamlValue::Kind::kScalar || value->text.empty()) {
+    reader->Error(value->location, "'" + key + "' must be SQL text or file:NAME.sql");
+    return std::nullopt;
+  }
+  if (!value->text.starts_with(kFilePrefix)) {
+    return SqlText{value->text, {value->location.file, value->location.line, 1}};
+  }
+  const std::string path =
+      SiblingPath(value->location.file, value->text.substr(kFilePrefix.size()));
+  SqlText sql{"", {path, 1, 1}};
+  if (context->root.empty()) {
+    reader->Error(value->location, "SQL in a file cannot be read here");
+    return sql;
+  }
+  const auto text = ReadTextFile((std::filesystem::path(context->root) / path).string());
+  if (!text.ok()) {
+    reader->Error(value->location, "'" + key + "': " + text.status().message());
+    return sql;
+  }
+  sql.text = SubstituteText(*text, sql.location, context->variables, context->diagnostics);
+  if (sql.text.find_first_not_of(" \t\r\n") == std::string::npos) {
+    reader->Error(value->location, "'" + key + "': the file '" + path + "' is empty");
+  }
+  return sql;
 }
 
 std::optional<std::pair<Literal, Literal>> ReadBounds(const YamlValue& value,

@@ -1,15 +1,11 @@
 #include <algorithm>
-#include <filesystem>
 #include <utility>
 
 #include "icecore/base/suggest.h"
 #include "icecore/spec/parse_internal.h"
-#include "icecore/spec/text_file_internal.h"
 
 namespace icecore::spec {
 namespace {
-
-constexpr std::string_view kFilePrefix = "file:";
 
 struct CheckWord {
   const char* key;
@@ -22,40 +18,6 @@ constexpr CheckWord kCheckWords[] = {
     {"expect", Check::Kind::kExpect},         {"row_count", Check::Kind::kRowCount},
     {"equal_rows", Check::Kind::kEqualRows},  {"fresh", Check::Kind::kFresh},
 };
-
-void ReadSql(MapReader* reader, ParseContext* context, Table* table) {
-  const YamlValue* value = reader->Take("sql");
-  if (!value) {
-    reader->Error(reader->location(), "'sql' is missing");
-    return;
-  }
-  if (value->kind != YamlValue::Kind::kScalar || value->text.empty()) {
-    reader->Error(value->location, "'sql' must be SQL text or file:NAME.sql");
-    return;
-  }
-  table->sql = value->text;
-  table->sql_location = {value->location.file, value->location.line, 1};
-  if (!value->text.starts_with(kFilePrefix)) {
-    return;
-  }
-  const std::string path =
-      SiblingPath(value->location.file, value->text.substr(kFilePrefix.size()));
-  table->sql.clear();
-  table->sql_location = {path, 1, 1};
-  if (context->root.empty()) {
-    reader->Error(value->location, "SQL in a file cannot be read here");
-    return;
-  }
-  const auto text = ReadTextFile((std::filesystem::path(context->root) / path).string());
-  if (!text.ok()) {
-    reader->Error(value->location, "'sql': " + text.status().message());
-    return;
-  }
-  table->sql = SubstituteText(*text, table->sql_location, context->variables, context->diagnostics);
-  if (table->sql.find_first_not_of(" \t\r\n") == std::string::npos) {
-    reader->Error(value->location, "'sql': the file '" + path + "' is empty");
-  }
-}
 
 // in: {column: [values]}, between: {column: [low, high]}, matches: {column: pattern}
 void ReadColumnRule(const YamlValue& value, MapReader* reader, base::Diagnostics* diagnostics,
@@ -285,7 +247,10 @@ void ParseTable(const YamlDocument& document, ParseContext* context) {
   } else if (!reader.Has("zone")) {
     reader.Error(reader.location(), "'zone' is missing: processing or curated");
   }
-  ReadSql(&reader, context, &table);
+  if (auto sql = ReadSql(&reader, "sql", context)) {
+    table.sql = std::move(sql->text);
+    table.sql_location = sql->location;
+  }
   ReadMode(&reader, &table);
   if (const std::vector<YamlValue>* items = reader.TakeList("drop")) {
     ReadDrop(*items, reader.what(), diagnostics, &table);

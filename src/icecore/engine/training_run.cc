@@ -1,0 +1,399 @@
+#include "icecore/engine/training_run.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+#include <arrow/type.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/base/suggest.h"
+#include "icecore/base/time.h"
+#include "icecore/engine/row_files.h"
+#include "icecore/feature/leakage.h"
+#include "icecore/feature/spine_label.h"
+#include "icecore/feature/spine_sample.h"
+#include "icecore/feature/spine_split.h"
+#include "icecore/feature/table_digest.h"
+#include "icecore/pipeline/lake_feature_log.h"
+#include "icecore/pipeline/training_spine.h"
+#include "icecore/spec/parse.h"
+
+namespace icecore::engine {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+using feature::KnowledgeCut;
+
+arrow::Result<std::string> DigestOf(const arrow::Table& rows) {
+  feature::TableDigest digest(rows.schema());
+  ARROW_RETURN_NOT_OK(digest.Add(rows));
+  return digest.Finish();
+}
+
+arrow::Result<pipeline::TrainingCard> ReadCard(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    return MakeError(ErrorCode::kNotFound, path + ": there is no such card");
+  }
+  std::ostringstream text;
+  text << in.rdbuf();
+  auto card = pipeline::CardFromJson(text.str());
+  return card.ok() ? card : base::WithContext(card.status(), path);
+}
+
+// Beside it first, then renamed.
+arrow::Status WriteCard(const pipeline::TrainingCard& card, const std::string& path) {
+  const std::string beside = path + ".writing";
+  {
+    std::ofstream out(beside, std::ios::binary | std::ios::trunc);
+    out << pipeline::ToJson(card);
+    out.flush();
+    if (!out) {
+      std::remove(beside.c_str());
+      return MakeError(ErrorCode::kUnavailable, path + ": cannot be written");
+    }
+  }
+  if (std::rename(beside.c_str(), path.c_str()) != 0) {
+    return MakeError(ErrorCode::kUnavailable, path + ": cannot be renamed from " + beside);
+  }
+  return arrow::Status::OK();
+}
+
+// Rows on their way to whoever reads them, and their digest once all of them passed.
+class DigestedReader final : public arrow::RecordBatchReader {
+ public:
+  explicit DigestedReader(std::shared_ptr<arrow::RecordBatchReader> rows)
+      : rows_(std::move(rows)), digest_(rows_->schema()) {}
+
+  std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    ARROW_RETURN_NOT_OK(rows_->ReadNext(batch));
+    if (*batch == nullptr) return arrow::Status::OK();
+    count_ += (*batch)->num_rows();
+    return digest_.Add(**batch);
+  }
+
+  int64_t rows() const { return count_; }
+  std::string Finish() { return digest_.Finish(); }
+
+ private:
+  const std::shared_ptr<arrow::RecordBatchReader> rows_;
+  feature::TableDigest digest_;
+  int64_t count_ = 0;
+};
+
+// One training set on its way.
+class TrainingRun {
+ public:
+  TrainingRun(const pipeline::Workspace& workspace, const pipeline::AnalysedProject& project,
+              const TrainingSetRequest& request)
+      : workspace_(workspace), project_(project), request_(request) {}
+
+  arrow::Result<TrainingSetReport> Run(int64_t definition_version) {
+    const int64_t started = base::MonotonicNanos();
+    ARROW_RETURN_NOT_OK(Resolve());
+    StartCard(definition_version);
+    if (!request_.card_path.empty()) {
+      ARROW_RETURN_NOT_OK(TakeCard());
+    }
+    pipeline::PinnedTables tables = earlier_ ? pipeline::PinnedTables(workspace_, earlier_->inputs)
+                                             : pipeline::PinnedTables(workspace_);
+    if (set_ == nullptr) {
+      ARROW_RETURN_NOT_OK(Stream(&tables));
+    } else {
+      ARROW_RETURN_NOT_OK(Compute(&tables));
+    }
+    TrainingSetReport report;
+    report.card = std::move(card_);
+    report.duration_us = (base::MonotonicNanos() - started) / 1000;
+    return report;
+  }
+
+ private:
+  // A training set, else a service, by full or short name.
+  arrow::Status Resolve() {
+    const auto short_name = [&](const std::string& prefix) {
+      return request_.name.starts_with(prefix) ? request_.name.substr(prefix.size())
+                                               : request_.name;
+    };
+    if (const auto set = project_.training_sets.find(short_name("training_set."));
+        set != project_.training_sets.end()) {
+      set_ = &set->second;
+    }
+    const std::string service = set_ ? set_->set->service : short_name("service.");
+    const auto found = project_.services.find(service);
+    if (found == project_.services.end()) {
+      std::vector<std::string> names;
+      for (const auto& [name, bound] : project_.services) names.push_back(name);
+      for (const auto& [name, set] : project_.training_sets) names.push_back(name);
+      return MakeError(ErrorCode::kNotFound, "no training set or feature service '" +
+                                                 request_.name + "'" +
+                                                 base::DidYouMean(request_.name, names));
+    }
+    service_ = found->second.get();
+    if (set_ != nullptr && !request_.spine_path.empty()) {
+      return MakeError(ErrorCode::kInvalidArgument, "training_set '" + set_->set->name +
+                                                        "' has a spine of its own (" +
+                                                        set_->set->spine.location.ToString() +
+                                                        "); --spine goes with a feature service");
+    }
+    if (set_ == nullptr && request_.spine_path.empty()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "feature_service '" + service + "' needs --spine FILE");
+    }
+    return arrow::Status::OK();
+  }
+
+  void StartCard(int64_t definition_version) {
+    card_.icecore_version = ICECORE_VERSION;
+    card_.service = service_->name();
+    card_.service_fingerprint = pipeline::ServiceFingerprint(
+        *workspace_.project, *workspace_.project->FindService(service_->name()));
+    card_.definition_version = definition_version;
+    card_.made_at_us = base::MakeSystemClock()->NowMicros();
+    card_.now_us = workspace_.clock->NowMicros();
+    card_.known_at = request_.cut;
+    card_.spine_from = request_.spine_path;
+    if (set_ != nullptr) {
+      card_.training_set = set_->set->name;
+      card_.definition = spec::Fingerprint(*set_->set);
+      card_.spine_from = set_->set->spine.sql.empty() ? set_->set->spine.file : "sql";
+      if (set_->set->label) {
+        card_.cut_us = set_->set->cut_us.value_or(card_.now_us);
+      }
+    }
+    card_.file = std::filesystem::path(request_.out_path).filename().string();
+  }
+
+  // What an earlier card fixes. Definitions must be those it was made with.
+  arrow::Status TakeCard() {
+    ARROW_ASSIGN_OR_RAISE(earlier_, ReadCard(request_.card_path));
+    const auto refuse = [&](const std::string& why) {
+      return MakeError(ErrorCode::kInvalidArgument, request_.card_path + ": " + why);
+    };
+    if (earlier_->training_set != card_.training_set || earlier_->service != card_.service) {
+      return refuse("is the card of " +
+                    (earlier_->training_set.empty() ? "service '" + earlier_->service
+                                                    : "training_set '" + earlier_->training_set) +
+                    "'");
+    }
+    const std::string since = "; definitions of catalog version " +
+                              std::to_string(earlier_->definition_version) + " made it";
+    if (earlier_->service_fingerprint != card_.service_fingerprint) {
+      return refuse("service '" + card_.service + "' is defined otherwise now" + since);
+    }
+    if (earlier_->definition != card_.definition) {
+      return refuse("training_set '" + card_.training_set + "' is defined otherwise now" + since);
+    }
+    card_.known_at = earlier_->known_at;
+    card_.cut_us = earlier_->cut_us;
+    card_.now_us = earlier_->now_us;
+    return arrow::Status::OK();
+  }
+
+  // A set by its definition: drawn, computed, and measured against itself with everything known.
+  arrow::Status Compute(pipeline::PinnedTables* tables) {
+    ARROW_ASSIGN_OR_RAISE(auto spine, Spine(tables));
+    ARROW_RETURN_NOT_OK(PinViews(tables));
+    card_.inputs = tables->Inputs();
+    ARROW_ASSIGN_OR_RAISE(spine, Drawn(std::move(spine)));
+    ARROW_ASSIGN_OR_RAISE(const auto built, Build(spine, card_.known_at, *tables));
+    AddFeatures(built.features);
+    ARROW_RETURN_NOT_OK(MeasureLeakage(spine, *built.table, *tables));
+    ARROW_RETURN_NOT_OK(MeasureAges(spine, *tables));
+    return Write(*built.table);
+  }
+
+  // A service's set: from the spine's file to the set's, block by block.
+  arrow::Status Stream(pipeline::PinnedTables* tables) {
+    ARROW_ASSIGN_OR_RAISE(auto rows, OpenRows(request_.spine_path));
+    const auto spine = std::make_shared<DigestedReader>(std::move(rows));
+    ARROW_RETURN_NOT_OK(PinViews(tables));
+    card_.inputs = tables->Inputs();
+    pipeline::LakeFeatureLog log(workspace_, tables->LogPins());
+    feature::TrainingSetOptions options;
+    options.memory_bytes = workspace_.project->memory_bytes;
+    options.scratch_dir = workspace_.scratch_root;
+    ARROW_ASSIGN_OR_RAISE(
+        const auto set, feature::OpenTrainingSet(*service_, spine, card_.known_at, &log, options));
+    ARROW_ASSIGN_OR_RAISE(const auto writer, RowWriter::Open(set->schema(), request_.out_path));
+    feature::TableDigest digest(set->schema());
+    while (true) {
+      ARROW_ASSIGN_OR_RAISE(const auto block, set->Next());
+      if (block == nullptr) break;
+      ARROW_RETURN_NOT_OK(digest.Add(*block));
+      ARROW_RETURN_NOT_OK(writer->Write(block));
+      card_.rows += block->num_rows();
+    }
+    ARROW_RETURN_NOT_OK(TakeSpineDigest(spine->rows(), spine->Finish()));
+    ARROW_RETURN_NOT_OK(TakeDigest(digest.Finish()));
+    AddFeatures(set->features());
+    card_.columns = set->schema()->num_fields();
+    ARROW_RETURN_NOT_OK(writer->Close());
+    return WriteCard(card_, pipeline::CardPath(request_.out_path));
+  }
+
+  arrow::Result<std::shared_ptr<arrow::Table>> Spine(pipeline::PinnedTables* tables) {
+    std::shared_ptr<arrow::Table> spine;
+    if (set_->set->spine.sql.empty()) {
+      ARROW_ASSIGN_OR_RAISE(
+          spine,
+          ReadRows(
+              (std::filesystem::path(workspace_.project->root) / set_->set->spine.file).string()));
+    } else {
+      if (!set_->spine.output) {
+        return MakeError(ErrorCode::kNotFound,
+                         set_->set->spine.location.ToString() +
+                             ": the columns of a table that the spine reads are not known yet: "
+                             "run `icecore run`");
+      }
+      ARROW_ASSIGN_OR_RAISE(
+          spine, pipeline::RunSpineSql(workspace_, project_, *set_, card_.now_us, tables));
+    }
+    ARROW_ASSIGN_OR_RAISE(auto digest, DigestOf(*spine));
+    ARROW_RETURN_NOT_OK(TakeSpineDigest(spine->num_rows(), std::move(digest)));
+    return spine;
+  }
+
+  arrow::Status TakeSpineDigest(int64_t rows, std::string digest) {
+    card_.spine_rows = rows;
+    card_.spine_digest = std::move(digest);
+    if (earlier_ && earlier_->spine_digest != card_.spine_digest) {
+      return MakeError(ErrorCode::kNotFound, "the spine (" + card_.spine_from +
+                                                 ") has other rows than when the set was "
+                                                 "made: " +
+                                                 std::to_string(earlier_->spine_rows) + " then, " +
+                                                 std::to_string(card_.spine_rows) +
+                                                 " now, digest " + earlier_->spine_digest +
+                                                 " then, " + card_.spine_digest + " now");
+    }
+    return arrow::Status::OK();
+  }
+
+  // Every table that a view of the service reads.
+  arrow::Status PinViews(pipeline::PinnedTables* tables) {
+    for (const feature::ViewUse& use : service_->uses()) {
+      const spec::FeatureView* view = workspace_.project->FindView(use.view->name());
+      ARROW_RETURN_NOT_OK(tables->Get(pipeline::LogOf(*workspace_.project, *view)).status());
+    }
+    return arrow::Status::OK();
+  }
+
+  // Sampled, labelled, split.
+  arrow::Result<std::shared_ptr<arrow::Table>> Drawn(std::shared_ptr<arrow::Table> spine) {
+    const spec::TrainingSet& set = *set_->set;
+    if (set.sample) {
+      ARROW_ASSIGN_OR_RAISE(spine, feature::SampleSpine(*set.sample, spine));
+      card_.sampled_out = card_.spine_rows - spine->num_rows();
+    }
+    if (set.label) {
+      ARROW_ASSIGN_OR_RAISE(auto labelled, feature::JudgeLabels(*set.label, *card_.cut_us, spine));
+      card_.labels = labelled.counts;
+      spine = std::move(labelled.table);
+    }
+    if (set.split) {
+      ARROW_ASSIGN_OR_RAISE(auto split, feature::AddSplit(*set.split, spine));
+      card_.split = std::move(split.counts);
+      spine = std::move(split.table);
+    }
+    return spine;
+  }
+
+  arrow::Result<feature::TrainingSet> Build(const std::shared_ptr<arrow::Table>& spine,
+                                            const KnowledgeCut& cut,
+                                            const pipeline::PinnedTables& tables) {
+    pipeline::LakeFeatureLog log(workspace_, tables.LogPins());
+    return feature::BuildTrainingSet(*service_, spine, cut, &log);
+  }
+
+  void AddFeatures(const std::vector<feature::FeatureReport>& reports) {
+    const auto& outputs = service_->outputs();
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const feature::FeatureReport& report = reports[i];
+      pipeline::FeatureCard feature;
+      feature.name = outputs[i].name;
+      feature.from = "view." + outputs[i].view + "." + outputs[i].feature;
+      feature.type = spec::TypeText(*outputs[i].type);
+      feature.rows = report.rows;
+      feature.nulls = report.nulls;
+      feature.expired = report.expired;
+      card_.features.push_back(std::move(feature));
+    }
+  }
+
+  // The same rows with everything known: what a set made without known times would have held.
+  arrow::Status MeasureLeakage(const std::shared_ptr<arrow::Table>& spine,
+                               const arrow::Table& known, const pipeline::PinnedTables& tables) {
+    ARROW_ASSIGN_OR_RAISE(const auto latest,
+                          Build(spine, {KnowledgeCut::Kind::kLatest, 0}, tables));
+    for (pipeline::FeatureCard& feature : card_.features) {
+      feature::LeakageMeter meter;
+      const auto left = known.GetColumnByName(feature.name);
+      const auto right = latest.table->GetColumnByName(feature.name);
+      for (int i = 0; i < left->num_chunks(); ++i) {
+        ARROW_RETURN_NOT_OK(meter.Add(*left->chunk(i), *right->chunk(i)));
+      }
+      feature.leaked = meter.differ();
+      feature.leaked_mean_difference = meter.mean_difference();
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status MeasureAges(const std::shared_ptr<arrow::Table>& spine,
+                            const pipeline::PinnedTables& tables) {
+    const spec::FeatureService& service = *workspace_.project->FindService(service_->name());
+    ARROW_ASSIGN_OR_RAISE(const auto ages, pipeline::AgesOf(workspace_, project_, service, spine,
+                                                            card_.known_at, tables.LogPins()));
+    for (pipeline::FeatureCard& feature : card_.features) {
+      if (const auto age = ages.find(feature.name); age != ages.end()) {
+        feature.age = age->second;
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status Write(const arrow::Table& rows) {
+    ARROW_ASSIGN_OR_RAISE(auto digest, DigestOf(rows));
+    ARROW_RETURN_NOT_OK(TakeDigest(std::move(digest)));
+    card_.rows = rows.num_rows();
+    card_.columns = rows.num_columns();
+    ARROW_RETURN_NOT_OK(WriteRows(rows, request_.out_path));
+    return WriteCard(card_, pipeline::CardPath(request_.out_path));
+  }
+
+  arrow::Status TakeDigest(std::string digest) {
+    card_.digest = std::move(digest);
+    if (earlier_ && earlier_->digest != card_.digest) {
+      return MakeError(ErrorCode::kNotFound,
+                       request_.card_path + ": the rows cannot be made again: digest " +
+                           earlier_->digest + " then, " + card_.digest +
+                           " now; values of the tables it was made from were changed");
+    }
+    return arrow::Status::OK();
+  }
+
+  const pipeline::Workspace& workspace_;
+  const pipeline::AnalysedProject& project_;
+  const TrainingSetRequest& request_;
+  const pipeline::AnalysedTrainingSet* set_ = nullptr;  // null: a service with a spine
+  const feature::BoundService* service_ = nullptr;
+  std::optional<pipeline::TrainingCard> earlier_;
+  pipeline::TrainingCard card_;
+};
+
+}  // namespace
+
+arrow::Result<TrainingSetReport> RunTrainingSet(const pipeline::Workspace& workspace,
+                                                const pipeline::AnalysedProject& project,
+                                                int64_t definition_version,
+                                                const TrainingSetRequest& request) {
+  return TrainingRun(workspace, project, request).Run(definition_version);
+}
+
+}  // namespace icecore::engine

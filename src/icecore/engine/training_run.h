@@ -1,0 +1,21 @@
+#pragma once
+// Makes training sets: rows, features as they were known, labels, and the card beside the file.
+
+#include <arrow/result.h>
+
+#include "icecore/engine/engine.h"
+#include "icecore/pipeline/analysis.h"
+#include "icecore/pipeline/training_card.h"
+#include "icecore/pipeline/workspace.h"
+
+namespace icecore::engine {
+
+// `definition_version`: of the catalog, as applied. A name that is neither a training set nor a
+// service is kNotFound and proposes the nearest. Nothing is written unless everything went well;
+// the card comes last.
+arrow::Result<TrainingSetReport> RunTrainingSet(const pipeline::Workspace& workspace,
+                                                const pipeline::AnalysedProject& project,
+                                                int64_t definition_version,
+                                                const TrainingSetRequest& request);
+
+}  // namespace icecore::engine

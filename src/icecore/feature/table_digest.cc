@@ -1,0 +1,197 @@
+#include "icecore/feature/table_digest.h"
+
+#include <arrow/array.h>
+#include <arrow/array/array_dict.h>
+#include <arrow/compute/cast.h>
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+#include <arrow/type.h>
+#include <arrow/type_traits.h>
+
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "icecore/base/error.h"
+
+namespace icecore::feature {
+namespace {
+
+void AppendInt64(int64_t value, std::string* out) {
+  char bytes[sizeof value];
+  std::memcpy(bytes, &value, sizeof value);
+  out->append(bytes, sizeof bytes);
+}
+
+// Bytes of one value, 0 where it has no fixed number of whole bytes.
+int64_t FixedBytes(const arrow::DataType& type) {
+  if (!arrow::is_fixed_width(type.id()) || arrow::is_nested(type.id()) ||
+      type.id() == arrow::Type::BOOL || type.id() == arrow::Type::DICTIONARY) {
+    return 0;
+  }
+  return static_cast<const arrow::FixedWidthType&>(type).bit_width() / 8;
+}
+
+const uint8_t* FixedValue(const arrow::Array& values, int64_t row, int64_t width) {
+  return values.data()->buffers[1]->data() + (values.offset() + row) * width;
+}
+
+arrow::Status AppendValue(const arrow::Array& values, int64_t row, std::string* out);
+
+// Elements from `begin`, each with whether it is there.
+arrow::Status AppendElements(const arrow::Array& elements, int64_t begin, int64_t count,
+                             std::string* out) {
+  AppendInt64(count, out);
+  for (int64_t i = begin; i < begin + count; ++i) {
+    *out += elements.IsNull(i) ? '\0' : '\1';
+    if (elements.IsValid(i)) {
+      ARROW_RETURN_NOT_OK(AppendValue(elements, i, out));
+    }
+  }
+  return arrow::Status::OK();
+}
+
+// A value that is not null.
+arrow::Status AppendValue(const arrow::Array& values, int64_t row, std::string* out) {
+  const arrow::DataType& type = *values.type();
+  if (const int64_t width = FixedBytes(type); width > 0) {
+    out->append(reinterpret_cast<const char*>(FixedValue(values, row, width)),
+                static_cast<size_t>(width));
+    return arrow::Status::OK();
+  }
+  const auto append_text = [&](std::string_view text) {
+    AppendInt64(static_cast<int64_t>(text.size()), out);
+    *out += text;
+    return arrow::Status::OK();
+  };
+  switch (type.id()) {
+    case arrow::Type::BOOL:
+      *out += static_cast<const arrow::BooleanArray&>(values).Value(row) ? '\1' : '\0';
+      return arrow::Status::OK();
+    case arrow::Type::STRING:
+    case arrow::Type::BINARY:
+      return append_text(static_cast<const arrow::BinaryArray&>(values).GetView(row));
+    case arrow::Type::LARGE_STRING:
+    case arrow::Type::LARGE_BINARY:
+      return append_text(static_cast<const arrow::LargeBinaryArray&>(values).GetView(row));
+    case arrow::Type::LIST:
+    case arrow::Type::MAP: {
+      const auto& list = static_cast<const arrow::ListArray&>(values);
+      return AppendElements(*list.values(), list.value_offset(row), list.value_length(row), out);
+    }
+    case arrow::Type::LARGE_LIST: {
+      const auto& list = static_cast<const arrow::LargeListArray&>(values);
+      return AppendElements(*list.values(), list.value_offset(row), list.value_length(row), out);
+    }
+    case arrow::Type::FIXED_SIZE_LIST: {
+      const auto& list = static_cast<const arrow::FixedSizeListArray&>(values);
+      return AppendElements(*list.values(), list.value_offset(row), list.value_length(row), out);
+    }
+    case arrow::Type::STRUCT:
+      for (const auto& field : static_cast<const arrow::StructArray&>(values).fields()) {
+        ARROW_RETURN_NOT_OK(AppendElements(*field, row, 1, out));
+      }
+      return arrow::Status::OK();
+    default:
+      return base::MakeError(base::ErrorCode::kUnsupported,
+                             "no digest of the type " + type.ToString());
+  }
+}
+
+}  // namespace
+
+struct TableDigest::Column {
+  // Nulls apart from values: a column without nulls is hashed as it lies in memory.
+  base::Sha256 nulls;
+  base::Sha256 values;
+
+  arrow::Status Add(const arrow::Array& array, int64_t first_row) {
+    for (int64_t row = 0; array.null_count() > 0 && row < array.length(); ++row) {
+      if (array.IsNull(row)) {
+        std::string number;
+        AppendInt64(first_row + row, &number);
+        nulls.Update(number);
+      }
+    }
+    if (array.type_id() == arrow::Type::NA) {
+      return arrow::Status::OK();
+    }
+    const int64_t width = FixedBytes(*array.type());
+    if (width > 0 && array.null_count() == 0) {
+      if (array.length() > 0) {
+        values.Update({reinterpret_cast<const char*>(FixedValue(array, 0, width)),
+                       static_cast<size_t>(array.length() * width)});
+      }
+      return arrow::Status::OK();
+    }
+    std::string bytes;
+    for (int64_t row = 0; row < array.length(); ++row) {
+      if (array.IsValid(row)) {
+        ARROW_RETURN_NOT_OK(AppendValue(array, row, &bytes));
+      }
+      if (bytes.size() > kFlushBytes) {
+        values.Update(bytes);
+        bytes.clear();
+      }
+    }
+    values.Update(bytes);
+    return arrow::Status::OK();
+  }
+
+  static constexpr size_t kFlushBytes = 64 * 1024;
+};
+
+TableDigest::TableDigest(std::shared_ptr<arrow::Schema> schema) : schema_(std::move(schema)) {
+  for (int i = 0; i < schema_->num_fields(); ++i) {
+    columns_.push_back(std::make_unique<Column>());
+  }
+}
+
+TableDigest::~TableDigest() = default;
+
+arrow::Status TableDigest::Add(const arrow::RecordBatch& batch) {
+  if (!batch.schema()->Equals(*schema_, /*check_metadata=*/false)) {
+    return base::MakeError(base::ErrorCode::kInternal, "a digest of rows of another schema");
+  }
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    std::shared_ptr<arrow::Array> column = batch.column(static_cast<int>(i));
+    if (column->type_id() == arrow::Type::DICTIONARY) {
+      const auto& type = static_cast<const arrow::DictionaryType&>(*column->type());
+      ARROW_ASSIGN_OR_RAISE(column, arrow::compute::Cast(*column, type.value_type()));
+    }
+    ARROW_RETURN_NOT_OK(columns_[i]->Add(*column, rows_));
+  }
+  rows_ += batch.num_rows();
+  return arrow::Status::OK();
+}
+
+arrow::Status TableDigest::Add(const arrow::Table& table) {
+  arrow::TableBatchReader reader(table);
+  std::shared_ptr<arrow::RecordBatch> batch;
+  while (true) {
+    ARROW_RETURN_NOT_OK(reader.ReadNext(&batch));
+    if (!batch) {
+      return arrow::Status::OK();
+    }
+    ARROW_RETURN_NOT_OK(Add(*batch));
+  }
+}
+
+std::string TableDigest::Finish() {
+  std::string text;
+  AppendInt64(rows_, &text);
+  const auto append = [&](const std::string& part) {
+    AppendInt64(static_cast<int64_t>(part.size()), &text);
+    text += part;
+  };
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    const auto& field = schema_->field(static_cast<int>(i));
+    append(field->name());
+    append(field->type()->ToString());
+    append(columns_[i]->nulls.FinishHex());
+    append(columns_[i]->values.FinishHex());
+  }
+  return "sha256:" + base::Sha256Hex(text);
+}
+
+}  // namespace icecore::feature

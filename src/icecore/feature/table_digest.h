@@ -1,0 +1,36 @@
+#pragma once
+// What rows hold, as one digest: independent of batches, files and compression, so that it tells
+// whether two tables are equal bit for bit. Bytes: docs/formats/training-card.md, "Digests".
+
+#include <arrow/status.h>
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "icecore/base/id.h"
+
+namespace icecore::feature {
+
+// Not thread safe. Rows are added in order, batch by batch.
+class TableDigest {
+ public:
+  explicit TableDigest(std::shared_ptr<arrow::Schema> schema);
+  ~TableDigest();
+
+  // kInternal when the batch is of another schema; kUnsupported for types without a form.
+  arrow::Status Add(const arrow::RecordBatch& batch);
+  arrow::Status Add(const arrow::Table& table);
+  // "sha256:" and 64 hex digits. May be called once.
+  std::string Finish();
+
+ private:
+  struct Column;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::vector<std::unique_ptr<Column>> columns_;
+  int64_t rows_ = 0;
+};
+
+}  // namespace icecore::feature
