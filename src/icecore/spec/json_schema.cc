@@ -66,6 +66,10 @@ constexpr char kProject[] = R"json(
       "catalog": {"type": "string", "description": "File of the history"},
       "online": {"type": "string", "description": "The online store: lmdb:FOLDER"},
       "now": {"type": "string", "description": "The project's clock stands here; for examples, tests and replays"},
+      "served_log": {"type": "object", "additionalProperties": false, "description": "What is logged of served vectors, for icecore verify",
+        "properties": {
+          "fraction": {"type": "number", "minimum": 0, "maximum": 1, "description": "Of keys; default 0.01, 0 logs nothing"},
+          "max_mib": {"type": "integer", "minimum": 1, "description": "Of all its files together; default 256"}}},
       "variables": {"type": "object", "additionalProperties": {"$ref": "#/$defs/value"},
         "description": "Values for {{name}} in YAML values and SQL"},
       "description": {"$ref": "#/$defs/description"}, "owner": {"$ref": "#/$defs/owner"}}},

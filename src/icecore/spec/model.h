@@ -335,6 +335,12 @@ struct LakeAccess {
   std::string profile;
 };
 
+// What is logged of served vectors, for `icecore verify`.
+struct ServedLogSettings {
+  double fraction = 0.01;  // of keys; 0: nothing is logged
+  int64_t max_mib = 256;   // of all its files together
+};
+
 struct Project {
   std::string root;  // absolute folder
   std::string name;
@@ -344,6 +350,7 @@ struct Project {
   std::string catalog = ".icecore/catalog.db";
   std::string online = "lmdb:.icecore/online";
   std::optional<int64_t> now_us;
+  ServedLogSettings served_log;
   std::map<std::string, std::string> variables;
   Location location;
 
