@@ -41,6 +41,7 @@ class TableView final : public BoundView {
   std::shared_ptr<const state::ViewEngine> engine() const override { return parts_.engine; }
 
   arrow::Result<state::PreparedRows> Prepare(const arrow::RecordBatch& rows) const override;
+  arrow::Result<InspectedRows> Inspect(const arrow::RecordBatch& rows) const override;
   arrow::Result<std::shared_ptr<arrow::Array>> ApplyDefault(
       int feature, std::shared_ptr<arrow::Array> values) const override {
     return FillNulls(std::move(values), parts_.defaults[static_cast<size_t>(feature)]);
@@ -59,6 +60,9 @@ class TableView final : public BoundView {
       const arrow::RecordBatch& rows, const std::vector<bool>& deleted,
       const state::PreparedRows& times) const;
   arrow::Status PrepareVersions(const arrow::RecordBatch& rows, state::PreparedRows* out) const;
+  arrow::Result<std::vector<bool>> Deleted(const arrow::RecordBatch& rows) const;
+  // All of `out` but its keys.
+  arrow::Status PrepareColumns(const arrow::RecordBatch& rows, state::PreparedRows* out) const;
 
   ViewParts parts_;
 };
@@ -206,13 +210,17 @@ arrow::Result<std::shared_ptr<arrow::Int64Array>> TableView::DeleteTimes(
   return known_at;
 }
 
-arrow::Status TableView::PrepareVersions(const arrow::RecordBatch& rows,
-                                         state::PreparedRows* out) const {
+arrow::Result<std::vector<bool>> TableView::Deleted(const arrow::RecordBatch& rows) const {
   ARROW_ASSIGN_OR_RAISE(auto ops, Column(rows, std::string(lake::kOp)));
   if (ops->type_id() != arrow::Type::STRING) {
     ARROW_ASSIGN_OR_RAISE(ops, arrow::compute::Cast(*ops, arrow::utf8()));
   }
-  const std::vector<bool> deleted = IsDelete(*ops);
+  return IsDelete(*ops);
+}
+
+arrow::Status TableView::PrepareVersions(const arrow::RecordBatch& rows,
+                                         state::PreparedRows* out) const {
+  ARROW_ASSIGN_OR_RAISE(const std::vector<bool> deleted, Deleted(rows));
   if (!parts_.event_time.always) {
     ARROW_ASSIGN_OR_RAISE(out->known_at, DeleteTimes(rows, deleted, *out));
   }
@@ -245,21 +253,40 @@ arrow::Result<state::PreparedRows> TableView::Prepare(const arrow::RecordBatch& 
     ARROW_ASSIGN_OR_RAISE(rows, Select(batch, &out.keys));
   }
   out.num_rows = rows->num_rows();
-  ARROW_RETURN_NOT_OK(PrepareTimes(*rows, &out));
-  if (parts_.versioned) ARROW_RETURN_NOT_OK(PrepareVersions(*rows, &out));
+  ARROW_RETURN_NOT_OK(PrepareColumns(*rows, &out));
+  return out;
+}
+
+arrow::Result<InspectedRows> TableView::Inspect(const arrow::RecordBatch& rows) const {
+  InspectedRows out;
+  out.rows.num_rows = rows.num_rows();
+  ARROW_ASSIGN_OR_RAISE(out.rows.keys, CastKeys(rows));
+  ARROW_RETURN_NOT_OK(PrepareColumns(rows, &out.rows));
+  ARROW_ASSIGN_OR_RAISE(out.passes, HoldsWhere(rows));
+  out.deleted.assign(static_cast<size_t>(rows.num_rows()), false);
+  if (parts_.versioned) {
+    ARROW_ASSIGN_OR_RAISE(out.deleted, Deleted(rows));
+  }
+  return out;
+}
+
+arrow::Status TableView::PrepareColumns(const arrow::RecordBatch& rows,
+                                        state::PreparedRows* out) const {
+  ARROW_RETURN_NOT_OK(PrepareTimes(rows, out));
+  if (parts_.versioned) ARROW_RETURN_NOT_OK(PrepareVersions(rows, out));
   const Types& types = parts_.engine->layout().value_types;
   for (size_t i = 0; i < parts_.value_columns.size(); ++i) {
-    ARROW_ASSIGN_OR_RAISE(auto values, Column(*rows, parts_.value_columns[i]));
+    ARROW_ASSIGN_OR_RAISE(auto values, Column(rows, parts_.value_columns[i]));
     if (!values->type()->Equals(*types[i])) {
       ARROW_ASSIGN_OR_RAISE(values, arrow::compute::Cast(*values, types[i]));
     }
-    out.values.push_back(std::move(values));
+    out->values.push_back(std::move(values));
   }
   for (const auto& mask : parts_.masks) {
-    ARROW_ASSIGN_OR_RAISE(auto holds, Holds(*mask, *rows));
-    out.masks.push_back(std::move(holds));
+    ARROW_ASSIGN_OR_RAISE(auto holds, Holds(*mask, rows));
+    out->masks.push_back(std::move(holds));
   }
-  return out;
+  return arrow::Status::OK();
 }
 
 }  // namespace
