@@ -118,6 +118,7 @@ int RunCommandLine(int argc, char** argv, ServeFunction serve) {
   AddRunCommands(&app, &context);
   AddFeatureCommands(&app, &context);
   AddInspectCommands(&app, &context);
+  AddEvidenceCommands(&app, &context);
   AddMaintenanceCommands(&app, &context);
   app.footer(kExamples);
   try {

@@ -47,6 +47,7 @@ void AddRunCommands(CLI::App* app, Context* context);      // run ingest materia
 void AddFeatureCommands(CLI::App* app, Context* context);  // training-set get serve
 void AddInspectCommands(CLI::App* app, Context* context);  // sql list show history quarantine
 
+void AddEvidenceCommands(CLI::App* app, Context* context);     // verify explain compare
 void AddMaintenanceCommands(CLI::App* app, Context* context);  // check compact vacuum restore
 
 }  // namespace icecore::cli
