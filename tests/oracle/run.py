@@ -5,7 +5,8 @@
 
 Every third project is a stream of versions instead (merge.py); there a case is a table compared whole.
 A case is one view asked for one key at one moment with one cut of knowledge: offline by `training-set` (label, latest and
-a time), online by `run` and `get` with --now in between increments. Last line: `N passed, N failed`.
+a time), online by `run` and `get` with --now in between increments. What `get` answered is then given to `verify`, which
+must find it equal, and some values of the training set to `explain`. Last line: `N passed, N failed`.
 """
 import argparse
 import datetime
@@ -31,6 +32,7 @@ from reference import DAY, HOUR, INF, Feature, answer  # noqa: E402
 SHOWN = 20                          # differences of a project that are printed
 KEYS, ASKED_PER_KEY = 70, 12
 ONLINE_KEYS = 6                     # asked at each moment online, a process each
+EXPLAINED = 8                       # values of a project, a process each
 
 
 def bits(value):
@@ -79,7 +81,7 @@ class Case:
         self.landed = 0
         self.other_chance = random.Random(f"{seed}/log")
         self.clustered = self.other_chance.random() < 0.7
-        self.project.write("icecore.yaml", "language: 1\nproject: oracle\nmemory: 64MB\n"
+        self.project.write("icecore.yaml", "language: 1\nproject: oracle\nmemory: 64MB\nserved_log: {fraction: 1}\n"
                            + ("feature_log_rows: 0\n" if self.clustered else ""))
         self.project.write("definitions/all.yaml", self.generated.definitions())
         os.makedirs(self.project.path("data"))
@@ -95,6 +97,7 @@ class Case:
             self.landed = cut
             self.project.must("run", "--now", rfc3339(moment))
             self.ask_online(moment)
+        self.verify(pieces)
         self.generated.write_spine(self.project.path("spine.parquet"))
         for known_at in ("label", "latest", START + chance.randrange(40 * DAY)):
             self.ask_offline(known_at)
@@ -139,12 +142,39 @@ class Case:
         if table.num_rows != len(self.generated.spine):
             raise Failed(f"{table.num_rows} rows came back, {len(self.generated.spine)} were asked")
         columns = {name: table.column(name).to_pylist() for name in table.column_names}
+        if known_at == "label":
+            self.explain(columns)
         by_key = self.rows_by_key()
         for number, (key, t) in enumerate(self.generated.spine):
             cut = t if known_at == "label" else INF if known_at == "latest" else known_at
             for view in self.generated.views:
                 got = {name: values[number] for name, values in columns.items()}
                 self.comparison.compare(view, answer(view, by_key[key], key, t, cut), got, f"{text}, {key} at {t}")
+
+    def verify(self, pieces: int) -> None:
+        """All that was served, in every increment, recomputed at its time and position."""
+        report = self.project.json("verify", "all")
+        features = sum(len(view.features) for view in self.generated.views)
+        expected = pieces * ONLINE_KEYS * features
+        if report["equal"] != expected or not report["passed"]:
+            raise Failed(f"verify: {report['equal']} of {expected} values are equal: {report['mismatches'][:3]}")
+        self.comparison.passed += 1
+
+    def explain(self, columns: dict) -> None:
+        chance = self.generated.chance
+        askable = [number for number, (key, _) in enumerate(self.generated.spine)
+                   if None not in key and key[1] not in ("", "ä\n")]
+        for number in chance.sample(askable, min(EXPLAINED, len(askable))):
+            key, t = self.generated.spine[number]
+            view = chance.choice(self.generated.views)
+            feature = chance.choice(view.features)
+            name = f"{view.name}_{feature.name}"
+            document = self.project.json("explain", "all", f"k1={key[0]}", f"k2={key[1]}", name, "--at", rfc3339(t))
+            want = columns[name][number]
+            got = typed(from_json(document["value"]), want, feature)
+            if type(got) is not type(want) or bits(got) != bits(want):
+                raise Failed(f"explain {name} of {key} at {t}: {got!r}, the training set has {want!r}")
+            self.comparison.passed += 1
 
     def ask_online(self, run_at: int) -> None:
         """At the run's moment or up to an hour after it; the rows are those that have landed."""

@@ -119,6 +119,7 @@ int RunCommandLine(int argc, char** argv, ServeFunction serve) {
   AddTrainingCommands(&app, &context);
   AddFeatureCommands(&app, &context);
   AddInspectCommands(&app, &context);
+  AddEvidenceCommands(&app, &context);
   AddMaintenanceCommands(&app, &context);
   app.footer(kExamples);
   try {

@@ -48,6 +48,7 @@ void AddTrainingCommands(CLI::App* app, Context* context);  // training-set test
 void AddFeatureCommands(CLI::App* app, Context* context);   // get serve
 void AddInspectCommands(CLI::App* app, Context* context);   // sql list show history quarantine
 
+void AddEvidenceCommands(CLI::App* app, Context* context);     // verify explain compare
 void AddMaintenanceCommands(CLI::App* app, Context* context);  // check compact vacuum restore
 
 }  // namespace icecore::cli

@@ -11,10 +11,16 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
+#include "icecore/base/log.h"
 #include "icecore/base/suggest.h"
+#include "icecore/engine/compare.h"
+#include "icecore/engine/explain.h"
 #include "icecore/engine/lake_sql.h"
 #include "icecore/engine/online_service.h"
+#include "icecore/engine/row_files.h"
+#include "icecore/engine/served_service.h"
 #include "icecore/engine/training_run.h"
+#include "icecore/engine/verify.h"
 #include "icecore/pipeline/definitions.h"
 #include "icecore/pipeline/training.h"
 #include "icecore/spec/parse.h"
@@ -202,8 +208,39 @@ class EngineImpl : public Engine {
   arrow::Result<std::shared_ptr<const OnlineService>> OpenService(
       const std::string& service) override {
     ARROW_RETURN_NOT_OK(OnlineStore().status());
+    ARROW_ASSIGN_OR_RAISE(const int64_t version, RequireApplied());
     ARROW_ASSIGN_OR_RAISE(auto analysed, AnalysedAsApplied());
-    return MakeOnlineService(workspace_, *analysed, ShortService(service));
+    return MakeOnlineService(workspace_, *analysed, ShortService(service), version,
+                             OpenServedLog());
+  }
+
+  arrow::Result<VerifyReport> Verify(const VerifyRequest& request) override {
+    ARROW_ASSIGN_OR_RAISE(const int64_t version, RequireApplied());
+    ARROW_ASSIGN_OR_RAISE(const auto analysed, AnalysedAsApplied());
+    std::shared_ptr<const OnlineService> online;
+    if (!request.spine_path.empty()) {
+      ARROW_RETURN_NOT_OK(OnlineStore().status());
+      ARROW_ASSIGN_OR_RAISE(
+          online, MakeOnlineService(workspace_, *analysed, ShortService(request.service), version,
+                                    nullptr));
+    } else if (project_.FindService(ShortService(request.service)) == nullptr) {
+      return NoService(*analysed, ShortService(request.service));
+    }
+    if (served_log_) {
+      ARROW_RETURN_NOT_OK(served_log_->Flush());
+    }
+    return VerifyService(workspace_, *analysed, version, online.get(), request);
+  }
+
+  arrow::Result<Explanation> Explain(const ExplainRequest& request) override {
+    ARROW_ASSIGN_OR_RAISE(const auto analysed, AnalysedAsApplied());
+    return ExplainFeature(workspace_, *analysed, request);
+  }
+
+  arrow::Result<CompareReport> Compare(const CompareRequest& request) override {
+    ARROW_ASSIGN_OR_RAISE(const auto analysed, Analyse());
+    ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
+    return CompareView(workspace_, analysed, request);
   }
 
   arrow::Result<Vectors> Get(const std::string& service,
@@ -332,6 +369,24 @@ class EngineImpl : public Engine {
   }
 
  private:
+  // Null where nothing is to be logged. What cannot be logged is served all the same.
+  online::ServedLog* OpenServedLog() {
+    const spec::ServedLogSettings& settings = project_.served_log;
+    if (!served_log_ && settings.fraction > 0) {
+      online::ServedLogOptions options;
+      options.folder = ServedLogFolder(project_);
+      options.fraction = settings.fraction;
+      options.max_bytes = settings.max_mib << 20;
+      auto opened = online::ServedLog::Open(options);
+      if (!opened.ok()) {
+        base::Log(base::LogLevel::kWarning, opened.status().message());
+        return nullptr;
+      }
+      served_log_ = *std::move(opened);
+    }
+    return served_log_.get();
+  }
+
   bool HasOnlineViews() const {
     return std::any_of(project_.views.begin(), project_.views.end(),
                        [](const auto& view) { return view.online; });
@@ -400,6 +455,17 @@ class EngineImpl : public Engine {
     return arrow::Status::OK();
   }
 
+  static arrow::Status NoService(const pipeline::AnalysedProject& analysed,
+                                 const std::string& name) {
+    std::vector<std::string> names;
+    names.reserve(analysed.services.size());
+    for (const auto& [service, bound] : analysed.services) {
+      names.push_back(service);
+    }
+    return MakeError(ErrorCode::kNotFound,
+                     "no feature service '" + name + "'" + base::DidYouMean(name, names));
+  }
+
   static arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ParseColumns(
       const std::vector<feature::RequestColumn>& columns,
       const std::vector<std::pair<std::string, std::string>>& given, const std::string& what) {
@@ -450,6 +516,7 @@ class EngineImpl : public Engine {
   pipeline::OpenTables tables_;                // go before store_ and clock_
   std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<online::Store> online_;
+  std::unique_ptr<online::ServedLog> served_log_;
   pipeline::Workspace workspace_;
 };
 

@@ -73,6 +73,14 @@ struct Vectors {
   std::vector<std::string> stale_views;  // t lies beyond what the store was loaded for
 };
 
+// verify.h, explain.h, compare.h
+struct VerifyRequest;
+struct VerifyReport;
+struct ExplainRequest;
+struct Explanation;
+struct CompareRequest;
+struct CompareReport;
+
 // A service made ready for online reads: bound views and the store's side of them. Immutable; holds
 // no transaction. Made anew when definitions or table generations change.
 class OnlineService {
@@ -120,6 +128,13 @@ class Engine {
       const std::string& service, const std::vector<std::pair<std::string, std::string>>& keys,
       const std::vector<std::pair<std::string, std::string>>& request,
       std::optional<int64_t> at_us) = 0;
+
+  // Served vectors, or answers to a spine's keys now, against what the lake gives for them.
+  virtual arrow::Result<VerifyReport> Verify(const VerifyRequest& request) = 0;
+  // What is behind one value of a training set.
+  virtual arrow::Result<Explanation> Explain(const ExplainRequest& request) = 0;
+  // A view of the files against the same view of an applied version.
+  virtual arrow::Result<CompareReport> Compare(const CompareRequest& request) = 0;
 
   // One SELECT over every zone's tables; `zone.table@version` reads history.
   virtual arrow::Result<std::shared_ptr<arrow::Table>> Sql(const std::string& query) = 0;

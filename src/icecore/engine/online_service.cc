@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/log.h"
 #include "icecore/base/suggest.h"
+#include "icecore/engine/served_service.h"
 #include "icecore/pipeline/training.h"
 #include "icecore/quality/text_conversion.h"
 #include "icecore/spec/parse.h"
@@ -24,8 +26,14 @@ using base::MakeError;
 class OnlineServiceImpl : public OnlineService {
  public:
   OnlineServiceImpl(std::shared_ptr<const feature::BoundService> service,
-                    std::vector<online::StoredView> views, online::Store* store)
-      : service_(std::move(service)), views_(std::move(views)), store_(store) {}
+                    std::vector<online::StoredView> views, online::Store* store,
+                    std::shared_ptr<const online::ServedService> served,
+                    online::ServedLog* served_log)
+      : service_(std::move(service)),
+        views_(std::move(views)),
+        store_(store),
+        served_(std::move(served)),
+        served_log_(served_log) {}
 
   const feature::BoundService& service() const override { return *service_; }
 
@@ -57,10 +65,25 @@ class OnlineServiceImpl : public OnlineService {
     ARROW_ASSIGN_OR_RAISE(auto times,
                           arrow::MakeArrayFromScalar(arrow::TimestampScalar(t_us, instant), rows));
     ARROW_ASSIGN_OR_RAISE(out.columns, service_->Assemble(values, request, times));
+    if (served_log_ != nullptr) {
+      // A vector that cannot be logged is served all the same.
+      if (const arrow::Status status = Log(keys, request, rows, out); !status.ok()) {
+        base::Log(base::LogLevel::kWarning, "served log: " + status.message());
+      }
+    }
     return out;
   }
 
  private:
+  arrow::Status Log(const std::vector<std::shared_ptr<arrow::Array>>& keys,
+                    const std::vector<std::shared_ptr<arrow::Array>>& request, int64_t rows,
+                    const Vectors& vectors) const {
+    ARROW_ASSIGN_OR_RAISE(const auto sampled, served_log_->Sample(keys, rows));
+    return sampled.empty()
+               ? arrow::Status::OK()
+               : served_log_->Offer(AsServed(served_, keys, request, rows, vectors), sampled);
+  }
+
   std::vector<online::ViewRead> MakeReads(
       const std::vector<std::shared_ptr<arrow::Array>>& keys) const {
     const auto& columns = service_->key_columns();
@@ -81,13 +104,15 @@ class OnlineServiceImpl : public OnlineService {
   const std::shared_ptr<const feature::BoundService> service_;
   const std::vector<online::StoredView> views_;  // one per use
   online::Store* const store_;
+  const std::shared_ptr<const online::ServedService> served_;
+  online::ServedLog* const served_log_;
 };
 
 }  // namespace
 
 arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
     const pipeline::Workspace& workspace, const pipeline::AnalysedProject& project,
-    const std::string& name) {
+    const std::string& name, int64_t catalog_version, online::ServedLog* served_log) {
   const auto found = project.services.find(name);
   if (found == project.services.end()) {
     std::vector<std::string> names;
@@ -107,7 +132,10 @@ arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
     ARROW_ASSIGN_OR_RAISE(auto stored, pipeline::StoredViewOf(workspace, project, *view));
     views.push_back(std::move(stored));
   }
-  return std::make_shared<OnlineServiceImpl>(found->second, std::move(views), workspace.online);
+  ARROW_ASSIGN_OR_RAISE(auto served,
+                        DescribeServed(*workspace.project, *found->second, catalog_version));
+  return std::make_shared<OnlineServiceImpl>(found->second, std::move(views), workspace.online,
+                                             std::move(served), served_log);
 }
 
 arrow::Result<std::shared_ptr<arrow::Array>> ParseColumn(const feature::RequestColumn& column,

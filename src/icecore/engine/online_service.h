@@ -5,15 +5,17 @@
 #include <string>
 
 #include "icecore/engine/engine.h"
+#include "icecore/online/served_log.h"
 #include "icecore/pipeline/workspace.h"
 
 namespace icecore::engine {
 
 // Every view over a table that the service uses must be `online: true` (kInvalidDefinition names
 // the others). `workspace.online` must outlive the service; the analysis is shared by it.
+// `served_log`: takes what is answered of sampled keys, outlives the service; or null.
 arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
     const pipeline::Workspace& workspace, const pipeline::AnalysedProject& project,
-    const std::string& service);
+    const std::string& service, int64_t catalog_version, online::ServedLog* served_log);
 
 // Text of the command line as an array of one element of the column's type. kInvalidArgument names
 // the column and what it takes.

@@ -61,6 +61,7 @@ class AssembledService final : public BoundService {
     return parts_.request_columns;
   }
   const std::vector<OutputFeature>& outputs() const override { return parts_.outputs; }
+  OutputOrigin OriginOf(size_t output) const override;
   arrow::Result<std::vector<Column>> Assemble(
       const std::vector<UseValues>& uses, const std::vector<std::shared_ptr<arrow::Array>>& request,
       const std::shared_ptr<arrow::Array>& event_timestamp) const override;
@@ -75,6 +76,19 @@ class AssembledService final : public BoundService {
 
   ServiceParts parts_;
 };
+
+OutputOrigin AssembledService::OriginOf(size_t output) const {
+  const OutputSource& source = parts_.sources[output];
+  OutputOrigin origin;
+  origin.use = source.use;
+  origin.feature = source.feature;
+  if (source.inputs != nullptr) {
+    for (const ExpressionInput& input : *source.inputs) {
+      origin.inputs.push_back({input.name, input.use, input.feature});
+    }
+  }
+  return origin;
+}
 
 arrow::Result<Column> AssembledService::FromUse(const OutputSource& source,
                                                 const std::vector<UseValues>& uses) const {

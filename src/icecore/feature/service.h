@@ -35,6 +35,18 @@ struct OutputFeature {
   bool as_of = false;   // status and event time are meaningful
 };
 
+// Where an output comes from: a feature of a use, or an expression over inputs.
+struct OutputOrigin {
+  int use = -1;      // index into uses(); -1: an expression
+  int feature = -1;  // index into the view's feature_names()
+  struct Input {
+    std::string name;  // in the expression
+    int use = -1;      // -1: request data
+    int feature = -1;  // of the use's view, or index into request_columns()
+  };
+  std::vector<Input> inputs;  // of an expression; event_timestamp is always among its columns
+};
+
 // Values of one use: one column per feature of its view, one element per spine row.
 using UseValues = std::vector<state::VectorSink::Column>;
 
@@ -54,6 +66,7 @@ class BoundService {
   virtual const std::vector<RequestColumn>& key_columns() const = 0;
   virtual const std::vector<RequestColumn>& request_columns() const = 0;
   virtual const std::vector<OutputFeature>& outputs() const = 0;
+  virtual OutputOrigin OriginOf(size_t output) const = 0;
 
   // From the answers of all uses() (same order), the request columns (as request_columns(); empty
   // when there are none) and event_timestamp (timestamp[us, UTC], null where the spine's is null)

@@ -47,6 +47,7 @@ class TableView final : public BoundView {
                                                  std::vector<int32_t>* taken) const override;
   arrow::Result<Arrays> PrepareValues(const arrow::RecordBatch& rows) const override;
   const std::string& event_time_column() const override { return parts_.event_time.column; }
+  arrow::Result<InspectedRows> Inspect(const arrow::RecordBatch& rows) const override;
   arrow::Result<std::shared_ptr<arrow::Array>> ApplyDefault(
       int feature, std::shared_ptr<arrow::Array> values) const override {
     return FillNulls(std::move(values), parts_.defaults[static_cast<size_t>(feature)]);
@@ -67,6 +68,9 @@ class TableView final : public BoundView {
       const arrow::RecordBatch& rows, const std::vector<bool>& deleted,
       const state::PreparedRows& times) const;
   arrow::Status PrepareVersions(const arrow::RecordBatch& rows, state::PreparedRows* out) const;
+  arrow::Result<std::vector<bool>> Deleted(const arrow::RecordBatch& rows) const;
+  // All of `out` but its keys.
+  arrow::Status PrepareColumns(const arrow::RecordBatch& rows, state::PreparedRows* out) const;
 
   ViewParts parts_;
   std::vector<std::string> row_columns_;
@@ -244,13 +248,17 @@ arrow::Result<std::shared_ptr<arrow::Int64Array>> TableView::DeleteTimes(
   return known_at;
 }
 
-arrow::Status TableView::PrepareVersions(const arrow::RecordBatch& rows,
-                                         state::PreparedRows* out) const {
+arrow::Result<std::vector<bool>> TableView::Deleted(const arrow::RecordBatch& rows) const {
   ARROW_ASSIGN_OR_RAISE(auto ops, Column(rows, std::string(lake::kOp)));
   if (ops->type_id() != arrow::Type::STRING) {
     ARROW_ASSIGN_OR_RAISE(ops, arrow::compute::Cast(*ops, arrow::utf8()));
   }
-  const std::vector<bool> deleted = IsDelete(*ops);
+  return IsDelete(*ops);
+}
+
+arrow::Status TableView::PrepareVersions(const arrow::RecordBatch& rows,
+                                         state::PreparedRows* out) const {
+  ARROW_ASSIGN_OR_RAISE(const std::vector<bool> deleted, Deleted(rows));
   if (!parts_.event_time.always) {
     ARROW_ASSIGN_OR_RAISE(out->known_at, DeleteTimes(rows, deleted, *out));
   }
@@ -283,14 +291,33 @@ arrow::Result<state::PreparedRows> TableView::Prepare(const arrow::RecordBatch& 
     ARROW_ASSIGN_OR_RAISE(rows, Select(batch, &out.keys, nullptr));
   }
   out.num_rows = rows->num_rows();
-  ARROW_RETURN_NOT_OK(PrepareTimes(*rows, &out));
-  if (parts_.versioned) ARROW_RETURN_NOT_OK(PrepareVersions(*rows, &out));
-  ARROW_ASSIGN_OR_RAISE(out.values, PrepareValues(*rows));
-  for (const auto& mask : parts_.masks) {
-    ARROW_ASSIGN_OR_RAISE(auto holds, Holds(*mask, *rows));
-    out.masks.push_back(std::move(holds));
+  ARROW_RETURN_NOT_OK(PrepareColumns(*rows, &out));
+  return out;
+}
+
+arrow::Result<InspectedRows> TableView::Inspect(const arrow::RecordBatch& rows) const {
+  InspectedRows out;
+  out.rows.num_rows = rows.num_rows();
+  ARROW_ASSIGN_OR_RAISE(out.rows.keys, CastKeys(rows));
+  ARROW_RETURN_NOT_OK(PrepareColumns(rows, &out.rows));
+  ARROW_ASSIGN_OR_RAISE(out.passes, HoldsWhere(rows));
+  out.deleted.assign(static_cast<size_t>(rows.num_rows()), false);
+  if (parts_.versioned) {
+    ARROW_ASSIGN_OR_RAISE(out.deleted, Deleted(rows));
   }
   return out;
+}
+
+arrow::Status TableView::PrepareColumns(const arrow::RecordBatch& rows,
+                                        state::PreparedRows* out) const {
+  ARROW_RETURN_NOT_OK(PrepareTimes(rows, out));
+  if (parts_.versioned) ARROW_RETURN_NOT_OK(PrepareVersions(rows, out));
+  ARROW_ASSIGN_OR_RAISE(out->values, PrepareValues(rows));
+  for (const auto& mask : parts_.masks) {
+    ARROW_ASSIGN_OR_RAISE(auto holds, Holds(*mask, rows));
+    out->masks.push_back(std::move(holds));
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Result<state::PreparedRows> TableView::PrepareRows(const arrow::RecordBatch& batch,

@@ -21,6 +21,13 @@ struct TableVersions {
   std::vector<std::string> order_by;  // empty: `_seq` alone
 };
 
+// Rows of the table with what Prepare decides by, none left out.
+struct InspectedRows {
+  state::PreparedRows rows;   // keys may have nulls; `live` as Prepare has it
+  std::vector<bool> passes;   // per row: the view's where holds
+  std::vector<bool> deleted;  // per row: the version is a delete
+};
+
 // Immutable, thread safe.
 class BoundView {
  public:
@@ -50,6 +57,8 @@ class BoundView {
   // live, since they hide their predecessors. A delete is known at `_known_at`, or where the view
   // says `arrival` at `_arrived_at`: its other columns are those of the row it ends.
   virtual arrow::Result<state::PreparedRows> Prepare(const arrow::RecordBatch& rows) const = 0;
+  // The same of every row, for telling a person why one counts and another does not.
+  virtual arrow::Result<InspectedRows> Inspect(const arrow::RecordBatch& rows) const = 0;
 
   // Prepare in two steps, so that values are read only of rows that were chosen; not of a table
   // with versions. PrepareRows needs row_columns() and leaves `values` empty; `taken` are the

@@ -68,6 +68,10 @@ constexpr char kProject[] = R"json(
       "memory": {"type": "string", "pattern": "^[0-9]+(MB|GB)$", "description": "What a training set may hold at once, about: 1GB"},
       "feature_log_rows": {"type": "integer", "minimum": 0, "description": "Views over tables from so many rows on get a clustered log: 1000000"},
       "now": {"type": "string", "description": "The project's clock stands here; for examples, tests and replays"},
+      "served_log": {"type": "object", "additionalProperties": false, "description": "What is logged of served vectors, for icecore verify",
+        "properties": {
+          "fraction": {"type": "number", "minimum": 0, "maximum": 1, "description": "Of keys; default 0.01, 0 logs nothing"},
+          "max_mib": {"type": "integer", "minimum": 1, "description": "Of all its files together; default 256"}}},
       "variables": {"type": "object", "additionalProperties": {"$ref": "#/$defs/value"},
         "description": "Values for {{name}} in YAML values and SQL"},
       "description": {"$ref": "#/$defs/description"}, "owner": {"$ref": "#/$defs/owner"}}},

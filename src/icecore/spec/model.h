@@ -308,6 +308,12 @@ struct LakeAccess {
   std::string profile;
 };
 
+// What is logged of served vectors, for `icecore verify`.
+struct ServedLogSettings {
+  double fraction = 0.01;  // of keys; 0: nothing is logged
+  int64_t max_mib = 256;   // of all its files together
+};
+
 struct Project {
   std::string root;  // absolute folder
   std::string name;
@@ -319,6 +325,7 @@ struct Project {
   int64_t memory_bytes = int64_t{1} << 30;  // what a training set may hold at once, about
   int64_t feature_log_rows = 1'000'000;     // views over tables from so many rows on get a log
   std::optional<int64_t> now_us;
+  ServedLogSettings served_log;
   std::map<std::string, std::string> variables;
   Location location;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -87,6 +88,31 @@ void ReadLake(MapReader* reader, ParseContext* context) {
                             "'; a folder is written lake: " + project->lake);
   }
   lake.Finish();
+}
+
+void ReadServedLog(MapReader* reader, ParseContext* context) {
+  const YamlValue* value = reader->Take("served_log");
+  if (value == nullptr) {
+    return;
+  }
+  ServedLogSettings* settings = &context->project->served_log;
+  MapReader log(*value, "served_log", context->diagnostics);
+  if (value->kind != YamlValue::Kind::kMap) {
+    return;
+  }
+  if (const auto fraction = log.TakeNumber("fraction")) {
+    settings->fraction = *fraction;
+    if (!(*fraction >= 0 && *fraction <= 1)) {
+      log.ErrorAt("fraction", "'fraction' is a part of all keys, from 0 (none) to 1 (every key)");
+    }
+  }
+  if (const auto max_mib = log.TakeInt("max_mib")) {
+    settings->max_mib = *max_mib;
+    if (*max_mib < 1 || *max_mib > 1'000'000) {
+      log.ErrorAt("max_mib", "'max_mib' is the size of all its files, from 1 to 1000000");
+    }
+  }
+  log.Finish();
 }
 
 void ReadNow(MapReader* reader, Project* project) {
@@ -186,6 +212,7 @@ void ParseProjectFile(const YamlDocument& document, ParseContext* context) {
     if (*rows < 0) reader.ErrorAt("feature_log_rows", "'feature_log_rows' is a number of rows");
   }
   ReadNow(&reader, project);
+  ReadServedLog(&reader, context);
   if (const YamlValue* variables = reader.Take("variables")) {
     ReadVariables(*variables, &reader, context);
   }
@@ -262,6 +289,37 @@ arrow::Result<Project> ParseProject(const std::string& root, base::Diagnostics* 
   }
   diagnostics->Append(found);
   return project;
+}
+
+Project ParseWithin(const Project& around, const std::vector<DefinitionText>& documents,
+                    base::Diagnostics* diagnostics) {
+  Project past;
+  ParseContext context{"", {}, diagnostics, &past};
+  for (const auto& [name, text] : around.variables) {
+    context.variables[name] = {text, false};
+  }
+  for (const DefinitionText& document : documents) {
+    YamlFile yaml = ParseYaml(document.file, document.text, diagnostics);
+    for (YamlDocument& one : yaml.documents) {
+      const std::string kind = one.root.entries.empty() ? "" : one.root.entries[0].key;
+      if (kind != "entity" && kind != "feature_view" && kind != "feature_service") {
+        continue;
+      }
+      SubstituteTree(context.variables, diagnostics, &one.root);
+      ParseDefinition(one, &context);
+    }
+  }
+  Project out = around;
+  const auto replace = [](auto* now, auto* then) {
+    for (auto& thing : *then) {
+      std::erase_if(*now, [&](const auto& known) { return known.name == thing.name; });
+    }
+    std::move(then->begin(), then->end(), std::back_inserter(*now));
+  };
+  replace(&out.entities, &past.entities);
+  replace(&out.views, &past.views);
+  replace(&out.services, &past.services);
+  return out;
 }
 
 Project ParseText(const std::string& file, std::string_view bytes, base::Diagnostics* diagnostics) {

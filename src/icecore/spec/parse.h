@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "icecore/base/error.h"
 #include "icecore/spec/model.h"
@@ -25,6 +26,16 @@ arrow::Result<Project> ParseProject(const std::string& root, base::Diagnostics* 
 // read
 // (`sql: file:…` is an error) and names of other files are unknown.
 Project ParseText(const std::string& file, std::string_view bytes, base::Diagnostics* diagnostics);
+
+// As ParseText, with the variables and the definitions of `around` where `documents` do not define
+// the same thing anew: definitions of another time in today's project. Of entities, views and
+// services only; documents of other kinds are passed over.
+struct DefinitionText {
+  std::string file;  // as messages name it
+  std::string text;
+};
+Project ParseWithin(const Project& around, const std::vector<DefinitionText>& documents,
+                    base::Diagnostics* diagnostics);
 
 // One type as in spec files: "int64", "decimal(10,2)", "list<string>", "embedding(3)" …
 // timestamp is timestamp[us, tz=UTC], local_timestamp is timestamp[us].
