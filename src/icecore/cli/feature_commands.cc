@@ -3,20 +3,20 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "icecore/base/error.h"
 #include "icecore/base/json_text.h"
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/text_table.h"
+#include "icecore/engine/documents.h"
+#include "icecore/engine/knowledge_cut.h"
 
 namespace icecore::cli {
 namespace {
 
 using base::ErrorCode;
 using base::MakeError;
-using nlohmann::json;
 
 struct TrainingArguments {
   std::string service;
@@ -25,49 +25,16 @@ struct TrainingArguments {
   std::string known_at = "label";
 };
 
-arrow::Result<feature::KnowledgeCut> ParseCut(const std::string& text) {
-  feature::KnowledgeCut cut;
-  if (text == "label") {
-    return cut;
-  }
-  if (text == "latest") {
-    cut.kind = feature::KnowledgeCut::Kind::kLatest;
-    return cut;
-  }
-  cut.kind = feature::KnowledgeCut::Kind::kTime;
-  auto time = base::ParseInstant(text);
-  if (!time.ok()) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "--known-at takes label, latest or a time: " + time.status().message());
-  }
-  cut.time_us = *time;
-  return cut;
-}
-
 arrow::Status TrainingSet(Context* context, const TrainingArguments& arguments) {
   engine::TrainingSetRequest request;
   request.service = arguments.service;
   request.spine_path = arguments.spine;
   request.out_path = arguments.out;
-  ARROW_ASSIGN_OR_RAISE(request.cut, ParseCut(arguments.known_at));
+  ARROW_ASSIGN_OR_RAISE(request.cut, engine::ParseKnowledgeCut(arguments.known_at));
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   ARROW_ASSIGN_OR_RAISE(const auto report, engine->BuildTrainingSet(request));
   if (context->json) {
-    json features = json::array();
-    for (const auto& feature : report.features) {
-      features.push_back({{"name", feature.name},
-                          {"rows", feature.rows},
-                          {"nulls", feature.nulls},
-                          {"expired", feature.expired}});
-    }
-    std::printf("%s\n", json{{"out", arguments.out},
-                             {"rows", report.rows},
-                             {"columns", report.columns},
-                             {"table_versions", report.table_versions},
-                             {"duration_us", report.duration_us},
-                             {"features", features}}
-                            .dump(1)
-                            .c_str());
+    std::fputs(engine::TrainingSetDocument(report, arguments.out).c_str(), stdout);
     return arrow::Status::OK();
   }
   std::printf("%s rows, %d columns to %s in %s\n", Grouped(report.rows).c_str(), report.columns,

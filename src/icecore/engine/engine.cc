@@ -182,24 +182,26 @@ class EngineImpl : public Engine {
   arrow::Result<TrainingSetReport> BuildTrainingSet(const TrainingSetRequest& request) override {
     const int64_t started = base::MonotonicNanos();
     ARROW_ASSIGN_OR_RAISE(auto analysed, AnalysedAsApplied());
-    const auto service = analysed->services.find(ShortService(request.service));
-    if (service == analysed->services.end()) {
-      return NoService(*analysed, request.service);
-    }
-    ARROW_ASSIGN_OR_RAISE(auto spine, ReadRows(request.spine_path));
-    pipeline::LakeFeatureLog log(workspace_);
-    ARROW_ASSIGN_OR_RAISE(auto built,
-                          feature::BuildTrainingSet(*service->second, spine, request.cut, &log));
-    ARROW_RETURN_NOT_OK(WriteRows(*built.table, request.out_path));
+    ARROW_ASSIGN_OR_RAISE(const auto service, ServiceOf(*analysed, request.service));
+    ARROW_ASSIGN_OR_RAISE(const auto spine, ReadRows(request.spine_path));
     TrainingSetReport report;
-    report.rows = built.table->num_rows();
-    report.columns = built.table->num_columns();
-    report.features = std::move(built.features);
-    for (const auto& [name, snapshot] : log.tables()) {
-      report.table_versions[name] = snapshot->version;
-    }
+    ARROW_ASSIGN_OR_RAISE(const auto rows, TrainingSetOf(*service, spine, request.cut, &report));
+    ARROW_RETURN_NOT_OK(WriteRows(*rows, request.out_path));
     report.duration_us = (base::MonotonicNanos() - started) / 1000;
     return report;
+  }
+
+  arrow::Result<TrainingSetRows> ReadTrainingSet(
+      const TrainingSetRequest& request,
+      std::shared_ptr<arrow::RecordBatchReader> spine_rows) override {
+    const int64_t started = base::MonotonicNanos();
+    ARROW_ASSIGN_OR_RAISE(auto analysed, AnalysedAsApplied());
+    ARROW_ASSIGN_OR_RAISE(const auto service, ServiceOf(*analysed, request.service));
+    ARROW_ASSIGN_OR_RAISE(const auto spine, spine_rows->ToTable());
+    auto report = std::make_shared<TrainingSetReport>();
+    ARROW_ASSIGN_OR_RAISE(auto rows, TrainingSetOf(*service, spine, request.cut, report.get()));
+    report->duration_us = (base::MonotonicNanos() - started) / 1000;
+    return TrainingSetRows{std::make_shared<arrow::TableBatchReader>(std::move(rows)), report};
   }
 
   arrow::Result<std::shared_ptr<const OnlineService>> OpenService(
@@ -379,12 +381,26 @@ class EngineImpl : public Engine {
     return std::make_shared<pipeline::AnalysedProject>(std::move(analysed));
   }
 
-  static std::string ShortService(const std::string& name) {
-    return name.rfind("service.", 0) == 0 ? name.substr(8) : name;
+  arrow::Result<std::shared_ptr<arrow::Table>> TrainingSetOf(
+      const feature::BoundService& service, const std::shared_ptr<arrow::Table>& spine,
+      const feature::KnowledgeCut& cut, TrainingSetReport* report) {
+    pipeline::LakeFeatureLog log(workspace_);
+    ARROW_ASSIGN_OR_RAISE(auto built, feature::BuildTrainingSet(service, spine, cut, &log));
+    report->rows = built.table->num_rows();
+    report->columns = built.table->num_columns();
+    report->features = std::move(built.features);
+    for (const auto& [name, snapshot] : log.tables()) {
+      report->table_versions[name] = snapshot->version;
+    }
+    return built.table;
   }
 
-  static arrow::Status NoService(const pipeline::AnalysedProject& analysed,
-                                 const std::string& name) {
+  static arrow::Result<std::shared_ptr<const feature::BoundService>> ServiceOf(
+      const pipeline::AnalysedProject& analysed, const std::string& name) {
+    const auto found = analysed.services.find(ShortService(name));
+    if (found != analysed.services.end()) {
+      return found->second;
+    }
     std::vector<std::string> names;
     names.reserve(analysed.services.size());
     for (const auto& [service, bound] : analysed.services) {
@@ -392,6 +408,10 @@ class EngineImpl : public Engine {
     }
     return MakeError(ErrorCode::kNotFound,
                      "no feature service '" + name + "'" + base::DidYouMean(name, names));
+  }
+
+  static std::string ShortService(const std::string& name) {
+    return name.rfind("service.", 0) == 0 ? name.substr(8) : name;
   }
 
   static arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ParseColumns(

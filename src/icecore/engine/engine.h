@@ -62,6 +62,12 @@ struct TrainingSetReport {
   int64_t duration_us = 0;
 };
 
+// A training set as it is read. The report is complete once `rows` has ended.
+struct TrainingSetRows {
+  std::shared_ptr<arrow::RecordBatchReader> rows;  // the spine's columns, then the features
+  std::shared_ptr<const TrainingSetReport> report;
+};
+
 // Vectors for n entities: one column per feature of the service, one element per entity.
 struct Vectors {
   std::string service;
@@ -106,6 +112,9 @@ class Engine {
   virtual arrow::Result<std::vector<pipeline::PendingStep>> DryRun() = 0;
 
   virtual arrow::Result<TrainingSetReport> BuildTrainingSet(const TrainingSetRequest& request) = 0;
+  // The same from and to memory: spine_path and out_path are not looked at.
+  virtual arrow::Result<TrainingSetRows> ReadTrainingSet(
+      const TrainingSetRequest& request, std::shared_ptr<arrow::RecordBatchReader> spine) = 0;
 
   virtual arrow::Result<std::shared_ptr<const OnlineService>> OpenService(
       const std::string& service) = 0;
