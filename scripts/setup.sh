@@ -124,6 +124,9 @@ s3_fake() { wheels_apart "$deps/s3/venv" "$root/scripts/requirements-s3.txt"; }
 # What the benchmarks compare with.
 bench_peers() { wheels_apart "$deps/bench/venv" "$root/scripts/requirements-bench.txt"; }
 
+# A feature store to compare with; 67 wheels that nothing else wants.
+feast_peer() { wheels_apart "$deps/feast/venv" "$root/scripts/requirements-feast.txt"; }
+
 # The machine's Go, else the one of a wheel.
 go_command() {
   if command -v go >/dev/null; then go "$@"; return; fi
@@ -170,5 +173,13 @@ setup_bench() {
   exec 8>"$deps/lock"
   flock 8
   once bench-peers "$(cat "$root/scripts/requirements-bench.txt")" bench_peers
+  flock -u 8
+}
+
+setup_feast() {
+  setup_bench
+  exec 8>"$deps/lock"
+  flock 8
+  once feast-peer "$(cat "$root/scripts/requirements-feast.txt")" feast_peer
   flock -u 8
 }

@@ -6,7 +6,7 @@ icecore=$root/build/$test_preset/bin/icecore
 # Parts that start the program thousands of times try the build that is used; --long tries them sanitized.
 shipped() { if [ -n "$long${ICECORE_TEST_PRESET:-}" ]; then echo "$icecore"; else echo "$root/build/release/bin/icecore"; fi; }
 test_parts=(build unit layers format spec oracle conformance fault integration facts)
-long_parts=(tidy fuzz)  # by name, and with --long
+long_parts=(tidy fuzz peers)  # by name, and with --long
 
 # runner FILE ARGUMENTS...: a Python runner of tests/; one that does not exist (yet) is skipped, loudly and counted.
 runner() {
@@ -20,7 +20,7 @@ runner() {
 
 part_build() {
   build "$test_preset" && echo "1 passed, 0 failed" || return
-  if [ "$(shipped)" != "$icecore" ]; then build release icecore && echo "1 passed, 0 failed"; fi
+  if [ "$(shipped)" != "$icecore" ]; then build release icecore icecore_shared && echo "1 passed, 0 failed"; fi
 }
 part_unit() { "$python" scripts/run_unit_tests.py "build/$test_preset"; }
 part_layers() { "$python" scripts/check_layers.py; }
@@ -51,6 +51,21 @@ part_conformance() {
   return $status
 }
 
+# The conformance cases put to others; what they answer is their result, so only what could not be put has failed.
+part_peers() {
+  local store python_of=$deps/feast/venv/bin/python packages status=0
+  setup_feast
+  packages=$(echo "$deps"/bench/venv/lib/python3.*/site-packages)
+  for store in feast_store duckdb_asof polars_asof; do
+    echo "$store"
+    if PYTHONPATH=$([ $store = feast_store ] || echo "$packages") "$python" tests/conformance/peers.py \
+      --adapter "$python_of tests/conformance/adapters/$store.py"; then echo "1 passed, 0 failed"; else
+      echo "0 passed, 1 failed" && status=1
+    fi
+  done
+  return $status
+}
+
 # Tables that others wrote are bytes from outside: read sanitized.
 part_integration() {
   local file status=0
@@ -58,6 +73,7 @@ part_integration() {
   for file in tests/integration/*/run.py; do
     echo "$file"
     case $file in
+      */python/*) setup_bench; runner "$file" --icecore "$root/build/release/bin/icecore" || status=1 ;;
       */golden/* | */foreign/* | */spark/*) runner "$file" --icecore "$icecore" || status=1 ;;
       *) runner "$file" --icecore "$(shipped)" || status=1 ;;
     esac

@@ -1,6 +1,8 @@
 #include "icecore/base/json_text.h"
 
 #include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
 #include <arrow/type.h>
 #include <arrow/util/utf8.h>
 
@@ -247,6 +249,23 @@ arrow::Result<std::string> ValueText(const arrow::Array& array, int64_t index) {
     return out.substr(1, out.size() - 2);
   }
   return out;
+}
+
+arrow::Result<std::string> JsonRows(const arrow::Table& table) {
+  std::string out = "[";
+  ARROW_ASSIGN_OR_RAISE(auto rows, table.CombineChunksToBatch());
+  for (int64_t row = 0; row < rows->num_rows(); ++row) {
+    out += row == 0 ? "\n " : ",\n ";
+    out += '{';
+    for (int i = 0; i < rows->num_columns(); ++i) {
+      out += i > 0 ? ", " : "";
+      AppendJsonString(rows->schema()->field(i)->name(), &out);
+      out += ": ";
+      ARROW_RETURN_NOT_OK(AppendJsonValue(*rows->column(i), row, &out));
+    }
+    out += '}';
+  }
+  return out + "]\n";
 }
 
 }  // namespace icecore::base

@@ -22,6 +22,9 @@ void AppendJsonInt(int64_t value, std::string* out);
 // Element `index` of the array. An unsupported type is kUnsupported.
 arrow::Status AppendJsonValue(const arrow::Array& array, int64_t index, std::string* out);
 
+// All rows as a JSON array of objects, a line each.
+arrow::Result<std::string> JsonRows(const arrow::Table& table);
+
 // Standard base64 with padding.
 std::string Base64(std::string_view bytes);
 

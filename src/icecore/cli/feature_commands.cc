@@ -3,20 +3,20 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "icecore/base/error.h"
 #include "icecore/base/json_text.h"
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/text_table.h"
+#include "icecore/engine/documents.h"
+#include "icecore/engine/knowledge_cut.h"
 
 namespace icecore::cli {
 namespace {
 
 using base::ErrorCode;
 using base::MakeError;
-using nlohmann::json;
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 

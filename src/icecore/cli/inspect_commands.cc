@@ -9,6 +9,7 @@
 
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
+#include "icecore/base/json_text.h"
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/show.h"
@@ -47,7 +48,7 @@ arrow::Status Sql(Context* context, const std::string& query, const std::string&
     return arrow::Status::OK();
   }
   ARROW_ASSIGN_OR_RAISE(const std::string text,
-                        context->json ? TableJson(*rows) : TableText(*rows, kShownRows));
+                        context->json ? base::JsonRows(*rows) : TableText(*rows, kShownRows));
   std::fputs(text.c_str(), stdout);
   return arrow::Status::OK();
 }

@@ -7,6 +7,7 @@
 #include "icecore/base/error.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/text_table.h"
+#include "icecore/engine/documents.h"
 #include "icecore/engine/example_project.h"
 #include "icecore/spec/parse.h"
 
@@ -16,24 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kRebuild = "rebuild: ";  // how such a pending step begins
-
-const char* SeverityName(base::Diagnostics::Entry::Severity severity) {
-  using Severity = base::Diagnostics::Entry::Severity;
-  return severity == Severity::kError     ? "error"
-         : severity == Severity::kWarning ? "warning"
-                                          : "note";
-}
-
-json ToJson(const base::Diagnostics& diagnostics) {
-  json list = json::array();
-  for (const auto& entry : diagnostics.entries()) {
-    list.push_back({{"severity", SeverityName(entry.severity)},
-                    {"file", entry.location.file},
-                    {"line", entry.location.line},
-                    {"message", entry.message}});
-  }
-  return list;
-}
 
 void PrintFindings(const base::Diagnostics& diagnostics) {
   for (const auto& entry : diagnostics.entries()) {
@@ -55,17 +38,6 @@ const char* ChangeName(catalog::ChangeKind change) {
   return "";
 }
 
-json ToJson(const std::vector<catalog::DefinitionChange>& changes) {
-  json list = json::array();
-  for (const auto& change : changes) {
-    list.push_back({{"change", ChangeName(change.change)},
-                    {"name", change.name},
-                    {"kind", change.kind},
-                    {"location", change.location}});
-  }
-  return list;
-}
-
 void PrintChanges(const std::vector<catalog::DefinitionChange>& changes) {
   for (const auto& change : changes) {
     std::printf("%-9s %s  (%s)\n", ChangeName(change.change), change.name.c_str(),
@@ -77,7 +49,7 @@ arrow::Status Validate(Context* context) {
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   ARROW_ASSIGN_OR_RAISE(auto found, engine->Validate());
   if (context->json) {
-    std::printf("%s\n", json{{"findings", ToJson(found)}}.dump(1).c_str());
+    std::fputs(engine::FindingsDocument(found).c_str(), stdout);
   } else {
     PrintFindings(found);
   }
@@ -96,15 +68,7 @@ arrow::Status Plan(Context* context, bool exit_code) {
   ARROW_ASSIGN_OR_RAISE(auto plan, engine->Plan());
   const bool changes = !plan.changes.empty();
   if (context->json) {
-    json pending = json::array();
-    for (const auto& step : plan.pending) {
-      pending.push_back({{"thing", step.thing}, {"what", step.what}, {"rebuild", step.rebuild}});
-    }
-    std::printf("%s\n", json{{"changes", ToJson(plan.changes)},
-                             {"findings", ToJson(plan.diagnostics)},
-                             {"pending", pending}}
-                            .dump(1)
-                            .c_str());
+    std::fputs(engine::PlanDocument(plan).c_str(), stdout);
   } else {
     PrintFindings(plan.diagnostics);
     PrintChanges(plan.changes);
@@ -129,11 +93,7 @@ arrow::Status Apply(Context* context) {
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   ARROW_ASSIGN_OR_RAISE(auto applied, engine->Apply());
   if (context->json) {
-    std::printf("%s\n", json{{"version", applied.version},
-                             {"changes", ToJson(applied.changes)},
-                             {"findings", ToJson(applied.diagnostics)}}
-                            .dump(1)
-                            .c_str());
+    std::fputs(engine::ApplyDocument(applied).c_str(), stdout);
     return arrow::Status::OK();
   }
   PrintFindings(applied.diagnostics);

@@ -2,17 +2,16 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <stop_token>
 
 #include "icecore/base/error.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/text_table.h"
+#include "icecore/engine/documents.h"
 
 namespace icecore::cli {
 namespace {
 
-using nlohmann::json;
 using pipeline::RunOutcome;
 using pipeline::StepOutcome;
 
@@ -34,29 +33,6 @@ const char* StatusName(StepOutcome::Status status) {
       return "skipped";
   }
   return "";
-}
-
-json ToJson(const RunOutcome& outcome) {
-  json steps = json::array();
-  for (const StepOutcome& step : outcome.steps) {
-    json one = {{"thing", step.report.thing},
-                {"step", step.report.step},
-                {"status", StatusName(step.status)},
-                {"counts", step.report.counts.Flat()},
-                {"duration_us", step.report.duration_us}};
-    if (!step.error.empty()) {
-      one["error"] = step.error;
-    }
-    if (step.report.new_generation) {
-      one["new_generation"] = true;
-    }
-    steps.push_back(std::move(one));
-  }
-  return {{"run", outcome.run_id},
-          {"status", outcome.failed() ? "failed" : "done"},
-          {"balanced", outcome.balanced()},
-          {"duration_us", outcome.duration_us},
-          {"steps", steps}};
 }
 
 std::string Rules(const std::map<std::string, int64_t>& counts) {
@@ -160,16 +136,14 @@ arrow::Status Run(Context* context, pipeline::RunRequest request, bool dry_run) 
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   if (dry_run) {
     ARROW_ASSIGN_OR_RAISE(auto pending, engine->DryRun());
-    json list = json::array();
-    for (const auto& step : pending) {
-      list.push_back({{"thing", step.thing}, {"what", step.what}, {"rebuild", step.rebuild}});
-      if (!context->json) {
-        std::printf("%s: %s\n", step.thing.c_str(), step.what.c_str());
-      }
-    }
     if (context->json) {
-      std::printf("%s\n", json{{"pending", list}}.dump(1).c_str());
-    } else if (pending.empty()) {
+      std::fputs(engine::PendingDocument(pending).c_str(), stdout);
+      return arrow::Status::OK();
+    }
+    for (const auto& step : pending) {
+      std::printf("%s: %s\n", step.thing.c_str(), step.what.c_str());
+    }
+    if (pending.empty()) {
       std::puts("nothing new");
     }
     return arrow::Status::OK();
@@ -177,7 +151,7 @@ arrow::Status Run(Context* context, pipeline::RunRequest request, bool dry_run) 
   request.stop = Interrupts().get_token();
   ARROW_ASSIGN_OR_RAISE(auto outcome, engine->Run(std::move(request)));
   if (context->json) {
-    std::printf("%s\n", ToJson(outcome).dump(1).c_str());
+    std::fputs(engine::RunDocument(outcome).c_str(), stdout);
   } else {
     PrintOutcome(outcome);
   }

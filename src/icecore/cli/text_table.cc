@@ -106,21 +106,4 @@ arrow::Result<std::string> TableText(const arrow::Table& table, int64_t max_rows
   return out;
 }
 
-arrow::Result<std::string> TableJson(const arrow::Table& table) {
-  std::string out = "[";
-  ARROW_ASSIGN_OR_RAISE(auto rows, table.CombineChunksToBatch());
-  for (int64_t row = 0; row < rows->num_rows(); ++row) {
-    out += row == 0 ? "\n " : ",\n ";
-    out += '{';
-    for (int i = 0; i < rows->num_columns(); ++i) {
-      out += i > 0 ? ", " : "";
-      base::AppendJsonString(rows->schema()->field(i)->name(), &out);
-      out += ": ";
-      ARROW_RETURN_NOT_OK(base::AppendJsonValue(*rows->column(i), row, &out));
-    }
-    out += '}';
-  }
-  return out + "]\n";
-}
-
 }  // namespace icecore::cli

@@ -30,7 +30,5 @@ std::string Seconds(int64_t micros);
 
 // At most max_rows rows as a table, with a closing line where there are more.
 arrow::Result<std::string> TableText(const arrow::Table& table, int64_t max_rows);
-// All rows as a JSON array of objects.
-arrow::Result<std::string> TableJson(const arrow::Table& table);
 
 }  // namespace icecore::cli

@@ -8,6 +8,8 @@
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/text_table.h"
+#include "icecore/engine/documents.h"
+#include "icecore/engine/knowledge_cut.h"
 #include "icecore/pipeline/training_card.h"
 
 namespace icecore::cli {
@@ -24,47 +26,6 @@ struct TrainingArguments {
   std::string known_at = "label";
   std::string card;
 };
-
-arrow::Result<feature::KnowledgeCut> ParseCut(const std::string& text) {
-  feature::KnowledgeCut cut;
-  if (text == "label") {
-    return cut;
-  }
-  if (text == "latest") {
-    cut.kind = feature::KnowledgeCut::Kind::kLatest;
-    return cut;
-  }
-  cut.kind = feature::KnowledgeCut::Kind::kTime;
-  auto time = base::ParseInstant(text);
-  if (!time.ok()) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "--known-at takes label, latest or a time: " + time.status().message());
-  }
-  cut.time_us = *time;
-  return cut;
-}
-
-// What the card has, and where it is; tables by name.
-std::string ReportJson(const engine::TrainingSetReport& report, const std::string& out) {
-  const Json card = Json::parse(pipeline::ToJson(report.card));
-  Json tables = Json::object();
-  for (Json input : card["inputs"]) {
-    const auto name = input["table"].get<std::string>();
-    input.erase("table");
-    tables[name] = std::move(input);
-  }
-  return Json{{"out", out},
-              {"card", pipeline::CardPath(out)},
-              {"training_set", card["training_set"]},
-              {"rows", report.card.rows},
-              {"columns", report.card.columns},
-              {"digest", report.card.digest},
-              {"spine", card["spine"]},
-              {"tables", tables},
-              {"duration_us", report.duration_us},
-              {"features", card["features"]}}
-      .dump(1);
-}
 
 void PrintCounts(const pipeline::TrainingCard& card) {
   if (card.sampled_out > 0) {
@@ -120,11 +81,11 @@ arrow::Status TrainingSet(Context* context, const TrainingArguments& arguments) 
   request.spine_path = arguments.spine;
   request.out_path = arguments.out;
   request.card_path = arguments.card;
-  ARROW_ASSIGN_OR_RAISE(request.cut, ParseCut(arguments.known_at));
+  ARROW_ASSIGN_OR_RAISE(request.cut, engine::ParseKnowledgeCut(arguments.known_at));
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   ARROW_ASSIGN_OR_RAISE(const auto report, engine->BuildTrainingSet(request));
   if (context->json) {
-    std::printf("%s\n", ReportJson(report, arguments.out).c_str());
+    std::fputs(engine::TrainingSetDocument(report, arguments.out).c_str(), stdout);
     return arrow::Status::OK();
   }
   const pipeline::TrainingCard& card = report.card;

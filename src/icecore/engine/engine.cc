@@ -205,6 +205,13 @@ class EngineImpl : public Engine {
     return outcomes;
   }
 
+  arrow::Result<TrainingSetRows> ReadTrainingSet(
+      const TrainingSetRequest& request, std::shared_ptr<arrow::RecordBatchReader> spine) override {
+    ARROW_ASSIGN_OR_RAISE(const int64_t version, RequireApplied());
+    ARROW_ASSIGN_OR_RAISE(auto analysed, AnalysedAsApplied());
+    return OpenTrainingSetRows(workspace_, std::move(analysed), version, request, std::move(spine));
+  }
+
   arrow::Result<std::shared_ptr<const OnlineService>> OpenService(
       const std::string& service) override {
     ARROW_RETURN_NOT_OK(OnlineStore().status());
@@ -432,10 +439,6 @@ class EngineImpl : public Engine {
     return std::make_shared<pipeline::AnalysedProject>(std::move(analysed));
   }
 
-  static std::string ShortService(const std::string& name) {
-    return name.rfind("service.", 0) == 0 ? name.substr(8) : name;
-  }
-
   arrow::Status SelectTests(const std::vector<std::string>& names,
                             std::vector<const spec::DefinitionTest*>* tests) const {
     std::vector<std::string> known;
@@ -464,6 +467,10 @@ class EngineImpl : public Engine {
     }
     return MakeError(ErrorCode::kNotFound,
                      "no feature service '" + name + "'" + base::DidYouMean(name, names));
+  }
+
+  static std::string ShortService(const std::string& name) {
+    return name.rfind("service.", 0) == 0 ? name.substr(8) : name;
   }
 
   static arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ParseColumns(

@@ -63,6 +63,12 @@ struct TrainingSetReport {
   int64_t duration_us = 0;
 };
 
+// A training set as it is read. The report is complete once `rows` has ended.
+struct TrainingSetRows {
+  std::shared_ptr<arrow::RecordBatchReader> rows;  // the spine's columns, then the features
+  std::shared_ptr<const TrainingSetReport> report;
+};
+
 // Vectors for n entities: one column per feature of the service, one element per entity.
 struct Vectors {
   std::string service;
@@ -117,6 +123,9 @@ class Engine {
   // Writes the set, and its card beside it (CardPath). kNotFound where `card_path` names rows that
   // are gone.
   virtual arrow::Result<TrainingSetReport> BuildTrainingSet(const TrainingSetRequest& request) = 0;
+  // The same from and to memory: spine_path and out_path are not looked at.
+  virtual arrow::Result<TrainingSetRows> ReadTrainingSet(
+      const TrainingSetRequest& request, std::shared_ptr<arrow::RecordBatchReader> spine) = 0;
 
   // Tests by full or short name, all where none is named; definitions as they are in the files.
   virtual arrow::Result<std::vector<TestOutcome>> Test(const std::vector<std::string>& names) = 0;

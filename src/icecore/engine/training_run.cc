@@ -65,26 +65,29 @@ arrow::Status WriteCard(const pipeline::TrainingCard& card, const std::string& p
   return arrow::Status::OK();
 }
 
-// Rows on their way to whoever reads them, and their digest once all of them passed.
-class DigestedReader final : public arrow::RecordBatchReader {
+// Rows on their way to whoever reads them, their number, and their digest where that is wanted.
+class MeasuredReader final : public arrow::RecordBatchReader {
  public:
-  explicit DigestedReader(std::shared_ptr<arrow::RecordBatchReader> rows)
-      : rows_(std::move(rows)), digest_(rows_->schema()) {}
+  MeasuredReader(std::shared_ptr<arrow::RecordBatchReader> rows, bool digested)
+      : rows_(std::move(rows)) {
+    if (digested) digest_.emplace(rows_->schema());
+  }
 
   std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
     ARROW_RETURN_NOT_OK(rows_->ReadNext(batch));
     if (*batch == nullptr) return arrow::Status::OK();
     count_ += (*batch)->num_rows();
-    return digest_.Add(**batch);
+    return digest_ ? digest_->Add(**batch) : arrow::Status::OK();
   }
 
   int64_t rows() const { return count_; }
-  std::string Finish() { return digest_.Finish(); }
+  // "" where none was wanted. Once, after the last row.
+  std::string Digest() { return digest_ ? digest_->Finish() : std::string(); }
 
  private:
   const std::shared_ptr<arrow::RecordBatchReader> rows_;
-  feature::TableDigest digest_;
+  std::optional<feature::TableDigest> digest_;
   int64_t count_ = 0;
 };
 
@@ -115,18 +118,28 @@ class TrainingRun {
     return report;
   }
 
+  // A service's set over a spine in memory, without digests; `rows` gives it then.
+  arrow::Status OpenRows(int64_t definition_version,
+                         std::shared_ptr<arrow::RecordBatchReader> spine) {
+    ARROW_RETURN_NOT_OK(ResolveService());
+    StartCard(definition_version);
+    pipeline::PinnedTables tables(workspace_);
+    return OpenRowsOf(std::move(spine), &tables, false);
+  }
+  const std::shared_ptr<MeasuredReader>& rows() const { return rows_; }
+  // Once, after the last row.
+  arrow::Result<pipeline::TrainingCard> FinishedCard() {
+    ARROW_RETURN_NOT_OK(FinishRows());
+    return std::move(card_);
+  }
+
  private:
-  // A training set, else a service, by full or short name.
-  arrow::Status Resolve() {
-    const auto short_name = [&](const std::string& prefix) {
-      return request_.name.starts_with(prefix) ? request_.name.substr(prefix.size())
-                                               : request_.name;
-    };
-    if (const auto set = project_.training_sets.find(short_name("training_set."));
-        set != project_.training_sets.end()) {
-      set_ = &set->second;
-    }
-    const std::string service = set_ ? set_->set->service : short_name("service.");
+  std::string NameWithout(const std::string& prefix) const {
+    return request_.name.starts_with(prefix) ? request_.name.substr(prefix.size()) : request_.name;
+  }
+
+  arrow::Status ResolveService() {
+    const std::string service = set_ ? set_->set->service : NameWithout("service.");
     const auto found = project_.services.find(service);
     if (found == project_.services.end()) {
       std::vector<std::string> names;
@@ -137,6 +150,16 @@ class TrainingRun {
                                                  base::DidYouMean(request_.name, names));
     }
     service_ = found->second.get();
+    return arrow::Status::OK();
+  }
+
+  // A training set, else a service, by full or short name.
+  arrow::Status Resolve() {
+    if (const auto set = project_.training_sets.find(NameWithout("training_set."));
+        set != project_.training_sets.end()) {
+      set_ = &set->second;
+    }
+    ARROW_RETURN_NOT_OK(ResolveService());
     if (set_ != nullptr && !request_.spine_path.empty()) {
       return MakeError(ErrorCode::kInvalidArgument, "training_set '" + set_->set->name +
                                                         "' has a spine of its own (" +
@@ -145,7 +168,7 @@ class TrainingRun {
     }
     if (set_ == nullptr && request_.spine_path.empty()) {
       return MakeError(ErrorCode::kInvalidArgument,
-                       "feature_service '" + service + "' needs --spine FILE");
+                       "feature_service '" + service_->name() + "' needs --spine FILE");
     }
     return arrow::Status::OK();
   }
@@ -212,31 +235,41 @@ class TrainingRun {
 
   // A service's set: from the spine's file to the set's, block by block.
   arrow::Status Stream(pipeline::PinnedTables* tables) {
-    ARROW_ASSIGN_OR_RAISE(auto rows, OpenRows(request_.spine_path));
-    const auto spine = std::make_shared<DigestedReader>(std::move(rows));
+    ARROW_ASSIGN_OR_RAISE(auto spine, engine::OpenRows(request_.spine_path));
+    ARROW_RETURN_NOT_OK(OpenRowsOf(std::move(spine), tables, true));
+    ARROW_ASSIGN_OR_RAISE(const auto writer, RowWriter::Open(rows_->schema(), request_.out_path));
+    while (true) {
+      ARROW_ASSIGN_OR_RAISE(const auto block, rows_->Next());
+      if (block == nullptr) break;
+      ARROW_RETURN_NOT_OK(writer->Write(block));
+    }
+    ARROW_RETURN_NOT_OK(FinishRows());
+    ARROW_RETURN_NOT_OK(writer->Close());
+    return WriteCard(card_, pipeline::CardPath(request_.out_path));
+  }
+
+  arrow::Status OpenRowsOf(std::shared_ptr<arrow::RecordBatchReader> spine,
+                           pipeline::PinnedTables* tables, bool digested) {
     ARROW_RETURN_NOT_OK(PinViews(tables));
     card_.inputs = tables->Inputs();
-    pipeline::LakeFeatureLog log(workspace_, tables->LogPins());
+    spine_ = std::make_shared<MeasuredReader>(std::move(spine), digested);
+    log_ = std::make_unique<pipeline::LakeFeatureLog>(workspace_, tables->LogPins());
     feature::TrainingSetOptions options;
     options.memory_bytes = workspace_.project->memory_bytes;
     options.scratch_dir = workspace_.scratch_root;
-    ARROW_ASSIGN_OR_RAISE(
-        const auto set, feature::OpenTrainingSet(*service_, spine, card_.known_at, &log, options));
-    ARROW_ASSIGN_OR_RAISE(const auto writer, RowWriter::Open(set->schema(), request_.out_path));
-    feature::TableDigest digest(set->schema());
-    while (true) {
-      ARROW_ASSIGN_OR_RAISE(const auto block, set->Next());
-      if (block == nullptr) break;
-      ARROW_RETURN_NOT_OK(digest.Add(*block));
-      ARROW_RETURN_NOT_OK(writer->Write(block));
-      card_.rows += block->num_rows();
-    }
-    ARROW_RETURN_NOT_OK(TakeSpineDigest(spine->rows(), spine->Finish()));
-    ARROW_RETURN_NOT_OK(TakeDigest(digest.Finish()));
-    AddFeatures(set->features());
-    card_.columns = set->schema()->num_fields();
-    ARROW_RETURN_NOT_OK(writer->Close());
-    return WriteCard(card_, pipeline::CardPath(request_.out_path));
+    ARROW_ASSIGN_OR_RAISE(streamed_, feature::OpenTrainingSet(*service_, spine_, card_.known_at,
+                                                              log_.get(), options));
+    rows_ = std::make_shared<MeasuredReader>(streamed_, digested);
+    return arrow::Status::OK();
+  }
+
+  arrow::Status FinishRows() {
+    ARROW_RETURN_NOT_OK(TakeSpineDigest(spine_->rows(), spine_->Digest()));
+    ARROW_RETURN_NOT_OK(TakeDigest(rows_->Digest()));
+    AddFeatures(streamed_->features());
+    card_.rows = rows_->rows();
+    card_.columns = rows_->schema()->num_fields();
+    return arrow::Status::OK();
   }
 
   arrow::Result<std::shared_ptr<arrow::Table>> Spine(pipeline::PinnedTables* tables) {
@@ -380,11 +413,51 @@ class TrainingRun {
 
   const pipeline::Workspace& workspace_;
   const pipeline::AnalysedProject& project_;
-  const TrainingSetRequest& request_;
+  const TrainingSetRequest request_;
   const pipeline::AnalysedTrainingSet* set_ = nullptr;  // null: a service with a spine
   const feature::BoundService* service_ = nullptr;
   std::optional<pipeline::TrainingCard> earlier_;
   pipeline::TrainingCard card_;
+  // Of a set that streams; each uses those before it.
+  std::shared_ptr<MeasuredReader> spine_;
+  std::unique_ptr<pipeline::LakeFeatureLog> log_;
+  std::shared_ptr<feature::TrainingSetReader> streamed_;
+  std::shared_ptr<MeasuredReader> rows_;
+};
+
+// A set for whoever reads it; it keeps the analysis that it needs.
+class SetRows final : public arrow::RecordBatchReader {
+ public:
+  SetRows(const pipeline::Workspace& workspace,
+          std::shared_ptr<const pipeline::AnalysedProject> project,
+          const TrainingSetRequest& request)
+      : project_(std::move(project)),
+        run_(workspace, *project_, request),
+        report_(std::make_shared<TrainingSetReport>()),
+        started_(base::MonotonicNanos()) {}
+
+  arrow::Status Open(int64_t definition_version, std::shared_ptr<arrow::RecordBatchReader> spine) {
+    return run_.OpenRows(definition_version, std::move(spine));
+  }
+  const std::shared_ptr<TrainingSetReport>& report() const { return report_; }
+
+  std::shared_ptr<arrow::Schema> schema() const override { return run_.rows()->schema(); }
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    ARROW_RETURN_NOT_OK(run_.rows()->ReadNext(batch));
+    if (*batch == nullptr && !ended_) {
+      ended_ = true;
+      ARROW_ASSIGN_OR_RAISE(report_->card, run_.FinishedCard());
+      report_->duration_us = (base::MonotonicNanos() - started_) / 1000;
+    }
+    return arrow::Status::OK();
+  }
+
+ private:
+  const std::shared_ptr<const pipeline::AnalysedProject> project_;
+  TrainingRun run_;
+  const std::shared_ptr<TrainingSetReport> report_;
+  const int64_t started_;
+  bool ended_ = false;
 };
 
 }  // namespace
@@ -394,6 +467,16 @@ arrow::Result<TrainingSetReport> RunTrainingSet(const pipeline::Workspace& works
                                                 int64_t definition_version,
                                                 const TrainingSetRequest& request) {
   return TrainingRun(workspace, project, request).Run(definition_version);
+}
+
+arrow::Result<TrainingSetRows> OpenTrainingSetRows(
+    const pipeline::Workspace& workspace, std::shared_ptr<const pipeline::AnalysedProject> project,
+    int64_t definition_version, const TrainingSetRequest& request,
+    std::shared_ptr<arrow::RecordBatchReader> spine) {
+  auto rows = std::make_shared<SetRows>(workspace, std::move(project), request);
+  ARROW_RETURN_NOT_OK(rows->Open(definition_version, std::move(spine)));
+  auto report = rows->report();
+  return TrainingSetRows{std::move(rows), std::move(report)};
 }
 
 }  // namespace icecore::engine

@@ -2,6 +2,9 @@
 // Makes training sets: rows, features as they were known, labels, and the card beside the file.
 
 #include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <memory>
 
 #include "icecore/engine/engine.h"
 #include "icecore/pipeline/analysis.h"
@@ -17,5 +20,12 @@ arrow::Result<TrainingSetReport> RunTrainingSet(const pipeline::Workspace& works
                                                 const pipeline::AnalysedProject& project,
                                                 int64_t definition_version,
                                                 const TrainingSetRequest& request);
+
+// A service's set over a spine in memory, block by block; no file, no card, no digests. The
+// workspace must outlive the rows.
+arrow::Result<TrainingSetRows> OpenTrainingSetRows(
+    const pipeline::Workspace& workspace, std::shared_ptr<const pipeline::AnalysedProject> project,
+    int64_t definition_version, const TrainingSetRequest& request,
+    std::shared_ptr<arrow::RecordBatchReader> spine);
 
 }  // namespace icecore::engine

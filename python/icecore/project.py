@@ -1,0 +1,270 @@
+"""A project: training sets, online features, SQL, and the verbs of the command line."""
+from __future__ import annotations
+
+import ctypes
+import datetime
+import html
+import json
+import os
+import threading
+import weakref
+from typing import Any
+
+import pyarrow as pa
+
+from . import _native, frames
+from .errors import InvalidArgument, RunFailed
+from .results import Rows, TrainingSet, Vectors
+
+Time = str | datetime.datetime
+Documents = list[dict[str, Any]]
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def open(path: str | os.PathLike = ".", *, now: Time | None = None) -> "Project":
+    """Opens the project in the folder ``path``.
+
+    now: the project's clock; default: ``now:`` of icecore.yaml, else the machine's clock. Naive datetimes are UTC.
+    Raises InvalidDefinition with every error of the definitions and its file and line; NotFound without a project.
+    """
+    return Project(path, now=now)
+
+
+def instant(time: Time) -> datetime.datetime:
+    if isinstance(time, str):
+        try:
+            time = datetime.datetime.fromisoformat(time.replace("Z", "+00:00"))
+        except ValueError:
+            raise InvalidArgument(f"'{time}' is no time such as 2013-12-01T12:00:00Z") from None
+    return time.replace(tzinfo=datetime.timezone.utc) if time.tzinfo is None else time
+
+
+def rfc3339(time: Time) -> str:
+    return time if isinstance(time, str) else instant(time).astimezone(datetime.timezone.utc).isoformat()
+
+
+class Handle:
+    """A handle of the library, freed with its last user; refused in a forked child."""
+
+    def __init__(self, pointer: ctypes.c_void_p, free: str):
+        self._pointer, self._process = pointer, os.getpid()
+        self._finalizer = weakref.finalize(self, Handle._free, pointer, free, self._process)
+
+    @staticmethod
+    def _free(pointer: ctypes.c_void_p, free: str, process: int) -> None:
+        if os.getpid() == process:
+            getattr(_native.library, free)(pointer)
+
+    def get(self) -> ctypes.c_void_p:
+        if not self._finalizer.alive:
+            raise ValueError("the project is closed")
+        if os.getpid() != self._process:
+            raise RuntimeError("this project was opened before a fork; open it anew in the child")
+        return self._pointer
+
+    def close(self) -> None:
+        self._finalizer()
+
+
+def opened(name: str, free: str, *arguments: Any) -> Handle:
+    pointer = ctypes.c_void_p()
+    _native.call(name, *arguments, ctypes.byref(pointer))
+    return Handle(pointer, free)
+
+
+class Service:
+    """A feature service made ready for online reads. Any number of threads may read at the same time."""
+
+    def __init__(self, handle: Handle):
+        self._handle = handle
+        described = json.loads(_native.call_text("icecore_service_describe", handle.get()))
+        self.name: str = described["name"]
+        #: Name and type, as in definitions, of each column.
+        self.keys: dict[str, str] = {one["name"]: one["type"] for one in described["keys"]}
+        self.request: dict[str, str] = {one["name"]: one["type"] for one in described["request"]}
+        self.features: dict[str, str] = {one["name"]: one["type"] for one in described["features"]}
+
+    def read(self, entities: Any, request: Any = None, *, at: Time | None = None) -> Vectors:
+        """As Project.get_online_features, for this service."""
+        asked = frames.table_of(entities, "entities")
+        if request is not None:
+            asked = beside(asked, frames.table_of(request, "request"))
+        at_us = None
+        if at is not None:
+            at_us = ctypes.c_int64((instant(at) - EPOCH) // datetime.timedelta(microseconds=1))
+        given = _native.exported(asked.to_reader())
+        features, statuses, event_times = (_native.ArrowArrayStream() for _ in range(3))
+        info = ctypes.c_void_p()
+        _native.call("icecore_service_read", self._handle.get(), given, at_us, features, statuses, event_times,
+                     ctypes.byref(info))
+        known = json.loads(_native.text_of(info))
+        values, how, when = (_native.imported(stream).read_all() for stream in (features, statuses, event_times))
+        names = values.column_names
+        both = pa.table([*asked.columns, *values.columns], names=[*asked.column_names, *names])
+        return Vectors(both, names, how, when, known)
+
+    def __repr__(self) -> str:
+        return f"<icecore.Service {self.name}: keys {', '.join(self.keys)}; {len(self.features)} features>"
+
+
+def beside(entities: pa.Table, request: pa.Table) -> pa.Table:
+    """Both tables' columns; one request row stands for every entity."""
+    if request.num_rows == 1 and entities.num_rows != 1:
+        request = request.take([0] * entities.num_rows)
+    if request.num_rows != entities.num_rows:
+        raise InvalidArgument(f"request has {request.num_rows} rows, entities {entities.num_rows}")
+    for name in request.column_names:
+        entities = entities.append_column(request.schema.field(name), request.column(name))
+    return entities
+
+
+class Project:
+    """An open project. Threads may share it: calls wait for one another, online reads run at the same time.
+
+    A ``with`` statement closes it; so does the end of its last user.
+    """
+
+    def __init__(self, path: str | os.PathLike = ".", *, now: Time | None = None):
+        self.path = os.path.abspath(os.fspath(path))
+        self._handle = opened("icecore_open", "icecore_close", os.fsencode(self.path),
+                              None if now is None else rfc3339(now).encode())
+        self._services: dict[str, Service] = {}
+        self._services_lock = threading.Lock()
+
+    # ---- data
+
+    def training_set(self, service: str, spine: Any, *, known_at: str | datetime.datetime = "label") -> TrainingSet:
+        """The features of ``service`` for every row of ``spine``, as they were known at its time.
+
+        spine: pyarrow, pandas, Polars, DuckDB (anything with ``__arrow_c_stream__``), a dict of columns or a list of
+            dicts. It holds the service's key columns, ``event_timestamp`` (timestamp, date or RFC 3339 text; naive is
+            UTC), the request's columns, and whatever else should pass through unchanged, such as labels.
+        known_at: "label", what serving could have known at each row's time; "latest", corrected history; or a time.
+
+        Returns the spine's columns, then the features; every row once, in its place. Raises NotFound for an unknown
+        service, InvalidArgument naming a column that is missing or of a wrong type, InvalidDefinition where the
+        definitions differ from what was applied.
+        """
+        reader = frames.reader_of(spine, "spine")
+        stream = _native.exported(reader)
+        handle = opened("icecore_training_set_open", "icecore_training_set_free", self._handle.get(), service.encode(),
+                        rfc3339(known_at).encode(), stream)
+        rows = _native.ArrowArrayStream()
+        _native.call("icecore_training_set_rows", handle.get(), rows)
+        return TrainingSet(_native.imported(rows),
+                           lambda: json.loads(_native.call_text("icecore_training_set_report", handle.get())))
+
+    def get_online_features(self, service: str, entities: Any, request: Any = None, *, at: Time | None = None) -> Vectors:
+        """One vector per entity from the online store: one consistent read with one time for all views.
+
+        entities: the service's key columns as ``{"carrier": ["UA", "AA"], …}``, as ``[{"carrier": "UA", …}, …]``, or a
+            frame. A scalar stands for every row; a null key matches nothing.
+        request: the request's columns in the same forms; one row stands for every entity.
+        at: the time asked for; default: the project's clock. Naive datetimes are UTC.
+
+        Raises NotFound for an unknown service or a view that was never loaded, InvalidArgument naming a column that is
+        missing, unknown or of a wrong type, or a time that the store no longer holds.
+        """
+        return self.service(service).read(entities, request, at=at)
+
+    def service(self, name: str) -> Service:
+        """A service made ready for reads; kept, so that the next call finds it."""
+        with self._services_lock:
+            if name not in self._services:
+                self._services[name] = Service(
+                    opened("icecore_service_open", "icecore_service_free", self._handle.get(), name.encode()))
+            return self._services[name]
+
+    def sql(self, query: str) -> Rows:
+        """One SELECT over the tables of every zone: ``processing.flights``, ``curated.x@3`` (version 3), …
+
+        The SQL is DuckDB's, in UTC, in a sandbox: no files, no network, no settings.
+        """
+        rows = _native.ArrowArrayStream()
+        _native.call("icecore_sql", self._handle.get(), query.encode(), rows)
+        return Rows(_native.imported(rows))
+
+    # ---- what there is
+
+    def list(self, what: str = "all") -> Documents:
+        """all (definitions), sources, tables, entities, views, services, runs or quarantine; a dict each."""
+        document = json.loads(_native.call_text("icecore_list", self._handle.get(), what.encode()))
+        return document if what == "quarantine" else next(iter(document.values()))
+
+    def show(self, name: str) -> dict:
+        """A definition by its full or short name with its columns or features, or a run by its id."""
+        return json.loads(_native.call_text("icecore_show", self._handle.get(), name.encode()))
+
+    # ---- verbs
+
+    def reload(self) -> None:
+        """Reads the definitions anew, after files were edited or applied elsewhere."""
+        _native.call("icecore_reload", self._handle.get())
+        self._forget_services()
+
+    def plan(self) -> dict:
+        """What apply and run would change: ``changes``, ``findings``, ``pending``. Reads the definitions anew."""
+        plan = json.loads(_native.call_text("icecore_plan", self._handle.get()))
+        self._forget_services()
+        return plan
+
+    def apply(self) -> dict:
+        """Commits the definitions as one catalog version: ``version``, ``changes``, ``findings``. Reads them anew."""
+        applied = json.loads(_native.call_text("icecore_apply", self._handle.get()))
+        self._forget_services()
+        return applied
+
+    def run(self, *names: str, full: bool = False) -> dict:
+        """Brings everything, or what ``names`` select, up to date; only what is new unless ``full``.
+
+        Returns run, status, balanced, duration_us and steps. Raises RunFailed, which holds the same, when a step failed
+        or the rows do not add up. An interrupt (Ctrl-C, "stop" of a notebook) ends it after the commit it is at.
+        """
+        texts = (ctypes.c_char_p * len(names))(*(name.encode() for name in names))
+        done: dict[str, Any] = {}
+
+        def work() -> None:
+            try:
+                done["report"] = json.loads(_native.call_text("icecore_run", self._handle.get(), texts, len(names), int(full)))
+            except BaseException as error:                     # carried over to the caller's thread
+                done["error"] = error
+
+        worker = threading.Thread(target=work, name="icecore run", daemon=True)
+        worker.start()
+        try:
+            worker.join()
+        except KeyboardInterrupt:
+            _native.library.icecore_stop(self._handle.get())
+            worker.join()
+            raise
+        if "error" in done:
+            raise done["error"]
+        report = done["report"]
+        failed = [f"{step['thing']}: {step['error']}" for step in report["steps"] if step.get("error")]
+        if report["status"] != "done" or not report["balanced"]:
+            raise RunFailed("; ".join(failed) or "the rows do not add up", report)
+        return report
+
+    def close(self) -> None:
+        """Frees the project. What was read stays; streams that are still read keep what they need."""
+        self._forget_services()
+        self._handle.close()
+
+    def _forget_services(self) -> None:
+        with self._services_lock:
+            self._services.clear()
+
+    def __enter__(self) -> "Project":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<icecore.Project {self.path}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{html.escape(one['name'])}</td><td>{html.escape(one['kind'])}</td>"
+                       f"<td>{html.escape(one['description'])}</td></tr>" for one in self.list())
+        return (f"<p>{html.escape(self.path)}</p><table><thead><tr><th>name</th><th>kind</th><th>description</th></tr>"
+                f"</thead><tbody>{rows}</tbody></table>")

@@ -1,0 +1,134 @@
+"""What Icecore answers: Arrow data that any library can take, with what is known about them."""
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+SHOWN_ROWS = 10
+
+
+class Rows:
+    """Rows as Arrow data.
+
+    Any library that takes the Arrow C stream interface reads it as it is: ``polars.DataFrame(rows)``,
+    ``duckdb.sql("from rows")`` after ``rows = rows.to_arrow()``, ``pyarrow.table(rows)``.
+    """
+
+    def __init__(self, reader: pa.RecordBatchReader):
+        self._reader: pa.RecordBatchReader | None = reader
+        self._table: pa.Table | None = None
+        self._schema = reader.schema
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._schema
+
+    @property
+    def column_names(self) -> list[str]:
+        return self._schema.names
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """The rows batch by batch; once only, unless they were gathered before. For results larger than memory."""
+        if self._table is not None:
+            return self._table.to_reader()
+        if self._reader is None:
+            raise RuntimeError("the rows were read by to_reader() before; ask again")
+        reader, self._reader = self._reader, None
+        return reader
+
+    def to_arrow(self) -> pa.Table:
+        """All rows as a pyarrow.Table; kept, so that it costs once."""
+        if self._table is None:
+            self._table = self.to_reader().read_all()
+        return self._table
+
+    def to_pandas(self, **options: Any) -> "pandas.DataFrame":
+        """All rows as a pandas.DataFrame; options as pyarrow.Table.to_pandas takes them."""
+        return self.to_arrow().to_pandas(**options)
+
+    def to_polars(self) -> "polars.DataFrame":
+        """All rows as a polars.DataFrame."""
+        import polars
+        return polars.DataFrame(self.to_arrow())
+
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """A dict per row."""
+        return self.to_arrow().to_pylist()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> Any:
+        return self._schema.__arrow_c_schema__()
+
+    def __len__(self) -> int:
+        return self.to_arrow().num_rows
+
+    def __repr__(self) -> str:
+        rows = f"{len(self):,} rows" if self._table is not None else "rows not read yet"
+        return f"<icecore.{type(self).__name__}: {rows}, {len(self._schema)} columns>"
+
+    def _repr_html_(self) -> str:
+        table = self.to_arrow()
+        return f"<p>{table.num_rows:,} rows, {table.num_columns} columns</p>" + table_html(table)
+
+
+class TrainingSet(Rows):
+    """The spine's columns as they were, then the features as they were known; every spine row once, in its place."""
+
+    def __init__(self, reader: pa.RecordBatchReader, report: Callable[[], dict]):
+        super().__init__(reader)
+        self._report = report
+
+    @property
+    def report(self) -> dict:
+        """rows, columns, duration_us; ``table_versions`` that were read; ``features``: a list of {name, rows, nulls,
+        expired}, counted before defaults. Complete once the rows have been read."""
+        return self._report()
+
+    @property
+    def feature_names(self) -> list[str]:
+        return [feature["name"] for feature in self.report["features"]]
+
+    def _repr_html_(self) -> str:
+        table = self.to_arrow()
+        read = ", ".join(f"{name}@{version}" for name, version in self.report["table_versions"].items())
+        return (f"<p>{table.num_rows:,} rows, {table.num_columns} columns; read {html.escape(read)}</p>"
+                + table_html(table))
+
+
+class Vectors(Rows):
+    """Online features: the columns asked with, then the features; a row per entity, in the order given."""
+
+    def __init__(self, table: pa.Table, features: list[str], statuses: pa.Table, event_times: pa.Table, info: dict):
+        super().__init__(table.to_reader())
+        self._table = table
+        self.feature_names = features
+        #: The features as text: present, null, not_found (no visible row of the key) or expired.
+        self.statuses = statuses
+        #: The features as timestamp[us, UTC]: when the row chosen happened; null for windows.
+        self.event_times = event_times
+        #: The one time of the whole answer, RFC 3339 in UTC.
+        self.at: str = info["at"]
+        #: By view: ``seq`` (rows up to it are in), ``applied_at``, ``stale`` (not loaded this far).
+        self.views: dict[str, dict] = info["views"]
+
+    def to_dict(self) -> dict[str, list]:
+        """A list of values per column."""
+        return self.to_arrow().to_pydict()
+
+
+def table_html(table: pa.Table) -> str:
+    """The first rows as an HTML table."""
+    head = "".join(f"<th title='{html.escape(str(field.type))}'>{html.escape(field.name)}</th>" for field in table.schema)
+    body = "".join("<tr>" + "".join(f"<td>{'' if value is None else html.escape(str(value))}</td>" for value in row) + "</tr>"
+                   for row in zip(*(column.to_pylist() for column in table.slice(0, SHOWN_ROWS).columns)))
+    more = f"<p>… {table.num_rows - SHOWN_ROWS:,} more rows</p>" if table.num_rows > SHOWN_ROWS else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
