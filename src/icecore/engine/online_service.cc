@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "icecore/base/error.h"
-#include "icecore/base/suggest.h"
 #include "icecore/pipeline/training.h"
 #include "icecore/quality/text_conversion.h"
 #include "icecore/spec/parse.h"
@@ -87,18 +86,9 @@ class OnlineServiceImpl : public OnlineService {
 
 arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
     const pipeline::Workspace& workspace, const pipeline::AnalysedProject& project,
-    const std::string& name) {
-  const auto found = project.services.find(name);
-  if (found == project.services.end()) {
-    std::vector<std::string> names;
-    for (const auto& [service, bound] : project.services) {
-      names.push_back(service);
-    }
-    return MakeError(ErrorCode::kNotFound,
-                     "no feature service '" + name + "'" + base::DidYouMean(name, names));
-  }
+    std::shared_ptr<const feature::BoundService> service) {
   std::vector<online::StoredView> views;
-  for (const feature::ViewUse& use : found->second->uses()) {
+  for (const feature::ViewUse& use : service->uses()) {
     const spec::FeatureView* view = workspace.project->FindView(use.view->name());
     if (!view->online) {
       return base::MakeErrorAt(ErrorCode::kInvalidDefinition, view->location,
@@ -107,7 +97,8 @@ arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
     ARROW_ASSIGN_OR_RAISE(auto stored, pipeline::StoredViewOf(workspace, project, *view));
     views.push_back(std::move(stored));
   }
-  return std::make_shared<OnlineServiceImpl>(found->second, std::move(views), workspace.online);
+  return std::make_shared<OnlineServiceImpl>(std::move(service), std::move(views),
+                                             workspace.online);
 }
 
 arrow::Result<std::shared_ptr<arrow::Array>> ParseColumn(const feature::RequestColumn& column,

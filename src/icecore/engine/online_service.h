@@ -13,7 +13,7 @@ namespace icecore::engine {
 // the others). `workspace.online` must outlive the service; the analysis is shared by it.
 arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
     const pipeline::Workspace& workspace, const pipeline::AnalysedProject& project,
-    const std::string& service);
+    std::shared_ptr<const feature::BoundService> service);
 
 // Text of the command line as an array of one element of the column's type. kInvalidArgument names
 // the column and what it takes.

@@ -65,6 +65,12 @@ constexpr char kProject[] = R"json(
           "profile": {"type": "string", "description": "Of ~/.aws/credentials and ~/.aws/config"}}}]},
       "catalog": {"type": "string", "description": "File of the history"},
       "online": {"type": "string", "description": "The online store: lmdb:FOLDER"},
+      "serve": {"type": "object", "additionalProperties": false, "description": "How `icecore serve` answers",
+        "dependentRequired": {"tls_cert": ["tls_key"], "tls_key": ["tls_cert"]}, "properties": {
+          "http": {"type": "string", "description": "ADDRESS:PORT"},
+          "tls_cert": {"type": "string", "description": "PEM file: the certificate, then those up to the root"},
+          "tls_key": {"type": "string", "description": "PEM file: its private key"},
+          "tokens": {"type": "string", "description": "File of access tokens; .icecore/tokens"}}},
       "now": {"type": "string", "description": "The project's clock stands here; for examples, tests and replays"},
       "variables": {"type": "object", "additionalProperties": {"$ref": "#/$defs/value"},
         "description": "Values for {{name}} in YAML values and SQL"},

@@ -335,6 +335,18 @@ struct LakeAccess {
   std::string profile;
 };
 
+// How `icecore serve` answers; what the command line says comes before. References unresolved,
+// paths relative to the project. "": not said.
+struct ServeSettings {
+  std::string http;      // "ADDRESS:PORT"
+  std::string tls_cert;  // PEM, the server's certificate first, then those between it and the root
+  std::string tls_key;   // PEM
+  std::string tokens = ".icecore/tokens";
+  bool insecure = false;      // command line only
+  bool log_requests = false;  // command line only
+  Location location;
+};
+
 struct Project {
   std::string root;  // absolute folder
   std::string name;
@@ -343,6 +355,7 @@ struct Project {
   LakeAccess lake_access;
   std::string catalog = ".icecore/catalog.db";
   std::string online = "lmdb:.icecore/online";
+  ServeSettings serve;
   std::optional<int64_t> now_us;
   std::map<std::string, std::string> variables;
   Location location;
