@@ -103,7 +103,7 @@ constexpr std::string_view kDocument = R"json({
   "Busy":{"description":"Not now; try again","headers":{"Retry-After":{"description":"Seconds","schema":{"type":"integer"}}},
    "content":{"application/json":{"schema":{"$ref":"#/components/schemas/Error"}}}}},
  "schemas":{
-  "Scalar":{"nullable":true,"anyOf":[{"type":"string"},{"type":"number"},{"type":"boolean"}]},
+  "Scalar":{"anyOf":[{"type":"string","nullable":true},{"type":"number"},{"type":"boolean"}]},
   "Columns":{"type":"object","description":"Column name to a value or a list of values. Lists are zipped; a value or a list of one holds for every row.",
    "additionalProperties":{"anyOf":[{"$ref":"#/components/schemas/Scalar"},{"type":"array","items":{"$ref":"#/components/schemas/Scalar"}}]}},
   "FeatureRequest":{"type":"object","required":["service","entities"],"additionalProperties":false,"properties":{

@@ -11,11 +11,14 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
 
+PLACE = "urn:icecore:openapi"
+
+
 class Document:
     def __init__(self, openapi: dict):
         self.openapi = openapi
         resource = Resource.from_contents(openapi, default_specification=DRAFT4)
-        self.registry = Registry().with_resource("", resource)
+        self.registry = Registry().with_resource(PLACE, resource)
 
     def resolve(self, node: dict) -> dict:
         while "$ref" in node:
@@ -25,8 +28,15 @@ class Document:
             node = target
         return node
 
+    @staticmethod
+    def absolute(node):
+        """The same schema, whose references name the document."""
+        if isinstance(node, dict):
+            return {key: PLACE + value if key == "$ref" else Document.absolute(value) for key, value in node.items()}
+        return [Document.absolute(item) for item in node] if isinstance(node, list) else node
+
     def errors(self, schema: dict, value) -> list[str]:
-        validator = OAS30Validator(schema, registry=self.registry, format_checker=oas30_format_checker)
+        validator = OAS30Validator(self.absolute(schema), registry=self.registry, format_checker=oas30_format_checker)
         return [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in validator.iter_errors(value)]
 
     def check(self, answer: dict) -> list[str]:
