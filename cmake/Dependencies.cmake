@@ -59,6 +59,7 @@ function(icecore_plain_library name link)
 endfunction()
 # The system's OpenSSL must come before Arrow's libraries, which export parts of their own (see docs/decisions).
 icecore_plain_library(crypto "OpenSSL::Crypto")
+icecore_plain_library(tls "OpenSSL::SSL;OpenSSL::Crypto")
 icecore_plain_library(curl "OpenSSL::SSL;CURL::libcurl")
 icecore_plain_library(expat "EXPAT::EXPAT")
 icecore_plain_library(zip "zip")

@@ -118,6 +118,9 @@ wheels_apart() {
     --only-binary :all: -r "$2"
 }
 
+# A validator of OpenAPI documents.
+openapi_validator() { wheels_apart "$deps/openapi/venv" "$root/scripts/requirements-openapi.txt"; }
+
 # A fake of S3 in Python.
 s3_fake() { wheels_apart "$deps/s3/venv" "$root/scripts/requirements-s3.txt"; }
 
@@ -165,6 +168,8 @@ setup_test() {
   flock 8
   once s3-fake "$(cat "$root/scripts/requirements-s3.txt")" s3_fake
   once s3-server "$versitygw_sum" s3_server
+  once openapi-validator "$(cat "$root/scripts/requirements-openapi.txt")" openapi_validator
+  once feast-peer "$(cat "$root/scripts/requirements-feast.txt")" feast_peer
   flock -u 8
 }
 

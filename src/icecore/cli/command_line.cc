@@ -71,10 +71,15 @@ arrow::Result<std::optional<int64_t>> Context::NowMicros() const {
   return std::optional<int64_t>(now);
 }
 
-arrow::Result<std::unique_ptr<engine::Engine>> Context::OpenEngine() const {
+arrow::Result<engine::OpenOptions> Context::EngineOptions() const {
   engine::OpenOptions options;
   ARROW_ASSIGN_OR_RAISE(options.now_us, NowMicros());
   options.listener = MakeProgress(!json);
+  return options;
+}
+
+arrow::Result<std::unique_ptr<engine::Engine>> Context::OpenEngine() const {
+  ARROW_ASSIGN_OR_RAISE(const engine::OpenOptions options, EngineOptions());
   return engine::Engine::Open(options);
 }
 
@@ -121,6 +126,7 @@ int RunCommandLine(int argc, char** argv, ServeFunction serve) {
   AddInspectCommands(&app, &context);
   AddEvidenceCommands(&app, &context);
   AddMaintenanceCommands(&app, &context);
+  AddServerCommands(&app, &context);
   app.footer(kExamples);
   try {
     app.parse(argc, argv);

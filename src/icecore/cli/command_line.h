@@ -4,18 +4,22 @@
 #include <arrow/status.h>
 
 #include <functional>
-#include <string>
 
 namespace icecore::engine {
-class Engine;
+struct OpenOptions;
 }  // namespace icecore::engine
+
+namespace icecore::spec {
+struct ServeSettings;
+}  // namespace icecore::spec
 
 namespace icecore::cli {
 
-// What `icecore serve` runs: answers over HTTP on "ADDRESS:PORT" until it is told to stop. The
-// shells do not know one another; the program plugs them together.
-using ServeFunction =
-    std::function<arrow::Status(engine::Engine* engine, const std::string& http_address)>;
+// What `icecore serve` runs: answers until it is told to stop. `said`: what the command line says;
+// it comes before icecore.yaml. The shells do not know one another; the program plugs them
+// together.
+using ServeFunction = std::function<arrow::Status(const engine::OpenOptions& options,
+                                                  const spec::ServeSettings& said)>;
 
 // Parses and runs one command. Exit codes: 0 done; 1 ran and failed; 2 the command or a definition
 // is wrong; 3 only for `plan --exit-code`: there are changes.

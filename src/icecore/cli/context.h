@@ -25,7 +25,8 @@ struct Context {
   int exit_code = 0;
   ServeFunction serve;
 
-  // Opens the project; progress goes to the terminal unless --json.
+  // How commands open the project; progress goes to the terminal unless --json.
+  arrow::Result<engine::OpenOptions> EngineOptions() const;
   arrow::Result<std::unique_ptr<engine::Engine>> OpenEngine() const;
   arrow::Result<std::optional<int64_t>> NowMicros() const;
 
@@ -45,10 +46,11 @@ void Guard(Context* context, const Command& command) {
 void AddProjectCommands(CLI::App* app, Context* context);   // init validate plan apply schema
 void AddRunCommands(CLI::App* app, Context* context);       // run ingest materialize
 void AddTrainingCommands(CLI::App* app, Context* context);  // training-set test
-void AddFeatureCommands(CLI::App* app, Context* context);   // get serve
+void AddFeatureCommands(CLI::App* app, Context* context);   // get
 void AddInspectCommands(CLI::App* app, Context* context);   // sql list show history quarantine
 
 void AddEvidenceCommands(CLI::App* app, Context* context);     // verify explain compare
 void AddMaintenanceCommands(CLI::App* app, Context* context);  // check compact vacuum restore
+void AddServerCommands(CLI::App* app, Context* context);       // serve token top
 
 }  // namespace icecore::cli

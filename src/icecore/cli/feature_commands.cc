@@ -95,11 +95,6 @@ arrow::Status Get(Context* context, const std::string& service,
   return arrow::Status::OK();
 }
 
-arrow::Status Serve(Context* context, const std::string& http) {
-  ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
-  return context->serve(engine.get(), http);
-}
-
 }  // namespace
 
 void AddFeatureCommands(CLI::App* app, Context* context) {
@@ -118,14 +113,6 @@ void AddFeatureCommands(CLI::App* app, Context* context) {
       ->type_name("TIME");
   get->callback(
       [=] { Guard(context, [&] { return Get(context, *service, *keys, *request, *at); }); });
-
-  auto* serve = app->add_subcommand("serve", "Answer feature requests over HTTP");
-  auto http = std::make_shared<std::string>("127.0.0.1:8080");
-  serve
-      ->add_option("--http", *http,
-                   "Where to listen, default 127.0.0.1:8080; loopback only in this version")
-      ->type_name("ADDRESS:PORT");
-  serve->callback([=] { Guard(context, [&] { return Serve(context, *http); }); });
 }
 
 }  // namespace icecore::cli

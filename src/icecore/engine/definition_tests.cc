@@ -321,7 +321,9 @@ class TestRun {
             workspace, inside, *workspace.project->FindView(use.view->name()), false, &report));
       }
     }
-    ARROW_ASSIGN_OR_RAISE(const auto served, MakeOnlineService(workspace, inside, test_.service));
+    ARROW_ASSIGN_OR_RAISE(
+        const auto served,
+        MakeOnlineService(workspace, inside, inside.services.at(test_.service), 0, nullptr));
     ARROW_ASSIGN_OR_RAISE(const auto vectors, served->Read(keys, request, test_.at_us));
     Arrays answers;
     for (const auto& column : vectors.columns) {

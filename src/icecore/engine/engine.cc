@@ -61,6 +61,41 @@ arrow::Status MakeFolders(const std::string& path) {
   }
 }
 
+// Neighbours of one view are one entry.
+arrow::Result<spec::FeatureService> ServiceOf(
+    const spec::Project& project,
+    const std::vector<std::pair<std::string, std::string>>& features) {
+  spec::FeatureService service;
+  service.name = "features";
+  for (const auto& [view_name, name] : features) {
+    const spec::FeatureView* view = project.FindView(view_name);
+    if (view == nullptr) {
+      std::vector<std::string> names;
+      for (const spec::FeatureView& known : project.views) {
+        names.push_back(known.name);
+      }
+      return MakeError(ErrorCode::kNotFound,
+                       "no feature view '" + view_name + "'" + base::DidYouMean(view_name, names));
+    }
+    if (view->FindFeature(name) == nullptr) {
+      std::vector<std::string> names;
+      for (const spec::Feature& known : view->features) {
+        names.push_back(known.name);
+      }
+      return MakeError(ErrorCode::kInvalidArgument, "feature view '" + view_name +
+                                                        "' has no feature '" + name + "'" +
+                                                        base::DidYouMean(name, names));
+    }
+    if (service.entries.empty() || service.entries.back().view != view_name) {
+      service.entries.emplace_back();
+      service.entries.back().view = view_name;
+      service.entries.back().prefix = view_name + "__";
+    }
+    service.entries.back().only.push_back(name);
+  }
+  return service;
+}
+
 class EngineImpl : public Engine {
  public:
   arrow::Status Init(const OpenOptions& options) {
@@ -124,8 +159,10 @@ class EngineImpl : public Engine {
   arrow::Status ResolvePlaces() {
     const spec::ReferenceSources sources = spec::MakeSystemReferences(project_.root);
     spec::LakeAccess& access = project_.lake_access;
-    for (std::string* place : {&project_.lake, &access.endpoint, &access.region, &access.profile,
-                               &project_.catalog, &project_.online}) {
+    for (std::string* place :
+         {&project_.lake, &access.endpoint, &access.region, &access.profile, &project_.catalog,
+          &project_.online, &project_.serve.http, &project_.serve.tls_cert, &project_.serve.tls_key,
+          &project_.serve.tokens}) {
       ARROW_ASSIGN_OR_RAISE(*place, spec::ResolveReferences(*place, project_.location, sources));
     }
     return arrow::Status::OK();
@@ -217,21 +254,40 @@ class EngineImpl : public Engine {
     ARROW_RETURN_NOT_OK(OnlineStore().status());
     ARROW_ASSIGN_OR_RAISE(const int64_t version, RequireApplied());
     ARROW_ASSIGN_OR_RAISE(auto analysed, AnalysedAsApplied());
-    return MakeOnlineService(workspace_, *analysed, ShortService(service), version,
-                             OpenServedLog());
+    const auto bound = analysed->services.find(ShortService(service));
+    if (bound == analysed->services.end()) {
+      return NoService(*analysed, service);
+    }
+    return MakeOnlineService(workspace_, *analysed, bound->second, version, OpenServedLog());
+  }
+
+  arrow::Result<std::shared_ptr<const OnlineService>> OpenFeatures(
+      const std::vector<std::pair<std::string, std::string>>& features) override {
+    ARROW_ASSIGN_OR_RAISE(const spec::FeatureService service, ServiceOf(project_, features));
+    ARROW_RETURN_NOT_OK(OnlineStore().status());
+    ARROW_ASSIGN_OR_RAISE(auto analysed, AnalysedAsApplied());
+    const auto views = [&](const std::string& name) {
+      const auto found = analysed->views.find(name);
+      return found == analysed->views.end() ? nullptr : found->second;
+    };
+    base::Diagnostics diagnostics;
+    ARROW_ASSIGN_OR_RAISE(auto bound,
+                          feature::BoundService::Bind(project_, service, views, &diagnostics));
+    return MakeOnlineService(workspace_, *analysed, std::move(bound), 0, nullptr);
   }
 
   arrow::Result<VerifyReport> Verify(const VerifyRequest& request) override {
     ARROW_ASSIGN_OR_RAISE(const int64_t version, RequireApplied());
     ARROW_ASSIGN_OR_RAISE(const auto analysed, AnalysedAsApplied());
+    const auto service = analysed->services.find(ShortService(request.service));
+    if (service == analysed->services.end()) {
+      return NoService(*analysed, request.service);
+    }
     std::shared_ptr<const OnlineService> online;
     if (!request.spine_path.empty()) {
       ARROW_RETURN_NOT_OK(OnlineStore().status());
       ARROW_ASSIGN_OR_RAISE(
-          online, MakeOnlineService(workspace_, *analysed, ShortService(request.service), version,
-                                    nullptr));
-    } else if (project_.FindService(ShortService(request.service)) == nullptr) {
-      return NoService(*analysed, ShortService(request.service));
+          online, MakeOnlineService(workspace_, *analysed, service->second, version, nullptr));
     }
     if (served_log_) {
       ARROW_RETURN_NOT_OK(served_log_->Flush());

@@ -132,6 +132,11 @@ class Engine {
 
   virtual arrow::Result<std::shared_ptr<const OnlineService>> OpenService(
       const std::string& service) = 0;
+  // A service of these features, each view and feature, without a definition of its own; they are
+  // called VIEW__FEATURE. None may be named twice. kNotFound for a view that does not exist,
+  // kInvalidArgument for a feature that its view lacks; both name the nearest.
+  virtual arrow::Result<std::shared_ptr<const OnlineService>> OpenFeatures(
+      const std::vector<std::pair<std::string, std::string>>& features) = 0;
   // One vector from text, as the command line gives it. at_us: else the project's clock.
   virtual arrow::Result<Vectors> Get(
       const std::string& service, const std::vector<std::pair<std::string, std::string>>& keys,

@@ -11,7 +11,6 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
-#include "icecore/base/suggest.h"
 #include "icecore/engine/served_service.h"
 #include "icecore/pipeline/training.h"
 #include "icecore/quality/text_conversion.h"
@@ -112,18 +111,10 @@ class OnlineServiceImpl : public OnlineService {
 
 arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
     const pipeline::Workspace& workspace, const pipeline::AnalysedProject& project,
-    const std::string& name, int64_t catalog_version, online::ServedLog* served_log) {
-  const auto found = project.services.find(name);
-  if (found == project.services.end()) {
-    std::vector<std::string> names;
-    for (const auto& [service, bound] : project.services) {
-      names.push_back(service);
-    }
-    return MakeError(ErrorCode::kNotFound,
-                     "no feature service '" + name + "'" + base::DidYouMean(name, names));
-  }
+    std::shared_ptr<const feature::BoundService> service, int64_t catalog_version,
+    online::ServedLog* served_log) {
   std::vector<online::StoredView> views;
-  for (const feature::ViewUse& use : found->second->uses()) {
+  for (const feature::ViewUse& use : service->uses()) {
     const spec::FeatureView* view = workspace.project->FindView(use.view->name());
     if (!view->online) {
       return base::MakeErrorAt(ErrorCode::kInvalidDefinition, view->location,
@@ -132,9 +123,11 @@ arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
     ARROW_ASSIGN_OR_RAISE(auto stored, pipeline::StoredViewOf(workspace, project, *view));
     views.push_back(std::move(stored));
   }
-  ARROW_ASSIGN_OR_RAISE(auto served,
-                        DescribeServed(*workspace.project, *found->second, catalog_version));
-  return std::make_shared<OnlineServiceImpl>(found->second, std::move(views), workspace.online,
+  std::shared_ptr<const online::ServedService> served;
+  if (served_log != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(served, DescribeServed(*workspace.project, *service, catalog_version));
+  }
+  return std::make_shared<OnlineServiceImpl>(std::move(service), std::move(views), workspace.online,
                                              std::move(served), served_log);
 }
 

@@ -15,7 +15,8 @@ namespace icecore::engine {
 // `served_log`: takes what is answered of sampled keys, outlives the service; or null.
 arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
     const pipeline::Workspace& workspace, const pipeline::AnalysedProject& project,
-    const std::string& service, int64_t catalog_version, online::ServedLog* served_log);
+    std::shared_ptr<const feature::BoundService> service, int64_t catalog_version,
+    online::ServedLog* served_log);
 
 // Text of the command line as an array of one element of the column's type. kInvalidArgument names
 // the column and what it takes.

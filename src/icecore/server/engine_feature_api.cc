@@ -1,20 +1,19 @@
 #include "icecore/server/engine_feature_api.h"
 
-#include <arrow/array.h>
-#include <arrow/builder.h>
-#include <arrow/type.h>
+#include <arrow/array/util.h>
 
 #include <algorithm>
-#include <charconv>
+#include <atomic>
 #include <map>
 #include <mutex>
-#include <shared_mutex>
+#include <optional>
 #include <utility>
 
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
+#include "icecore/base/log.h"
 #include "icecore/base/suggest.h"
-#include "icecore/quality/text_conversion.h"
+#include "icecore/server/request_columns.h"
 #include "icecore/spec/parse.h"
 
 namespace icecore::server {
@@ -23,156 +22,156 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
-std::string DoubleText(double value) {
-  char buffer[40];
-  return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+constexpr size_t kMaxPicked = 256;
+
+constexpr int kMaxTries = 3;
+constexpr int64_t kRetryNanos = 15'000'000'000;
+
+// A service that can be asked, with the engine that it reads through.
+struct Plan {
+  std::shared_ptr<engine::Engine> engine;
+  int64_t version = 0;     // of the definitions that it was looked at with last
+  bool in_memory = false;  // the store is mapped into this process
+  std::shared_ptr<const engine::OnlineService> service;
+  std::string description;
+  std::vector<std::string> keys;
+  std::vector<std::string> full_names;  // VIEW__FEATURE
+};
+using PlanPtr = std::shared_ptr<const Plan>;
+
+// What answers at one moment. Immutable: a request that has begun ends by what it began with.
+struct Serving {
+  int64_t version = 0;
+  std::map<std::string, PlanPtr, std::less<>> services;
+  std::map<std::string, arrow::Status, std::less<>> unserved;
+  std::map<std::string, PlanPtr, std::less<>> picked;  // features that are asked for one by one
+};
+
+// One version of the definitions. Its engine takes one thread at a time.
+struct Definitions {
+  int64_t version = 0;
+  std::shared_ptr<engine::Engine> engine;
+  std::shared_ptr<online::Store> store;  // lives with the engine
+};
+
+PlanPtr MakePlan(const Definitions& definitions,
+                 std::shared_ptr<const engine::OnlineService> service) {
+  auto plan = std::make_shared<Plan>();
+  plan->engine = definitions.engine;
+  plan->version = definitions.version;
+  plan->in_memory = definitions.engine->project().online.starts_with("lmdb:");
+  const feature::BoundService& bound = service->service();
+  if (const auto* defined = definitions.engine->project().FindService(bound.name())) {
+    plan->description = defined->doc.description;
+  }
+  for (const feature::RequestColumn& column : bound.key_columns()) {
+    plan->keys.push_back(column.name);
+  }
+  for (const feature::OutputFeature& output : bound.outputs()) {
+    plan->full_names.push_back(output.view + "__" + output.feature);
+  }
+  plan->service = std::move(service);
+  return plan;
 }
 
-// The scalar as the text that the column's type is read from; nullopt: another kind of JSON value
-// than the type takes.
-std::optional<std::string> TextFor(const JsonScalar& scalar, const arrow::DataType& type) {
-  const arrow::Type::type id = type.id();
-  if (id == arrow::Type::BOOL) {
-    const bool* value = std::get_if<bool>(&scalar);
-    return value == nullptr ? std::nullopt : std::optional<std::string>(*value ? "true" : "false");
+// The features asked for one by one, as the key of Serving::picked.
+std::string PickedKey(const FeatureRequest& request) {
+  std::string key;
+  for (const std::string& feature : request.features) {
+    key += feature + "\n";
   }
-  if (arrow::is_integer(id) || arrow::is_floating(id)) {
-    if (const auto* whole = std::get_if<int64_t>(&scalar)) {
-      return std::to_string(*whole);
-    }
-    if (const auto* whole = std::get_if<uint64_t>(&scalar)) {
-      return std::to_string(*whole);
-    }
-    if (const auto* number = std::get_if<double>(&scalar);
-        number != nullptr && arrow::is_floating(id)) {
-      return DoubleText(*number);
-    }
-    const auto* text = std::get_if<std::string>(&scalar);
-    const bool special = text != nullptr && arrow::is_floating(id) &&
-                         (*text == "NaN" || *text == "Infinity" || *text == "-Infinity");
-    return special ? std::optional<std::string>(*text) : std::nullopt;
-  }
-  if (const auto* text = std::get_if<std::string>(&scalar)) {
-    return *text;
-  }
-  if (const auto* whole = std::get_if<int64_t>(&scalar);
-      whole != nullptr && arrow::is_decimal(id)) {
-    return std::to_string(*whole);
-  }
-  return std::nullopt;
+  return key;
 }
 
-// One column of the request, `rows` long, in the type the service wants.
-arrow::Result<std::shared_ptr<arrow::Array>> ToArray(const feature::RequestColumn& column,
-                                                     const std::string& field,
-                                                     const RequestValues& values, int64_t rows) {
-  const auto wrong = [&](int64_t row) {
-    return FieldError(field,
-                      "value " + std::to_string(row) + " is no " + spec::TypeText(*column.type));
+// Whether the store holds the views of the service as it wants them: a read of no rows.
+bool IsLoaded(const Plan& plan) {
+  const auto none = [](const std::vector<feature::RequestColumn>& columns)
+      -> arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> {
+    std::vector<std::shared_ptr<arrow::Array>> arrays;
+    for (const feature::RequestColumn& column : columns) {
+      ARROW_ASSIGN_OR_RAISE(auto array, arrow::MakeEmptyArray(column.type));
+      arrays.push_back(std::move(array));
+    }
+    return arrays;
   };
-  arrow::StringBuilder builder;
-  for (int64_t row = 0; row < rows; ++row) {
-    const auto at = values.values.size() == 1 ? 0 : static_cast<size_t>(row);
-    const JsonScalar& scalar = values.values[at];
-    if (std::holds_alternative<std::monostate>(scalar)) {
-      ARROW_RETURN_NOT_OK(builder.AppendNull());
-      continue;
-    }
-    const auto text = TextFor(scalar, *column.type);
-    if (!text) {
-      return wrong(row);
-    }
-    ARROW_RETURN_NOT_OK(builder.Append(*text));
-  }
-  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Array> texts, builder.Finish());
-  if (column.type->id() == arrow::Type::STRING) {
-    return texts;
-  }
-  quality::ColumnTarget target;
-  target.type = column.type;
-  ARROW_ASSIGN_OR_RAISE(auto converted, quality::ConvertText(*texts, target, {}, /*json=*/true));
-  if (!converted.bad.empty()) {
-    return wrong(converted.bad.front().row);
-  }
-  return converted.values;
+  const auto keys = none(plan.service->service().key_columns());
+  const auto columns = none(plan.service->service().request_columns());
+  return keys.ok() && columns.ok() &&
+         plan.service->Read(*keys, *columns, plan.engine->clock().NowMicros()).ok();
 }
 
-// The columns wanted, from those given; none may be missing, none may be too many.
-arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ToArrays(
-    const std::vector<feature::RequestColumn>& wanted, const std::vector<RequestValues>& given,
-    const std::string& group, int64_t rows) {
-  std::vector<std::string> names;
-  for (const feature::RequestColumn& column : wanted) {
-    names.push_back(column.name);
-  }
-  for (const RequestValues& values : given) {
-    if (std::find(names.begin(), names.end(), values.name) == names.end()) {
-      return FieldError(group + "." + values.name,
-                        "the service has no such column" + base::DidYouMean(values.name, names));
-    }
-  }
-  std::vector<std::shared_ptr<arrow::Array>> arrays;
-  for (const feature::RequestColumn& column : wanted) {
-    const std::string field = group + "." + column.name;
-    const auto found = std::find_if(given.begin(), given.end(),
-                                    [&](const auto& values) { return values.name == column.name; });
-    if (found == given.end()) {
-      return FieldError(field,
-                        "is missing; the service needs it (" + spec::TypeText(*column.type) + ")");
-    }
-    ARROW_ASSIGN_OR_RAISE(auto array, ToArray(column, field, *found, rows));
-    arrays.push_back(std::move(array));
-  }
-  return arrays;
-}
-
-class EngineFeatureApi : public FeatureApi {
+class EngineFeatureApiImpl : public EngineFeatureApi {
  public:
-  explicit EngineFeatureApi(engine::Engine* engine) : engine_(engine) {}
+  explicit EngineFeatureApiImpl(engine::OpenOptions options) : options_(std::move(options)) {}
 
   arrow::Status Init() {
-    for (const auto& service : engine_->project().services) {
-      auto opened = engine_->OpenService(service.name);
-      if (opened.ok()) {
-        services_[service.name] = *opened;
-      } else if (base::CodeOf(opened.status()) != ErrorCode::kInvalidDefinition) {
-        return opened.status();
-      } else {
-        unserved_[service.name] = opened.status();  // it has a view that is not online
-      }
-    }
+    ARROW_ASSIGN_OR_RAISE(newest_, OpenDefinitions());
+    first_ = newest_.engine;
+    Serving serving;
+    ARROW_RETURN_NOT_OK(OpenServices(newest_, &serving));
+    serving_ = std::make_shared<const Serving>(std::move(serving));
+    store_ = newest_.store;
+    LookUpState();
     return arrow::Status::OK();
   }
 
+  const spec::Project& project() const override { return first_->project(); }
+
   arrow::Result<FeatureResponse> GetFeatures(const FeatureRequest& request,
                                              int64_t deadline_ns) override {
-    ARROW_ASSIGN_OR_RAISE(auto service, Find(request.service));
-    auto answered = Answer(*service, request);
-    if (!answered.ok() && base::CodeOf(answered.status()) == ErrorCode::kConflict &&
-        base::MonotonicNanos() < deadline_ns) {
-      // The view was loaded from another table generation since the service was opened.
-      ARROW_ASSIGN_OR_RAISE(service, Reopen(request.service));
-      return Answer(*service, request);
+    ARROW_ASSIGN_OR_RAISE(PlanPtr plan, Find(request));
+    auto answered = Answer(*plan, request);
+    for (int i = 1; i < kMaxTries && !answered.ok() &&
+                    base::CodeOf(answered.status()) == ErrorCode::kConflict &&
+                    base::MonotonicNanos() < deadline_ns;
+         ++i) {
+      // The view was loaded anew since the service was opened.
+      ARROW_ASSIGN_OR_RAISE(plan, Reopen(request, plan));
+      answered = Answer(*plan, request);
+    }
+    return answered;
+  }
+
+  std::optional<arrow::Result<FeatureResponse>> TryGetFeatures(
+      const FeatureRequest& request) override {
+    const auto serving = serving_.load();
+    PlanPtr plan;
+    if (request.service.empty()) {
+      const auto picked = serving->picked.find(PickedKey(request));
+      plan = picked == serving->picked.end() ? nullptr : picked->second;
+    } else {
+      const auto found = serving->services.find(request.service);
+      plan = found == serving->services.end() ? nullptr : found->second;
+    }
+    if (plan == nullptr || !plan->in_memory ||
+        (request.service.empty() && plan->version != serving->version)) {
+      return std::nullopt;
+    }
+    auto answered = Answer(*plan, request);
+    if (!answered.ok() && base::CodeOf(answered.status()) == ErrorCode::kConflict) {
+      return std::nullopt;
     }
     return answered;
   }
 
   arrow::Result<std::vector<ServiceDescription>> ListServices() override {
+    const auto described = [](const std::vector<feature::RequestColumn>& columns) {
+      std::vector<NamedType> types;
+      for (const auto& column : columns) {
+        types.push_back({column.name, spec::TypeText(*column.type)});
+      }
+      return types;
+    };
     std::vector<ServiceDescription> list;
-    std::shared_lock lock(mutex_);
-    for (const auto& [name, service] : services_) {
-      ServiceDescription one;
-      one.name = name;
-      if (const auto* defined = engine_->project().FindService(name)) {
-        one.description = defined->doc.description;
-      }
-      for (const auto& column : service->service().key_columns()) {
-        one.keys.push_back({column.name, spec::TypeText(*column.type)});
-      }
-      for (const auto& column : service->service().request_columns()) {
-        one.request.push_back({column.name, spec::TypeText(*column.type)});
-      }
-      for (const auto& output : service->service().outputs()) {
+    const auto serving = serving_.load();
+    for (const auto& [name, plan] : serving->services) {
+      const feature::BoundService& bound = plan->service->service();
+      ServiceDescription one{name,
+                             plan->description,
+                             described(bound.key_columns()),
+                             described(bound.request_columns()),
+                             {}};
+      for (const auto& output : bound.outputs()) {
         one.features.push_back({output.name, spec::TypeText(*output.type)});
       }
       list.push_back(std::move(one));
@@ -180,77 +179,287 @@ class EngineFeatureApi : public FeatureApi {
     return list;
   }
 
-  arrow::Status CheckReady() override {
-    std::unique_lock lock(mutex_);
-    ARROW_ASSIGN_OR_RAISE(online::Store * store, engine_->OnlineStore());
-    return store->Describe().status();
+  arrow::Status CheckReady() override { return store_.load()->Describe().status(); }
+
+  ApiState State() override {
+    std::lock_guard lock(state_mutex_);
+    return state_;
+  }
+
+  arrow::Status Refresh() override {
+    arrow::Status status;
+    {
+      std::lock_guard lock(engine_mutex_);
+      status = TakeOver();
+    }
+    LookUpState();
+    return status;
   }
 
  private:
-  using Service = std::shared_ptr<const engine::OnlineService>;
+  arrow::Result<Definitions> OpenDefinitions() {
+    Definitions definitions;
+    ARROW_ASSIGN_OR_RAISE(definitions.engine, engine::Engine::Open(options_));
+    ARROW_ASSIGN_OR_RAISE(const auto latest, definitions.engine->catalog().LatestVersion());
+    definitions.version = latest ? latest->version : 0;
+    ARROW_ASSIGN_OR_RAISE(online::Store * store, definitions.engine->OnlineStore());
+    definitions.store = std::shared_ptr<online::Store>(definitions.engine, store);
+    return definitions;
+  }
 
-  arrow::Result<Service> Find(const std::string& name) {
-    std::shared_lock lock(mutex_);
-    if (const auto found = services_.find(name); found != services_.end()) {
+  static arrow::Status OpenServices(const Definitions& definitions, Serving* serving) {
+    serving->version = definitions.version;
+    for (const auto& service : definitions.engine->project().services) {
+      auto opened = definitions.engine->OpenService(service.name);
+      if (opened.ok()) {
+        serving->services[service.name] = MakePlan(definitions, *std::move(opened));
+      } else if (base::CodeOf(opened.status()) != ErrorCode::kInvalidDefinition) {
+        return opened.status();
+      } else {
+        serving->unserved[service.name] = opened.status();  // it has a view that is not online
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  // Under engine_mutex_.
+  arrow::Status TakeOver() {
+    ARROW_ASSIGN_OR_RAISE(const auto latest, newest_.engine->catalog().LatestVersion());
+    const int64_t version = latest ? latest->version : newest_.version;
+    const bool failed_before =
+        version == failed_version_ && base::MonotonicNanos() < failed_at_ns_ + kRetryNanos;
+    arrow::Status status;
+    if (version != newest_.version && !failed_before) {
+      status = ReadAnew();
+      if (status.ok()) {
+        ++reloads_;
+        failed_version_ = -1;
+        base::Log(base::LogLevel::kInfo,
+                  "definitions of version " + std::to_string(newest_.version) + " answer");
+      } else {
+        ++failed_reloads_;
+        const bool is_new = version != failed_version_;
+        failed_version_ = version;
+        failed_at_ns_ = base::MonotonicNanos();
+        status = !is_new ? arrow::Status::OK()
+                         : base::WithContext(
+                               status, "definitions of version " + std::to_string(version) +
+                                           " cannot be served; version " +
+                                           std::to_string(newest_.version) + " goes on answering");
+      }
+    }
+    PromoteLoaded();
+    return status;
+  }
+
+  // Services whose views are not loaded by the new definitions wait in pending_, as long as the old
+  // ones can answer.
+  arrow::Status ReadAnew() {
+    ARROW_ASSIGN_OR_RAISE(Definitions definitions, OpenDefinitions());
+    Serving opened;
+    ARROW_RETURN_NOT_OK(OpenServices(definitions, &opened));
+    const auto old = serving_.load();
+    pending_.clear();
+    for (auto& [name, plan] : opened.services) {
+      const auto before = old->services.find(name);
+      if (before != old->services.end() && !IsLoaded(*plan) && IsLoaded(*before->second)) {
+        pending_[name] = std::exchange(plan, before->second);
+      }
+    }
+    opened.picked = old->picked;  // each is looked at again when it is asked for
+    newest_ = std::move(definitions);
+    store_ = newest_.store;
+    serving_ = std::make_shared<const Serving>(std::move(opened));
+    return arrow::Status::OK();
+  }
+
+  void PromoteLoaded() {
+    for (auto next = pending_.begin(); next != pending_.end();) {
+      if (IsLoaded(*next->second)) {
+        SetPlan(next->first, next->second);
+        next = pending_.erase(next);
+      } else {
+        ++next;
+      }
+    }
+  }
+
+  // Under engine_mutex_, so that no change of another thread is lost.
+  void SetPlan(const std::string& service, PlanPtr plan) {
+    auto changed = std::make_shared<Serving>(*serving_.load());
+    changed->services[service] = std::move(plan);
+    serving_ = std::shared_ptr<const Serving>(std::move(changed));
+  }
+
+  arrow::Result<PlanPtr> Find(const FeatureRequest& request) {
+    const auto serving = serving_.load();
+    if (request.service.empty()) {
+      const auto picked = serving->picked.find(PickedKey(request));
+      if (picked == serving->picked.end()) {
+        return Reopen(request, nullptr);
+      }
+      return picked->second->version == serving->version ? picked->second
+                                                         : Reopen(request, picked->second);
+    }
+    if (const auto found = serving->services.find(request.service);
+        found != serving->services.end()) {
       return found->second;
     }
-    if (const auto found = unserved_.find(name); found != unserved_.end()) {
+    if (const auto found = serving->unserved.find(request.service);
+        found != serving->unserved.end()) {
       return found->second;
     }
     std::vector<std::string> names;
-    for (const auto& [known, service] : services_) {
+    for (const auto& [known, plan] : serving->services) {
       names.push_back(known);
     }
-    return MakeError(ErrorCode::kNotFound,
-                     "no feature service '" + name + "'" + base::DidYouMean(name, names));
+    return MakeError(ErrorCode::kNotFound, "no feature service '" + request.service + "'" +
+                                               base::DidYouMean(request.service, names));
   }
 
-  arrow::Result<Service> Reopen(const std::string& name) {
-    std::unique_lock lock(mutex_);
-    ARROW_ASSIGN_OR_RAISE(auto service, engine_->OpenService(name));
-    services_[name] = service;
-    return service;
+  // Another plan than `stale`, by the newest definitions. Many requests may find the same plan
+  // stale; the first opens the service again for all.
+  arrow::Result<PlanPtr> Reopen(const FeatureRequest& request, const PlanPtr& stale) {
+    std::lock_guard lock(engine_mutex_);
+    // What made the plan stale may be a change of definitions that nobody has noticed yet.
+    if (const arrow::Status status = TakeOver(); !status.ok()) {
+      base::Log(base::LogLevel::kError, status.message());
+    }
+    return request.service.empty() ? ReopenPicked(request, stale)
+                                   : ReopenService(request.service, stale);
   }
 
-  arrow::Result<FeatureResponse> Answer(const engine::OnlineService& service,
-                                        const FeatureRequest& request) const {
-    const feature::BoundService& bound = service.service();
+  arrow::Result<PlanPtr> ReopenService(const std::string& name, const PlanPtr& stale) {
+    const auto serving = serving_.load();
+    const auto known = serving->services.find(name);
+    if (known == serving->services.end()) {
+      return MakeError(ErrorCode::kNotFound, "no feature service '" + name + "'");
+    }
+    if (known->second != stale) {
+      return known->second;
+    }
+    pending_.erase(name);
+    ARROW_ASSIGN_OR_RAISE(auto service, newest_.engine->OpenService(name));
+    PlanPtr plan = MakePlan(newest_, std::move(service));
+    SetPlan(name, plan);
+    return plan;
+  }
+
+  arrow::Result<PlanPtr> ReopenPicked(const FeatureRequest& request, const PlanPtr& stale) {
+    const auto serving = serving_.load();
+    const std::string key = PickedKey(request);
+    const auto known = serving->picked.find(key);
+    if (known != serving->picked.end() && known->second != stale &&
+        known->second->version == serving->version) {
+      return known->second;
+    }
+    std::vector<std::pair<std::string, std::string>> features;
+    for (const std::string& feature : request.features) {
+      const size_t colon = feature.find(':');
+      features.emplace_back(feature.substr(0, colon), feature.substr(colon + 1));
+    }
+    ARROW_ASSIGN_OR_RAISE(auto service, newest_.engine->OpenFeatures(features));
+    PlanPtr plan = MakePlan(newest_, std::move(service));
+    if (stale != nullptr && stale->version != newest_.version && !IsLoaded(*plan) &&
+        IsLoaded(*stale)) {
+      auto kept = std::make_shared<Plan>(*stale);
+      kept->version = newest_.version;
+      plan = std::move(kept);
+    }
+    auto changed = std::make_shared<Serving>(*serving);
+    // Clients ask for few different lists; whoever asks for very many pays for opening them.
+    if (changed->picked.size() >= kMaxPicked) {
+      changed->picked.clear();
+    }
+    changed->picked[key] = plan;
+    serving_ = std::shared_ptr<const Serving>(std::move(changed));
+    return plan;
+  }
+
+  static arrow::Result<FeatureResponse> Answer(const Plan& plan, const FeatureRequest& request) {
+    const feature::BoundService& bound = plan.service->service();
     const int64_t rows = request.num_rows;
+    if (!request.columns_together) {
+      ARROW_RETURN_NOT_OK(RefuseUnknown(bound.key_columns(), request.entities, "entities"));
+      ARROW_RETURN_NOT_OK(RefuseUnknown(bound.request_columns(), request.request, "request"));
+    }
     ARROW_ASSIGN_OR_RAISE(const auto keys,
                           ToArrays(bound.key_columns(), request.entities, "entities", rows));
-    ARROW_ASSIGN_OR_RAISE(const auto columns,
-                          ToArrays(bound.request_columns(), request.request, "request", rows));
-    const int64_t t = request.at_us.value_or(engine_->clock().NowMicros());
-    ARROW_ASSIGN_OR_RAISE(auto vectors, service.Read(keys, columns, t));
+    const bool together = request.columns_together;
+    ARROW_ASSIGN_OR_RAISE(
+        const auto columns,
+        ToArrays(bound.request_columns(), together ? request.entities : request.request,
+                 together ? "entities" : "request", rows));
+    const int64_t t = request.at_us.value_or(plan.engine->clock().NowMicros());
+    ARROW_ASSIGN_OR_RAISE(auto vectors, plan.service->Read(keys, columns, t));
     FeatureResponse response;
     response.t_us = t;
     response.num_rows = rows;
+    response.features.reserve(vectors.columns.size());
     for (size_t i = 0; i < vectors.columns.size(); ++i) {
-      FeatureValues values;
-      values.name = vectors.outputs[i].name;
-      values.values = std::move(vectors.columns[i].values);
-      values.statuses = std::move(vectors.columns[i].statuses);
-      values.event_times = std::move(vectors.columns[i].event_times);
-      response.features.push_back(std::move(values));
+      response.features.push_back(
+          {std::move(vectors.outputs[i].name), std::move(vectors.columns[i].values),
+           std::move(vectors.columns[i].statuses), std::move(vectors.columns[i].event_times)});
     }
-    for (const auto& [view, position] : vectors.positions) {
+    if (together) {
+      response.keys = plan.keys;
+      response.full_names = plan.full_names;
+    }
+    for (auto& [view, position] : vectors.positions) {
       const auto& stale = vectors.stale_views;
-      response.views.push_back({view, position.fingerprint, position.seq, position.applied_at,
-                                std::find(stale.begin(), stale.end(), view) != stale.end()});
+      const bool is_stale = std::find(stale.begin(), stale.end(), view) != stale.end();
+      response.views.push_back({std::move(view), std::move(position.fingerprint), position.seq,
+                                position.applied_at, is_stale});
     }
     return response;
   }
 
-  engine::Engine* const engine_;
-  std::shared_mutex mutex_;  // guards the maps, and the engine, which takes one thread at a time
-  std::map<std::string, Service> services_;
-  std::map<std::string, arrow::Status> unserved_;
+  void LookUpState() {
+    ApiState state;
+    {
+      std::lock_guard lock(engine_mutex_);
+      state.now_us = newest_.engine->clock().NowMicros();
+      state.definitions_version = newest_.version;
+      state.pending_services = static_cast<int64_t>(pending_.size());
+      state.reloads = reloads_;
+      state.failed_reloads = failed_reloads_;
+    }
+    const auto info = store_.load()->Describe();
+    state.store_ready = info.ok();
+    if (info.ok()) {
+      state.store_bytes = info->bytes;
+      state.store_cells = info->cells;
+      for (const auto& [view, position] : info->views) {
+        state.views.push_back(
+            {view, position.fingerprint, position.seq, position.applied_at, false});
+      }
+    }
+    std::lock_guard lock(state_mutex_);
+    state_ = std::move(state);
+  }
+
+  const engine::OpenOptions options_;
+  std::shared_ptr<const engine::Engine> first_;
+  std::atomic<std::shared_ptr<const Serving>> serving_;
+  std::atomic<std::shared_ptr<online::Store>> store_;  // of newest_
+
+  std::mutex engine_mutex_;  // guards what follows, and whoever changes serving_
+  Definitions newest_;
+  std::map<std::string, PlanPtr> pending_;
+  int64_t failed_version_ = -1;
+  int64_t failed_at_ns_ = 0;
+  int64_t reloads_ = 0;
+  int64_t failed_reloads_ = 0;
+
+  std::mutex state_mutex_;
+  ApiState state_;
 };
 
 }  // namespace
 
-arrow::Result<std::unique_ptr<FeatureApi>> MakeEngineFeatureApi(engine::Engine* engine) {
-  auto api = std::make_unique<EngineFeatureApi>(engine);
+arrow::Result<std::unique_ptr<EngineFeatureApi>> EngineFeatureApi::Open(
+    const engine::OpenOptions& options) {
+  auto api = std::make_unique<EngineFeatureApiImpl>(options);
   ARROW_RETURN_NOT_OK(api->Init());
   return api;
 }

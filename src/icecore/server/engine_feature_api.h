@@ -9,9 +9,20 @@
 
 namespace icecore::server {
 
-// Opens every service of the project at once, so that a wrong definition shows before the first
-// request. A service whose views were loaded anew meanwhile is opened again. `engine` must outlive
-// it.
-arrow::Result<std::unique_ptr<FeatureApi>> MakeEngineFeatureApi(engine::Engine* engine);
+// Answers by the definitions that were applied, and follows them: see Refresh.
+class EngineFeatureApi : public FeatureApi {
+ public:
+  // Opens every service of the project at once, so that a wrong definition shows before the first
+  // request.
+  static arrow::Result<std::unique_ptr<EngineFeatureApi>> Open(const engine::OpenOptions& options);
+
+  virtual const spec::Project& project() const = 0;  // as it was opened first
+
+  // Looks whether other definitions were applied, and takes them over without a gap: a service
+  // answers by the new ones as soon as the store holds its views by them, and by the old ones until
+  // then. Looks up State, too. An error leaves what answers as it is; the same error is given once.
+  // One thread at a time; requests go on meanwhile.
+  virtual arrow::Status Refresh() = 0;
+};
 
 }  // namespace icecore::server

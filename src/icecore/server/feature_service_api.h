@@ -30,8 +30,11 @@ struct RequestValues {
 
 struct FeatureRequest {
   std::string service;
+  std::vector<std::string> features;    // "VIEW:FEATURE", each once; where no service is named
   std::vector<RequestValues> entities;  // names are key columns; in the order given, each once
   std::vector<RequestValues> request;   // request-time data
+  // Request-time data stand among the entities, and columns that nobody needs are left out.
+  bool columns_together = false;
   // Rows of the answer: every list has this length, or one element that holds for all rows.
   int64_t num_rows = 0;
   std::optional<int64_t> at_us;  // UTC microseconds; nullopt: now
@@ -59,6 +62,8 @@ struct FeatureResponse {
   int64_t num_rows = 0;
   std::vector<FeatureValues> features;  // in declared order
   std::vector<ViewFreshness> views;
+  std::vector<std::string> keys;        // names of the key columns
+  std::vector<std::string> full_names;  // of each feature: VIEW__FEATURE
 };
 
 struct NamedType {
@@ -74,6 +79,19 @@ struct ServiceDescription {
   std::vector<NamedType> features;
 };
 
+// What the API says of itself for the metrics, as last looked up.
+struct ApiState {
+  int64_t now_us = 0;  // the project's clock
+  int64_t definitions_version = 0;
+  int64_t pending_services = 0;  // that answer by older definitions
+  int64_t reloads = 0;
+  int64_t failed_reloads = 0;
+  bool store_ready = false;
+  int64_t store_bytes = 0;
+  int64_t store_cells = 0;
+  std::vector<ViewFreshness> views;
+};
+
 // Thread safe: the server's workers call it at the same time. Calls may block; they should not take
 // longer than `deadline_ns` (base::MonotonicNanos) allows.
 class FeatureApi {
@@ -83,9 +101,17 @@ class FeatureApi {
   // uncastable key or request column.
   virtual arrow::Result<FeatureResponse> GetFeatures(const FeatureRequest& request,
                                                      int64_t deadline_ns) = 0;
+  // As GetFeatures, where the answer lies in this machine's memory and nothing has to be opened
+  // first; else nullopt. Never waits.
+  virtual std::optional<arrow::Result<FeatureResponse>> TryGetFeatures(
+      const FeatureRequest& /*request*/) {
+    return std::nullopt;
+  }
   virtual arrow::Result<std::vector<ServiceDescription>> ListServices() = 0;
   // OK when the store can be read now.
   virtual arrow::Status CheckReady() = 0;
+  // At once, without asking the store.
+  virtual ApiState State() = 0;
 };
 
 // kInvalidArgument that names the field at fault, e.g. "entities.carrier": the message begins with

@@ -121,9 +121,15 @@ inline std::string Get(const std::string& path, const std::string& headers = "")
   return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n";
 }
 
+inline std::string PostTo(const std::string& path, const std::string& body,
+                          const std::string& headers = "") {
+  return "POST " + path +
+         " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+         headers + "\r\n" + body;
+}
+
 inline std::string Post(const std::string& body, const std::string& headers = "") {
-  return "POST /v1/features HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body;
+  return PostTo("/v1/features", body, headers);
 }
 
 // Answers service "echo" with the number of each row's first entity value; "closed" waits until
@@ -144,7 +150,7 @@ class FakeApi : public FeatureApi {
       return base::MakeError(base::ErrorCode::kCorrupt, "a cell is damaged");
     } else if (request.service == "busy") {
       return base::MakeError(base::ErrorCode::kUnavailable, "later");
-    } else if (request.service != "echo") {
+    } else if (request.service != "echo" && request.features.empty()) {
       return base::MakeError(base::ErrorCode::kNotFound, "no service " + request.service);
     }
     ++calls_;
@@ -157,6 +163,14 @@ class FakeApi : public FeatureApi {
   arrow::Status CheckReady() override {
     return ready_ ? arrow::Status::OK()
                   : base::MakeError(base::ErrorCode::kCorrupt, "the store is damaged");
+  }
+
+  ApiState State() override {
+    ApiState state;
+    state.now_us = 1385899201000000;
+    state.definitions_version = 3;
+    state.views = {{"v", "abc", 7, 1385899200000000, false}};
+    return state;
   }
 
   void AwaitWaiting(int count) {
@@ -194,6 +208,8 @@ class FakeApi : public FeatureApi {
     }
     ARROW_ASSIGN_OR_RAISE(feature.values, builder.Finish());
     response.features.push_back(std::move(feature));
+    response.full_names = {"v__n"};
+    response.keys = {"k"};
     response.views = {{"v", "abc", 7, 1385899200000000, false},
                       {"v", "abc", 7, 1385899200000000, false}};
     return response;

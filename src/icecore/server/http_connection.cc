@@ -1,11 +1,14 @@
 #include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/bind_handler.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/string.hpp>
-#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
+#include <boost/beast/http/status.hpp>
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <exception>
 #include <string>
@@ -21,8 +24,9 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
+constexpr size_t kMaxRequestIdBytes = 64;
 constexpr int64_t kLingerBytes = 256 << 10;
-constexpr std::chrono::seconds kLingerTime{1};
+constexpr int64_t kLingerMs = 1000;
 constexpr size_t kReadBytes = 16 << 10;
 constexpr int64_t kNanosPerMilli = 1'000'000;
 
@@ -64,19 +68,102 @@ HttpReply Answer(const Router& router, Metrics* metrics, const HttpRequest& requ
   }
 }
 
+// Head of an answer, to the empty line.
+void AppendHead(const HttpReply& reply, std::string_view request_id, bool keep_alive,
+                unsigned version, std::string* out) {
+  const auto reason = http::obsolete_reason(static_cast<http::status>(reply.status));
+  out->append(version == 10 ? "HTTP/1.0 " : "HTTP/1.1 ");
+  out->append(std::to_string(reply.status)).append(" ");
+  out->append(reason.data(), reason.size());
+  out->append("\r\nContent-Type: ").append(reply.content_type);
+  out->append("\r\nCache-Control: no-store\r\nContent-Length: ");
+  out->append(std::to_string(reply.body.size()));
+  if (!request_id.empty()) {
+    out->append("\r\nX-Request-Id: ").append(request_id);
+  }
+  if (reply.encoding != ContentEncoding::kIdentity) {
+    out->append("\r\nVary: Accept-Encoding\r\nContent-Encoding: ");
+    out->append(ContentEncodingName(reply.encoding));
+  }
+  if (!reply.allow.empty()) {
+    out->append("\r\nAllow: ").append(reply.allow);
+  }
+  if (reply.status == 401) {
+    out->append("\r\nWWW-Authenticate: Bearer realm=\"icecore\"");
+  }
+  if (reply.retry_after_s > 0) {
+    out->append("\r\nRetry-After: ").append(std::to_string(reply.retry_after_s));
+  }
+  if (!keep_alive) {
+    out->append("\r\nConnection: close");
+  } else if (version == 10) {
+    out->append("\r\nConnection: keep-alive");
+  }
+  out->append("\r\n\r\n");
+}
+
 }  // namespace
 
-HttpConnection::HttpConnection(Socket socket, ConnectionContext* context)
-    : context_(context),
-      stream_(std::move(socket)),
-      answer_timer_(context->io),
-      buffer_(static_cast<size_t>(context->options.max_header_bytes) + kReadBytes) {}
+void Reactor::Take(ClientStream::Socket socket) {
+  auto connection = std::make_shared<HttpConnection>(std::move(socket), this);
+  connections.insert(connection);
+  connection->Start();
+}
+
+void Reactor::Drain() {
+  draining = true;
+  // Close takes a connection out of the set, so a copy is walked.
+  const std::vector<std::shared_ptr<HttpConnection>> all(connections.begin(), connections.end());
+  for (const auto& connection : all) {
+    connection->Drain();
+  }
+  if (all.empty()) {
+    on_drained();
+  }
+}
+
+void Reactor::CloseAll() {
+  const std::vector<std::shared_ptr<HttpConnection>> all(connections.begin(), connections.end());
+  for (const auto& connection : all) {
+    connection->Close();
+  }
+}
+
+void Reactor::Remove(const std::shared_ptr<HttpConnection>& connection) {
+  connections.erase(connection);
+  if (draining && connections.empty()) {
+    on_drained();
+  }
+}
+
+HttpConnection::HttpConnection(Socket socket, Reactor* reactor)
+    : reactor_(reactor),
+      server_(reactor->server),
+      stream_(std::move(socket), reactor->tls),
+      answer_timer_(reactor->io),
+      buffer_(static_cast<size_t>(server_.options.max_header_bytes) + kReadBytes) {}
 
 void HttpConnection::Start() {
-  context_->metrics.AddConnections(1);
+  server_.metrics.AddConnections(1);
   beast::error_code ignored;
-  stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
-  AwaitRequest();
+  stream_.socket_stream().socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+  if (!stream_.is_tls()) {
+    return AwaitRequest();
+  }
+  state_ = State::kReading;
+  ExpiresAfter(server_.options.request_timeout_ms);
+  stream_.AsyncHandshake([self = shared_from_this()](ErrorCode error) {
+    if (self->state_ == State::kClosed) return;
+    if (error) {
+      if (error == beast::error::timeout) self->server_.metrics.CountTimeout();
+      return self->Close();
+    }
+    self->AwaitRequest();
+  });
+}
+
+void HttpConnection::ExpiresAfter(int64_t milliseconds) {
+  stream_.socket_stream().expires_after(Millis(milliseconds));
 }
 
 void HttpConnection::Drain() {
@@ -90,33 +177,29 @@ void HttpConnection::Close() {
     return;
   }
   if (state_ == State::kAnswering) {
-    context_->metrics.AddInFlight(-1);
+    server_.metrics.AddInFlight(-1);
   }
   state_ = State::kClosed;
   ++request_id_;
   ReleaseBody();
   answer_timer_.cancel();
-  stream_.close();
-  context_->metrics.AddConnections(-1);
-  const auto self = shared_from_this();
-  context_->connections.erase(self);
-  if (context_->connections.empty()) {
-    context_->on_empty();
-  }
+  stream_.socket_stream().close();
+  server_.metrics.AddConnections(-1);
+  --server_.connections;
+  reactor_->Remove(shared_from_this());
 }
 
 // Idle until the first byte; bytes of a pipelined request are there already.
 void HttpConnection::AwaitRequest() {
-  if (context_->draining) {
+  if (reactor_->draining) {
     return Close();
   }
   if (buffer_.size() > 0) {
     return ReadHeader();
   }
   state_ = State::kIdle;
-  const HttpServer::Options& options = context_->options;
-  stream_.expires_after(
-      Millis(answered_requests_ == 0 ? options.request_timeout_ms : options.idle_timeout_ms));
+  const HttpServer::Options& options = server_.options;
+  ExpiresAfter(answered_requests_ == 0 ? options.request_timeout_ms : options.idle_timeout_ms);
   stream_.async_read_some(buffer_.prepare(kReadBytes),
                           [self = shared_from_this()](ErrorCode error, size_t bytes) {
                             if (self->state_ == State::kClosed) return;
@@ -129,12 +212,14 @@ void HttpConnection::AwaitRequest() {
 void HttpConnection::ReadHeader() {
   state_ = State::kReading;
   parser_.emplace();
-  parser_->header_limit(static_cast<uint32_t>(context_->options.max_header_bytes));
-  parser_->body_limit(static_cast<uint64_t>(context_->options.max_body_bytes));
-  route_ = "other";
+  parser_->header_limit(static_cast<uint32_t>(server_.options.max_header_bytes));
+  parser_->body_limit(static_cast<uint64_t>(server_.options.max_body_bytes));
+  route_ = nullptr;
+  caller_ = nullptr;
+  public_id_.clear();
   request_begin_ns_ = base::MonotonicNanos();
   // One deadline for the whole request: a byte now and then does not move it.
-  stream_.expires_after(Millis(context_->options.request_timeout_ms));
+  ExpiresAfter(server_.options.request_timeout_ms);
   http::async_read_header(stream_, buffer_, *parser_,
                           [self = shared_from_this()](ErrorCode error, size_t) {
                             if (self->state_ != State::kClosed) self->OnHeader(error);
@@ -146,16 +231,17 @@ void HttpConnection::OnHeader(ErrorCode error) {
     return OnReadError(error);
   }
   const auto& message = parser_->get();
-  head_ = message.method() == http::verb::head;
+  head_only_ = message.method() == http::verb::head;
   version_ = message.version();
   keep_alive_ = message.keep_alive();
   const auto target = message.target();
-  route_ = Router::RouteOf(std::string_view(target.data(), target.size()));
+  route_ = FindRoute(std::string_view(target.data(), target.size()));
+  SetRequestId();
   if (std::optional<HttpReply> refusal = CheckHeader()) {
     return Write(std::move(*refusal), false, true);
   }
   if (!ReserveBody()) {
-    context_->metrics.CountRefusal(Metrics::Refusal::kMemory);
+    server_.metrics.CountRefusal(Metrics::Refusal::kMemory);
     return Write(ErrorReply(503, "unavailable", "the server is busy; try again later"), false,
                  true);
   }
@@ -166,6 +252,43 @@ void HttpConnection::OnHeader(ErrorCode error) {
   ReadBody();
 }
 
+// The client's own, where it is a word that cannot harm a log; else one of ours.
+void HttpConnection::SetRequestId() {
+  const auto& message = parser_->get();
+  method_.assign(message.method_string().data(), message.method_string().size());
+  const auto given = message["X-Request-Id"];
+  const bool plain = std::all_of(given.begin(), given.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '.' || c == ':';
+  });
+  if (!given.empty() && given.size() <= kMaxRequestIdBytes && plain) {
+    public_id_.assign(given.data(), given.size());
+    return;
+  }
+  char number[20];
+  const auto end = std::to_chars(number, number + sizeof number, ++server_.last_request, 16).ptr;
+  public_id_.assign(server_.request_id_prefix).append(number, end);
+}
+
+void HttpConnection::LogRequest(const HttpReply& reply) const {
+  RequestLog* const log = server_.options.request_log;
+  if (log == nullptr || (reply.status < 500 && !server_.options.log_every_request)) {
+    return;
+  }
+  static const std::unique_ptr<base::Clock> clock = base::MakeSystemClock();
+  RequestRecord record;
+  record.time_us = clock->NowMicros();
+  record.request_id = public_id_;
+  record.method = method_;
+  record.path = route_ == nullptr ? "other" : route_->path;
+  record.status = reply.status;
+  record.duration_ns = base::MonotonicNanos() - request_begin_ns_;
+  record.bytes = static_cast<int64_t>(reply.body.size());
+  record.service = reply.service;
+  record.token_id = caller_ == nullptr ? std::string_view() : caller_->id;
+  log->Write(record);
+}
+
 std::optional<HttpReply> HttpConnection::CheckHeader() {
   const auto& message = parser_->get();
   const auto host_field = message[http::field::host];
@@ -174,10 +297,22 @@ std::optional<HttpReply> HttpConnection::CheckHeader() {
     return ErrorReply(400, "invalid_argument", "the Host header is missing");
   }
   // A page of another site can make a browser call a name that points here; it cannot choose the
-  // Host header.
-  if (!context_->options.allow_remote && !host.empty() && !IsLoopbackName(host)) {
+  // Host header, nor has it a token.
+  const AccessControl* access = server_.options.access;
+  const bool wants_token = access != nullptr && access->enforced();
+  if (server_.on_loopback && !wants_token && !host.empty() && !IsLoopbackName(host)) {
     return ErrorReply(403, "denied",
                       "this server answers on its own machine only, as localhost or 127.0.0.1");
+  }
+  if (!wants_token || (route_ != nullptr && route_->is_open)) {
+    return std::nullopt;
+  }
+  // Before the body: who has no token cannot make the server take in bytes.
+  const auto authorization = message[http::field::authorization];
+  caller_ = access->Authenticate(std::string_view(authorization.data(), authorization.size()));
+  if (caller_ == nullptr) {
+    server_.metrics.CountUnauthenticated();
+    return UnauthenticatedReply(route_);
   }
   return std::nullopt;
 }
@@ -185,30 +320,29 @@ std::optional<HttpReply> HttpConnection::CheckHeader() {
 // Bodies of unknown length count as long as they may be.
 bool HttpConnection::ReserveBody() {
   const auto length = parser_->content_length();
-  int64_t bytes = context_->options.max_body_bytes;
+  int64_t bytes = server_.options.max_body_bytes;
   if (length) {
     bytes = static_cast<int64_t>(*length);
   } else if (!parser_->chunked()) {
     bytes = 0;
   }
-  if (bytes > 0 && context_->pending_bytes + bytes > context_->options.max_pending_bytes) {
+  if (bytes > 0 && server_.pending_bytes + bytes > server_.options.max_pending_bytes) {
     return false;
   }
   reserved_bytes_ = bytes;
-  context_->pending_bytes += bytes;
+  server_.pending_bytes += bytes;
   return true;
 }
 
 void HttpConnection::ReleaseBody() {
-  context_->pending_bytes -= reserved_bytes_;
+  server_.pending_bytes -= reserved_bytes_;
   reserved_bytes_ = 0;
 }
 
 void HttpConnection::Continue100() {
-  auto interim =
-      std::make_shared<http::response<http::empty_body>>(http::status::continue_, version_);
-  http::async_write(stream_, *interim,
-                    [self = shared_from_this(), interim](ErrorCode error, size_t) {
+  head_text_ = "HTTP/1.1 100 Continue\r\n\r\n";
+  asio::async_write(stream_, asio::buffer(head_text_),
+                    [self = shared_from_this()](ErrorCode error, size_t) {
                       if (self->state_ == State::kClosed) return;
                       if (error) return self->OnReadError(error);
                       self->ReadBody();
@@ -229,7 +363,7 @@ void HttpConnection::ReadBody() {
 
 void HttpConnection::OnReadError(ErrorCode error) {
   if (error == beast::error::timeout) {
-    context_->metrics.CountTimeout();
+    server_.metrics.CountTimeout();
     return Close();
   }
   if (!IsHttpError(error) || error == http::error::end_of_stream ||
@@ -239,14 +373,14 @@ void HttpConnection::OnReadError(ErrorCode error) {
   if (error == http::error::body_limit) {
     return Write(
         ErrorReply(413, "limit",
-                   "the body is longer than " + std::to_string(context_->options.max_body_bytes) +
+                   "the body is longer than " + std::to_string(server_.options.max_body_bytes) +
                        " bytes; ask in several requests"),
         false, true);
   }
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
     return Write(ErrorReply(431, "limit",
                             "the header is longer than " +
-                                std::to_string(context_->options.max_header_bytes) + " bytes"),
+                                std::to_string(server_.options.max_header_bytes) + " bytes"),
                  false, true);
   }
   Write(ErrorReply(400, "invalid_argument", "not an HTTP/1 request: " + error.message()), false,
@@ -255,41 +389,66 @@ void HttpConnection::OnReadError(ErrorCode error) {
 
 void HttpConnection::Dispatch() {
   state_ = State::kAnswering;
-  stream_.expires_never();
   request_begin_ns_ = base::MonotonicNanos();
-  context_->metrics.AddInFlight(1);
+  server_.metrics.AddInFlight(1);
   const uint64_t id = ++request_id_;
   auto message = parser_->release();
-  auto request = std::make_shared<HttpRequest>();
-  request->method.assign(message.method_string().data(), message.method_string().size());
-  request->target.assign(message.target().data(), message.target().size());
-  request->body = std::move(message.body());
-  if (!Router::AsksApi(*request)) {
-    return OnAnswer(id, context_->router.Handle(*request, nullptr, 0));
+  HttpRequest request;
+  request.method.assign(message.method_string().data(), message.method_string().size());
+  request.target.assign(message.target().data(), message.target().size());
+  request.body = std::move(message.body());
+  const auto accepts = message[http::field::accept_encoding];
+  request.accepts = ChooseContentEncoding(std::string_view(accepts.data(), accepts.size()));
+  request.caller = caller_;
+  if (std::optional<HttpReply> reply = AnswerHere(request)) {
+    return OnAnswer(id, *std::move(reply));
   }
+  stream_.socket_stream().expires_never();
+  SendToWorker(id, std::move(request));
+}
+
+std::optional<HttpReply> HttpConnection::AnswerHere(const HttpRequest& request) {
+  if (!Router::AsksApi(request)) {
+    return server_.router.Handle(request, nullptr, 0);
+  }
+  // A hand-over to a worker and back costs more than a small answer from memory.
+  if (static_cast<int64_t>(request.body.size()) > server_.options.inline_body_bytes) {
+    return std::nullopt;
+  }
+  try {
+    return server_.router.TryHandle(request, &reactor_->parser);
+  } catch (const std::exception& error) {
+    return ErrorReply(500, "internal", std::string("unexpected: ") + error.what());
+  }
+}
+
+void HttpConnection::SendToWorker(uint64_t id, HttpRequest request) {
   const int64_t deadline_ns =
-      request_begin_ns_ + context_->options.answer_timeout_ms * kNanosPerMilli;
+      request_begin_ns_ + server_.options.answer_timeout_ms * kNanosPerMilli;
   const auto self = shared_from_this();
-  const bool queued =
-      context_->pool.TryPush([self, id, request, deadline_ns](FeatureRequestParser* parser) {
-        ConnectionContext* context = self->context_;
-        HttpReply reply = Answer(context->router, &context->metrics, *request, parser, deadline_ns);
-        asio::post(context->io, [self, id, reply = std::move(reply)]() mutable {
+  const auto shared = std::make_shared<const HttpRequest>(std::move(request));
+  const WorkerPool::Push pushed =
+      server_.pool.TryPush([self, id, shared, deadline_ns](FeatureRequestParser* parser) {
+        ServerState& server = self->server_;
+        HttpReply reply = Answer(server.router, &server.metrics, *shared, parser, deadline_ns);
+        asio::post(self->reactor_->io, [self, id, reply = std::move(reply)]() mutable {
           self->OnAnswer(id, std::move(reply));
         });
       });
-  if (!queued) {
-    context_->metrics.CountRefusal(Metrics::Refusal::kQueue);
+  server_.metrics.SetQueued(server_.pool.queued());
+  if (pushed != WorkerPool::Push::kQueued) {
+    server_.metrics.CountRefusal(pushed == WorkerPool::Push::kFull ? Metrics::Refusal::kQueue
+                                                                   : Metrics::Refusal::kShed);
     return OnAnswer(id, ErrorReply(503, "unavailable", "the server is busy; try again later"));
   }
-  answer_timer_.expires_after(Millis(context_->options.answer_timeout_ms));
+  answer_timer_.expires_after(Millis(server_.options.answer_timeout_ms));
   answer_timer_.async_wait([self, id](ErrorCode error) {
     if (!error && id == self->request_id_) {
-      self->context_->metrics.CountRefusal(Metrics::Refusal::kDeadline);
+      self->server_.metrics.CountRefusal(Metrics::Refusal::kDeadline);
       self->OnAnswer(
           id, ErrorReply(503, "unavailable",
                          "no answer within " +
-                             std::to_string(self->context_->options.answer_timeout_ms) + " ms"));
+                             std::to_string(self->server_.options.answer_timeout_ms) + " ms"));
     }
   });
 }
@@ -300,33 +459,27 @@ void HttpConnection::OnAnswer(uint64_t request_id, HttpReply reply) {
   }
   ++request_id_;
   answer_timer_.cancel();
+  server_.metrics.SetQueued(server_.pool.queued());
   Write(std::move(reply), keep_alive_, false);
 }
 
 void HttpConnection::Write(HttpReply reply, bool keep_alive, bool linger) {
   if (state_ == State::kAnswering) {
-    context_->metrics.AddInFlight(-1);
+    server_.metrics.AddInFlight(-1);
   }
   state_ = State::kWriting;
-  context_->metrics.CountRequest(route_, reply.status, base::MonotonicNanos() - request_begin_ns_);
-  keep_alive = keep_alive && !context_->draining;
-  response_.emplace(static_cast<http::status>(reply.status), version_);
-  response_->set(http::field::content_type, reply.content_type);
-  response_->set(http::field::cache_control, "no-store");
-  if (!reply.allow.empty()) {
-    response_->set(http::field::allow, reply.allow);
-  }
-  if (reply.retry_after_s > 0) {
-    response_->set(http::field::retry_after, std::to_string(reply.retry_after_s));
-  }
-  response_->keep_alive(keep_alive);
-  response_->content_length(reply.body.size());
-  if (!head_) {
-    response_->body() = std::move(reply.body);
-  }
-  head_ = false;
-  stream_.expires_after(Millis(context_->options.write_timeout_ms));
-  http::async_write(stream_, *response_,
+  server_.metrics.CountRequest(route_ == nullptr ? "other" : route_->path, reply.status,
+                               base::MonotonicNanos() - request_begin_ns_);
+  keep_alive = keep_alive && !reactor_->draining;
+  head_text_.clear();
+  AppendHead(reply, public_id_, keep_alive, version_, &head_text_);
+  LogRequest(reply);
+  body_text_ = head_only_ ? std::string() : std::move(reply.body);
+  head_only_ = false;
+  ExpiresAfter(server_.options.write_timeout_ms);
+  const std::array<asio::const_buffer, 2> text = {asio::buffer(head_text_),
+                                                  asio::buffer(body_text_)};
+  asio::async_write(stream_, text,
                     [self = shared_from_this(), keep_alive, linger](ErrorCode error, size_t) {
                       if (self->state_ == State::kClosed) return;
                       if (error) return self->OnReadError(error);
@@ -336,30 +489,41 @@ void HttpConnection::Write(HttpReply reply, bool keep_alive, bool linger) {
 
 void HttpConnection::OnWritten(bool keep_alive, bool linger) {
   ReleaseBody();
-  response_.reset();
   parser_.reset();
   ++answered_requests_;
   if (keep_alive) {
     return AwaitRequest();
   }
+  if (!stream_.is_tls()) {
+    return EndSending(linger);
+  }
+  ExpiresAfter(kLingerMs);
+  stream_.AsyncShutdown([self = shared_from_this(), linger](ErrorCode) {
+    if (self->state_ != State::kClosed) self->EndSending(linger);
+  });
+}
+
+void HttpConnection::EndSending(bool linger) {
   beast::error_code ignored;
-  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  stream_.socket_stream().socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   if (!linger) {
     return Close();
   }
   // Closing with unread bytes would reset the connection and could take the answer with it.
-  stream_.expires_after(kLingerTime);
+  ExpiresAfter(kLingerMs);
   Linger(kLingerBytes);
 }
 
 void HttpConnection::Linger(int64_t remaining_bytes) {
-  stream_.async_read_some(asio::buffer(discarded_), [self = shared_from_this(), remaining_bytes](
-                                                        ErrorCode error, size_t bytes) {
-    if (self->state_ == State::kClosed) return;
-    const int64_t rest = remaining_bytes - static_cast<int64_t>(bytes);
-    if (error || rest <= 0) return self->Close();
-    self->Linger(rest);
-  });
+  // Below TLS: what the bytes say no longer matters.
+  stream_.socket_stream().async_read_some(
+      asio::buffer(discarded_),
+      [self = shared_from_this(), remaining_bytes](ErrorCode error, size_t bytes) {
+        if (self->state_ == State::kClosed) return;
+        const int64_t rest = remaining_bytes - static_cast<int64_t>(bytes);
+        if (error || rest <= 0) return self->Close();
+        self->Linger(rest);
+      });
 }
 
 }  // namespace icecore::server

@@ -247,7 +247,7 @@ TEST_F(HttpServerTest, OtherHostsAreRefused) {
   EXPECT_EQ(status("[::1]:80"), 200);
 }
 
-TEST_F(HttpServerTest, OnlyLoopbackUnlessAllowed) {
+TEST_F(HttpServerTest, OnlyLoopbackUnlessInsecureIsSaid) {
   HttpServer::Options options;
   options.port = 0;
   for (const char* address : {"0.0.0.0", "::", "192.0.2.1"}) {
@@ -263,7 +263,7 @@ TEST_F(HttpServerTest, OnlyLoopbackUnlessAllowed) {
   EXPECT_EQ(base::CodeOf(HttpServer::Start(options, &api_).status()),
             base::ErrorCode::kUnavailable);
   options.address = "0.0.0.0";
-  options.allow_remote = true;
+  options.insecure = true;
   options.port = 0;
   auto remote = HttpServer::Start(options, &api_).ValueOrDie();
   Client client(remote->port());

@@ -1,6 +1,7 @@
 #pragma once
 // What the server counts, as Prometheus text. Names and units: docs/http.md.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -9,6 +10,9 @@
 #include "icecore/server/feature_service_api.h"
 
 namespace icecore::server {
+
+// Values of an answer by status, in the order of state::ValueStatus.
+using StatusCounts = std::array<int64_t, 4>;
 
 // Thread safe.
 class Metrics {
@@ -20,17 +24,21 @@ class Metrics {
   // make series.
   void CountRequest(std::string_view route, unsigned status, int64_t duration_ns);
   // One answered call of a service that exists.
-  void CountService(const std::string& service, unsigned status, int64_t rows, int64_t duration_ns);
-  void SetFreshness(const ViewFreshness& view);
+  void CountService(std::string_view service, unsigned status, int64_t rows,
+                    const StatusCounts& values, int64_t duration_ns);
+  // The store could not answer; `code`: base::ErrorCodeName.
+  void CountStoreError(std::string_view code);
 
-  enum class Refusal { kConnections, kQueue, kMemory, kDeadline };
+  enum class Refusal { kConnections, kQueue, kMemory, kDeadline, kShed };
   void CountRefusal(Refusal refusal);
   void CountTimeout();
+  void CountUnauthenticated();
   void AddInFlight(int change);
   void AddConnections(int change);
+  void SetQueued(size_t requests);
 
-  // Text format 0.0.4.
-  std::string Text() const;
+  // Text format 0.0.4, with what the API says of itself.
+  std::string Text(const ApiState& state) const;
 
  private:
   struct Impl;

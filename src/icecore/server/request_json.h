@@ -21,6 +21,9 @@ class FeatureRequestParser {
   // A FieldError naming what is wrong; kInvalidArgument when the bytes are no JSON at all.
   arrow::Result<FeatureRequest> Parse(const std::string& body) const;
 
+  int64_t max_body_bytes() const { return max_body_bytes_; }
+  int64_t max_rows() const { return max_rows_; }
+
  private:
   int64_t max_body_bytes_;
   int64_t max_rows_;

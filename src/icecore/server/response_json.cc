@@ -133,17 +133,32 @@ void AppendServices(const std::vector<ServiceDescription>& services, std::string
   out->append("]}");
 }
 
-void AppendError(std::string_view code, std::string_view message, std::string_view field,
-                 std::string* out) {
+namespace {
+
+void AppendErrorWith(std::string_view code, std::string_view message, std::string_view detail,
+                     std::string_view value, std::string* out) {
   out->append("{\"error\":{\"code\":");
   base::AppendJsonString(code, out);
   out->append(",\"message\":");
   base::AppendJsonString(message, out);
-  if (!field.empty()) {
-    out->append(",\"field\":");
-    base::AppendJsonString(field, out);
+  if (!value.empty()) {
+    out->push_back(',');
+    AppendName(detail, out);
+    base::AppendJsonString(value, out);
   }
   out->append("}}");
+}
+
+}  // namespace
+
+void AppendError(std::string_view code, std::string_view message, std::string_view field,
+                 std::string* out) {
+  AppendErrorWith(code, message, "field", field, out);
+}
+
+void AppendAccessError(std::string_view code, std::string_view message, std::string_view scope,
+                       std::string* out) {
+  AppendErrorWith(code, message, "scope", scope, out);
 }
 
 }  // namespace icecore::server

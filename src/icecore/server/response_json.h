@@ -18,5 +18,8 @@ void AppendServices(const std::vector<ServiceDescription>& services, std::string
 // {"error":{"code":…,"message":…,"field":…}}; field only where it is not empty.
 void AppendError(std::string_view code, std::string_view message, std::string_view field,
                  std::string* out);
+// As AppendError, with the scope that a token must have.
+void AppendAccessError(std::string_view code, std::string_view message, std::string_view scope,
+                       std::string* out);
 
 }  // namespace icecore::server

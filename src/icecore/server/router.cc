@@ -9,25 +9,42 @@
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
 #include "icecore/base/suggest.h"
+#include "icecore/server/feast_json.h"
 #include "icecore/server/openapi.h"
 #include "icecore/server/response_json.h"
 
 namespace icecore::server {
 namespace {
 
-constexpr std::string_view kFeatures = "/v1/features";
-constexpr std::string_view kServices = "/v1/services";
-constexpr std::string_view kMetrics = "/metrics";
-constexpr std::string_view kHealth = "/healthz";
-constexpr std::string_view kReady = "/readyz";
-constexpr std::string_view kOpenApi = "/openapi.json";
-constexpr std::array<std::string_view, 6> kRoutes = {kFeatures, kServices, kMetrics,
-                                                     kHealth,   kReady,    kOpenApi};
+using govern::Right;
+
+constexpr size_t kMinEncodedBytes = 4 << 10;  // less fits a few packets as it is
+constexpr std::string_view kGet = "GET, HEAD";
+constexpr std::array<Route, 10> kRoutes = {{
+    {Endpoint::kFeatures, "/v1/features", "POST", true, false, Right::kRead},
+    {Endpoint::kServices, "/v1/services", kGet, true, false, Right::kRead},
+    {Endpoint::kMetrics, "/metrics", kGet, false, false, Right::kMetrics},
+    {Endpoint::kHealth, "/healthz", kGet, false, true, Right::kRead},
+    {Endpoint::kReady, "/readyz", kGet, true, true, Right::kRead},
+    {Endpoint::kOpenApi, "/openapi.json", kGet, false, true, Right::kRead},
+    {Endpoint::kFeastFeatures, "/get-online-features", "POST", true, false, Right::kRead},
+    {Endpoint::kFeastPush, "/push", "POST", true, false, Right::kPush},
+    {Endpoint::kFeastWrite, "/write-to-online-store", "POST", true, false, Right::kPush},
+    {Endpoint::kFeastHealth, "/health", kGet, true, true, Right::kRead},
+}};
 
 std::string_view PathOf(std::string_view target) { return target.substr(0, target.find('?')); }
 
+// `methods`: as in Route.
+bool Takes(const Route& route, std::string_view method) {
+  return method == "HEAD" || method == "GET" ? route.methods == kGet : route.methods == method;
+}
+
 HttpReply UnknownPath(std::string_view path) {
-  const std::vector<std::string> names(kRoutes.begin(), kRoutes.end());
+  std::vector<std::string> names;
+  for (const Route& route : kRoutes) {
+    names.emplace_back(route.path);
+  }
   return ErrorReply(404, "not_found",
                     "no such path" + base::DidYouMean(path, names) + " (see /openapi.json)");
 }
@@ -35,6 +52,46 @@ HttpReply UnknownPath(std::string_view path) {
 HttpReply WrongMethod(std::string_view allowed) {
   HttpReply reply = ErrorReply(405, "invalid_argument", "this path takes " + std::string(allowed));
   reply.allow = std::string(allowed);
+  return reply;
+}
+
+HttpReply ForbiddenReply(const std::string& scope) {
+  HttpReply reply;
+  reply.status = 403;
+  AppendAccessError("denied", "the token lacks the scope " + scope, scope, &reply.body);
+  return reply;
+}
+
+// Features asked for one by one share a series: clients choose their names.
+std::string_view SeriesOf(const FeatureRequest& request) {
+  return request.service.empty() ? std::string_view("(features)") : request.service;
+}
+
+HttpReply FeastErrorReply(const arrow::Status& status, bool of_service) {
+  HttpReply reply;
+  const int code = base::HttpStatusOf(base::CodeOf(status));
+  reply.status = FieldOf(status).empty() ? static_cast<unsigned>(code) : 422;
+  AppendFeastError(status, of_service, &reply.body);
+  reply.retry_after_s = reply.status == 503 ? 1 : 0;
+  return reply;
+}
+
+// What cannot be encoded goes as it is.
+void EncodeBody(const HttpRequest& request, HttpReply* reply) {
+  if (request.accepts == ContentEncoding::kIdentity || reply->body.size() < kMinEncodedBytes) {
+    return;
+  }
+  auto encoded = Encode(request.accepts, reply->body);
+  if (encoded.ok() && encoded->size() < reply->body.size()) {
+    reply->body = *std::move(encoded);
+    reply->encoding = request.accepts;
+  }
+}
+
+HttpReply FeastHealth(const arrow::Status& ready) {
+  HttpReply reply;
+  reply.status = ready.ok() ? 200 : 503;
+  reply.retry_after_s = ready.ok() ? 0 : 1;
   return reply;
 }
 
@@ -68,79 +125,212 @@ HttpReply ErrorReply(const arrow::Status& status) {
   return reply;
 }
 
-bool Router::AsksApi(const HttpRequest& request) {
-  const std::string_view path = PathOf(request.target);
-  return (path == kFeatures && request.method == "POST") || path == kServices || path == kReady;
+const Route* FindRoute(std::string_view target) {
+  const std::string_view path = PathOf(target);
+  const auto route = std::find_if(kRoutes.begin(), kRoutes.end(),
+                                  [&](const Route& known) { return known.path == path; });
+  return route == kRoutes.end() ? nullptr : &*route;
 }
 
-std::string_view Router::RouteOf(std::string_view target) {
-  const auto route = std::find(kRoutes.begin(), kRoutes.end(), PathOf(target));
-  return route == kRoutes.end() ? "other" : *route;
+HttpReply UnauthenticatedReply(const Route* route) {
+  const std::string scope =
+      govern::Scope{route == nullptr ? Right::kRead : route->right, ""}.ToString();
+  HttpReply reply;
+  reply.status = 401;
+  AppendAccessError(
+      "unauthenticated",
+      "no valid token: send 'Authorization: Bearer TOKEN' of a token with the scope " + scope +
+          " (`icecore token new --scope " + scope + "` makes one)",
+      scope, &reply.body);
+  return reply;
+}
+
+bool Router::AsksApi(const HttpRequest& request) {
+  const Route* route = FindRoute(request.target);
+  return route != nullptr && route->asks_api && Takes(*route, request.method);
+}
+
+bool Router::Allows(const HttpRequest& request, Right right, std::string_view name) const {
+  if (access_ == nullptr || !access_->enforced()) {
+    return true;
+  }
+  return request.caller != nullptr && request.caller->Allows(right, name);
 }
 
 HttpReply Router::Handle(const HttpRequest& request, FeatureRequestParser* parser,
                          int64_t deadline_ns) const {
-  const std::string_view path = PathOf(request.target);
-  if (path == kFeatures) {
-    return request.method == "POST" ? Features(request, parser, deadline_ns) : WrongMethod("POST");
-  }
-  if (RouteOf(request.target) == "other") {
-    return UnknownPath(path);
-  }
-  if (request.method != "GET" && request.method != "HEAD") {
-    return WrongMethod("GET, HEAD");
-  }
-  if (path == kServices) {
-    return Services();
-  }
-  if (path == kReady) {
-    return Ready();
-  }
-  if (path == kMetrics) {
-    return Text("text/plain; version=0.0.4; charset=utf-8", metrics_->Text());
-  }
-  if (path == kOpenApi) {
-    return Text("application/json", std::string(OpenApiDocument()));
-  }
-  return Text("application/json", "{\"status\":\"alive\"}");
+  HttpReply reply = Answer(request, parser, deadline_ns);
+  EncodeBody(request, &reply);
+  return reply;
 }
 
-HttpReply Router::Features(const HttpRequest& request, FeatureRequestParser* parser,
-                           int64_t deadline_ns) const {
-  const arrow::Result<FeatureRequest> parsed = parser->Parse(request.body);
-  if (!parsed.ok()) {
-    return ErrorReply(parsed.status());
+HttpReply Router::Answer(const HttpRequest& request, FeatureRequestParser* parser,
+                         int64_t deadline_ns) const {
+  const Route* route = FindRoute(request.target);
+  if (route == nullptr) {
+    return UnknownPath(PathOf(request.target));
   }
-  const int64_t begin_ns = base::MonotonicNanos();
-  arrow::Result<FeatureResponse> response = api_->GetFeatures(*parsed, deadline_ns);
-  HttpReply reply;
-  int64_t rows = 0;
-  arrow::Status status = response.status();
-  if (status.ok()) {
-    rows = response->num_rows;
-    status = AppendFeatureResponse(parsed->service, *response, &reply.body);
-    for (const ViewFreshness& view : response->views) {
-      metrics_->SetFreshness(view);
-    }
+  if (!Takes(*route, request.method)) {
+    return WrongMethod(route->methods);
   }
-  if (!status.ok()) {
-    reply = ErrorReply(status);
-    if (reply.status == 500) {
-      base::Log(base::LogLevel::kError, "feature request failed: " + status.message());
-    }
+  switch (route->endpoint) {
+    case Endpoint::kFeatures:
+      return *Features(request, parser, deadline_ns);
+    case Endpoint::kServices:
+      return Services(request);
+    case Endpoint::kReady:
+      return Ready();
+    case Endpoint::kMetrics:
+      if (!Allows(request, Right::kMetrics, "")) {
+        return ForbiddenReply("metrics");
+      }
+      return Text("text/plain; version=0.0.4; charset=utf-8", metrics_->Text(api_->State()));
+    case Endpoint::kOpenApi:
+      return Text("application/json", std::string(OpenApiDocument()));
+    case Endpoint::kFeastFeatures:
+      return *FeastFeatures(request, *parser, deadline_ns);
+    case Endpoint::kFeastPush:
+    case Endpoint::kFeastWrite:
+      return ErrorReply(501, "unsupported",
+                        "rows cannot be pushed over HTTP in this version: the journal that they "
+                        "would be written to is missing; land them as files");
+    case Endpoint::kFeastHealth:
+      return FeastHealth(api_->CheckReady());
+    case Endpoint::kHealth:
+      return Text("application/json", "{\"status\":\"alive\"}");
   }
-  // A name that no service has makes no series; every other answer comes from one that exists.
-  if (reply.status != 404) {
-    metrics_->CountService(parsed->service, reply.status, rows, base::MonotonicNanos() - begin_ns);
+  return UnknownPath(PathOf(request.target));
+}
+
+std::optional<HttpReply> Router::TryHandle(const HttpRequest& request,
+                                           FeatureRequestParser* parser) const {
+  const Route* route = FindRoute(request.target);
+  if (route == nullptr || !Takes(*route, request.method)) {
+    return std::nullopt;
+  }
+  std::optional<HttpReply> reply;
+  if (route->endpoint == Endpoint::kFeatures) {
+    reply = Features(request, parser, 0);
+  } else if (route->endpoint == Endpoint::kFeastFeatures) {
+    reply = FeastFeatures(request, *parser, 0);
+  }
+  if (reply) {
+    EncodeBody(request, &*reply);
   }
   return reply;
 }
 
-HttpReply Router::Services() const {
-  const arrow::Result<std::vector<ServiceDescription>> services = api_->ListServices();
+std::string Router::MissingScope(const HttpRequest& request, const FeatureRequest& features) const {
+  if (!features.service.empty()) {
+    return Allows(request, Right::kRead, features.service)
+               ? ""
+               : govern::Scope{Right::kRead, features.service}.ToString();
+  }
+  for (const std::string& feature : features.features) {
+    const std::string view = "view." + feature.substr(0, feature.find(':'));
+    if (!Allows(request, Right::kRead, view)) {
+      return govern::Scope{Right::kRead, view}.ToString();
+    }
+  }
+  return "";
+}
+
+std::optional<arrow::Result<FeatureResponse>> Router::Ask(const FeatureRequest& request,
+                                                          int64_t deadline_ns) const {
+  const int64_t begin_ns = base::MonotonicNanos();
+  std::optional<arrow::Result<FeatureResponse>> asked =
+      deadline_ns == 0 ? api_->TryGetFeatures(request) : api_->GetFeatures(request, deadline_ns);
+  if (!asked) {
+    return std::nullopt;
+  }
+  arrow::Result<FeatureResponse>& response = *asked;
+  if (response.ok()) {
+    StatusCounts values = {};
+    for (const FeatureValues& feature : response->features) {
+      for (const state::ValueStatus status : feature.statuses) {
+        ++values[static_cast<size_t>(status)];
+      }
+    }
+    metrics_->CountService(SeriesOf(request), 200, response->num_rows, values,
+                           base::MonotonicNanos() - begin_ns);
+    return asked;
+  }
+  const base::ErrorCode code = base::CodeOf(response.status());
+  const unsigned status = static_cast<unsigned>(base::HttpStatusOf(code));
+  // A name that no service has makes no series; every other answer comes from one that exists.
+  if (status != 404) {
+    metrics_->CountService(SeriesOf(request), status, 0, {}, base::MonotonicNanos() - begin_ns);
+  }
+  if (status >= 500) {
+    metrics_->CountStoreError(base::ErrorCodeName(code));
+    base::Log(base::LogLevel::kError, "feature request failed: " + response.status().message());
+  }
+  return asked;
+}
+
+std::optional<HttpReply> Router::Features(const HttpRequest& request, FeatureRequestParser* parser,
+                                          int64_t deadline_ns) const {
+  const arrow::Result<FeatureRequest> parsed = parser->Parse(request.body);
+  if (!parsed.ok()) {
+    return ErrorReply(parsed.status());
+  }
+  if (const std::string scope = MissingScope(request, *parsed); !scope.empty()) {
+    return ForbiddenReply(scope);
+  }
+  const auto asked = Ask(*parsed, deadline_ns);
+  if (!asked) {
+    return std::nullopt;
+  }
+  const arrow::Result<FeatureResponse>& response = *asked;
+  HttpReply reply;
+  arrow::Status status = response.status();
+  if (status.ok()) {
+    status = AppendFeatureResponse(parsed->service, *response, &reply.body);
+  }
+  if (!status.ok()) {
+    reply = ErrorReply(status);
+  }
+  reply.service = parsed->service;
+  return reply;
+}
+
+std::optional<HttpReply> Router::FeastFeatures(const HttpRequest& request,
+                                               const FeatureRequestParser& parser,
+                                               int64_t deadline_ns) const {
+  const arrow::Result<FeastRequest> parsed =
+      ParseFeastRequest(request.body, parser.max_body_bytes(), parser.max_rows());
+  if (!parsed.ok()) {
+    return FeastErrorReply(parsed.status(), false);
+  }
+  if (const std::string scope = MissingScope(request, parsed->request); !scope.empty()) {
+    return ForbiddenReply(scope);
+  }
+  const auto asked = Ask(parsed->request, deadline_ns);
+  if (!asked) {
+    return std::nullopt;
+  }
+  const arrow::Result<FeatureResponse>& response = *asked;
+  HttpReply reply;
+  arrow::Status status = response.status();
+  if (status.ok()) {
+    status = AppendFeastResponse(*parsed, *response, &reply.body);
+  }
+  if (!status.ok()) {
+    reply = FeastErrorReply(status, !parsed->request.service.empty());
+  }
+  reply.service = parsed->request.service;
+  return reply;
+}
+
+HttpReply Router::Services(const HttpRequest& request) const {
+  arrow::Result<std::vector<ServiceDescription>> services = api_->ListServices();
   if (!services.ok()) {
     return ErrorReply(services.status());
   }
+  // A caller sees what it may read.
+  std::erase_if(*services, [&](const ServiceDescription& service) {
+    return !Allows(request, Right::kRead, service.name);
+  });
   HttpReply reply;
   AppendServices(*services, &reply.body);
   return reply;

@@ -1,14 +1,28 @@
 #include "icecore/server/serve.h"
 
+#include <algorithm>
+#include <atomic>
 #include <charconv>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
 
 #include "icecore/base/error.h"
+#include "icecore/base/log.h"
 #include "icecore/server/engine_feature_api.h"
 #include "icecore/server/http_server.h"
 
 namespace icecore::server {
 namespace {
+
+constexpr std::chrono::seconds kLookInterval{1};
+constexpr size_t kLogBytes = size_t{4} << 20;
 
 arrow::Status ParseAddress(const std::string& text, HttpServer::Options* options) {
   const size_t colon = text.rfind(':');
@@ -20,23 +34,143 @@ arrow::Status ParseAddress(const std::string& text, HttpServer::Options* options
   }
   if (colon != std::string::npos && colon > 0) {
     options->address = text.substr(0, colon);
+    if (options->address.starts_with('[') && options->address.ends_with(']')) {
+      options->address = options->address.substr(1, options->address.size() - 2);
+    }
   }
   return arrow::Status::OK();
 }
 
+const std::string& Either(const std::string& said, const std::string& defined) {
+  return said.empty() ? defined : said;
+}
+
+// Paths of icecore.yaml are relative to the project, those of the command line to where it is
+// given, which is the same folder.
+std::string PathIn(const spec::Project& project, const std::string& path) {
+  return path.empty() || path.starts_with('/') ? path : project.root + "/" + path;
+}
+
+arrow::Status FillOptions(const spec::Project& project, const spec::ServeSettings& said,
+                          HttpServer::Options* options) {
+  const std::string http = Either(said.http, project.serve.http);
+  ARROW_RETURN_NOT_OK(ParseAddress(http.empty() ? "127.0.0.1:8080" : http, options));
+  if (said.tls_cert.empty() != said.tls_key.empty()) {
+    return base::MakeError(base::ErrorCode::kInvalidArgument,
+                           "--tls-cert and --tls-key belong together");
+  }
+  options->tls_certificate = PathIn(project, Either(said.tls_cert, project.serve.tls_cert));
+  options->tls_key = PathIn(project, Either(said.tls_key, project.serve.tls_key));
+  options->insecure = said.insecure;
+  options->drain_on_signals = true;
+  options->log_every_request = said.log_requests;
+  const int cores = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
+  options->io_threads = std::clamp(cores / 2, 1, 8);
+  options->workers = std::clamp(cores / 2, 2, 16);
+  return arrow::Status::OK();
+}
+
+// Follows what changes on the disk: definitions, tokens, certificates. Looks once a second, and at
+// once when it is woken.
+class Watcher {
+ public:
+  using Look = std::function<void()>;
+
+  explicit Watcher(Look look) : look_(std::move(look)) {
+    thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
+  }
+
+  void Wake() {
+    {
+      std::lock_guard lock(mutex_);
+      woken_ = true;
+    }
+    wake_.notify_all();
+  }
+
+ private:
+  void Run(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      look_();
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, stop, kLookInterval, [this] { return woken_; });
+      woken_ = false;
+    }
+  }
+
+  const Look look_;
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  bool woken_ = false;
+  std::jthread thread_;
+};
+
+// A change that cannot be taken over is said, and what was there goes on.
+void Report(const arrow::Status& status) {
+  if (!status.ok()) {
+    base::Log(base::LogLevel::kError, status.message());
+  }
+}
+
+// When the files of TLS were written last, as far as that can be seen.
+std::string FileTimes(const HttpServer::Options& options) {
+  std::string times;
+  for (const std::string& path : {options.tls_certificate, options.tls_key}) {
+    std::error_code error;
+    const auto time = std::filesystem::last_write_time(path, error);
+    times += error ? "?" : std::to_string(time.time_since_epoch().count());
+    times += " ";
+  }
+  return times;
+}
+
+void PrintAddress(const std::string& project, const HttpServer::Options& options, uint16_t port) {
+  const bool is_v6 = options.address.find(':') != std::string::npos;
+  std::printf(
+      "serving %s on %s://%s:%d%s  (POST /v1/features, GET /v1/services, /metrics, /healthz, "
+      "/readyz, /openapi.json)\n",
+      project.c_str(), options.tls_certificate.empty() ? "http" : "https",
+      (is_v6 ? "[" + options.address + "]" : options.address).c_str(), port,
+      options.access != nullptr && options.access->enforced() ? ", with tokens" : "");
+  std::fflush(stdout);
+}
+
 }  // namespace
 
-arrow::Status Serve(engine::Engine* engine, const std::string& address) {
+arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSettings& said) {
+  ARROW_ASSIGN_OR_RAISE(auto api, EngineFeatureApi::Open(open_options));
+  const spec::Project& project = api->project();
   HttpServer::Options options;
-  ARROW_RETURN_NOT_OK(ParseAddress(address, &options));
-  options.drain_on_signals = true;
-  ARROW_ASSIGN_OR_RAISE(auto api, MakeEngineFeatureApi(engine));
+  ARROW_RETURN_NOT_OK(FillOptions(project, said, &options));
+  std::unique_ptr<AccessControl> access;
+  if (said.insecure) {
+    base::Log(base::LogLevel::kWarning,
+              "--insecure: whoever can reach " + options.address + " can read every feature");
+  } else {
+    ARROW_ASSIGN_OR_RAISE(
+        access, AccessControl::Open(PathIn(project, Either(said.tokens, project.serve.tokens))));
+    options.access = access.get();
+  }
+  RequestLog request_log(stderr, kLogBytes);
+  options.request_log = &request_log;
+  std::atomic<Watcher*> watching = nullptr;
+  options.on_hangup = [&watching] {
+    if (Watcher* const watcher = watching) watcher->Wake();
+  };
   ARROW_ASSIGN_OR_RAISE(auto server, HttpServer::Start(options, api.get()));
-  std::printf(
-      "serving %s on http://%s:%d  (POST /v1/features, GET /v1/services, /metrics, /healthz, "
-      "/readyz, /openapi.json)\n",
-      engine->project().name.c_str(), options.address.c_str(), server->port());
-  std::fflush(stdout);
+  std::string tls_times = FileTimes(options);
+  Watcher watcher([&] {
+    Report(api->Refresh());
+    if (access != nullptr) {
+      Report(access->Refresh());
+    }
+    if (std::string times = FileTimes(options); times != tls_times) {
+      tls_times = std::move(times);
+      Report(server->ReloadTls());
+    }
+  });
+  watching = &watcher;
+  PrintAddress(project.name, options, server->port());
   server->Wait();
   return arrow::Status::OK();
 }

@@ -3,14 +3,14 @@
 
 #include <arrow/status.h>
 
-#include <string>
-
 #include "icecore/engine/engine.h"
+#include "icecore/spec/model.h"
 
 namespace icecore::server {
 
-// address: "127.0.0.1:8080", ":8080" or "8080"; port 0 takes a free one. Prints the address on
+// Opens the project and answers; what `said` leaves empty comes from icecore.yaml. http:
+// "127.0.0.1:8080", "[::1]:8080", ":8080" or "8080"; port 0 takes a free one. Prints the address on
 // stdout once it listens; returns when SIGTERM or SIGINT has drained it.
-arrow::Status Serve(engine::Engine* engine, const std::string& address);
+arrow::Status Serve(const engine::OpenOptions& options, const spec::ServeSettings& said);
 
 }  // namespace icecore::server

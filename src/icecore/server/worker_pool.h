@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -18,24 +19,38 @@ class WorkerPool {
   // Work must not throw. It is given the worker's own parser.
   using Work = std::function<void(FeatureRequestParser*)>;
 
-  WorkerPool(int workers, size_t max_queued, int64_t max_body_bytes, int64_t max_rows);
+  WorkerPool(int workers, size_t max_queued, int64_t max_wait_ms, int64_t max_body_bytes,
+             int64_t max_rows);
   // Finishes what is queued.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // False when the queue is full or closed; never waits.
-  bool TryPush(Work work);
+  enum class Push {
+    kQueued,
+    kFull,  // or closed
+    kSlow,  // the oldest that waits has waited for max_wait_ms: what joins would wait longer still
+  };
+  // Never waits.
+  Push TryPush(Work work);
+  // Waiting now.
+  size_t queued() const;
   // No further work; returns when all that was queued is done.
   void CloseAndJoin();
 
  private:
+  struct Queued {
+    Work work;
+    int64_t since_ns;
+  };
+
   void Run(int64_t max_body_bytes, int64_t max_rows);
 
   const size_t max_queued_;
-  std::mutex mutex_;
+  const int64_t max_wait_ns_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Work> queue_;
+  std::deque<Queued> queue_;
   bool closed_ = false;
   std::vector<std::jthread> threads_;
 };

@@ -67,6 +67,12 @@ constexpr char kProject[] = R"json(
       "online": {"type": "string", "description": "The online store: lmdb:FOLDER"},
       "memory": {"type": "string", "pattern": "^[0-9]+(MB|GB)$", "description": "What a training set may hold at once, about: 1GB"},
       "feature_log_rows": {"type": "integer", "minimum": 0, "description": "Views over tables from so many rows on get a clustered log: 1000000"},
+      "serve": {"type": "object", "additionalProperties": false, "description": "How `icecore serve` answers",
+        "dependentRequired": {"tls_cert": ["tls_key"], "tls_key": ["tls_cert"]}, "properties": {
+          "http": {"type": "string", "description": "ADDRESS:PORT"},
+          "tls_cert": {"type": "string", "description": "PEM file: the certificate, then those up to the root"},
+          "tls_key": {"type": "string", "description": "PEM file: its private key"},
+          "tokens": {"type": "string", "description": "File of access tokens; .icecore/tokens"}}},
       "now": {"type": "string", "description": "The project's clock stands here; for examples, tests and replays"},
       "served_log": {"type": "object", "additionalProperties": false, "description": "What is logged of served vectors, for icecore verify",
         "properties": {

@@ -314,6 +314,18 @@ struct ServedLogSettings {
   int64_t max_mib = 256;   // of all its files together
 };
 
+// How `icecore serve` answers; what the command line says comes before. References unresolved,
+// paths relative to the project. "": not said.
+struct ServeSettings {
+  std::string http;      // "ADDRESS:PORT"
+  std::string tls_cert;  // PEM, the server's certificate first, then those between it and the root
+  std::string tls_key;   // PEM
+  std::string tokens = ".icecore/tokens";
+  bool insecure = false;      // command line only
+  bool log_requests = false;  // command line only
+  Location location;
+};
+
 struct Project {
   std::string root;  // absolute folder
   std::string name;
@@ -324,6 +336,7 @@ struct Project {
   std::string online = "lmdb:.icecore/online";
   int64_t memory_bytes = int64_t{1} << 30;  // what a training set may hold at once, about
   int64_t feature_log_rows = 1'000'000;     // views over tables from so many rows on get a log
+  ServeSettings serve;
   std::optional<int64_t> now_us;
   ServedLogSettings served_log;
   std::map<std::string, std::string> variables;

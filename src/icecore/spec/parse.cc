@@ -60,6 +60,30 @@ void ReadVariables(const YamlValue& value, MapReader* reader, ParseContext* cont
   }
 }
 
+void ReadServe(MapReader* reader, ParseContext* context) {
+  const YamlValue* value = reader->Take("serve");
+  if (value == nullptr) {
+    return;
+  }
+  MapReader serve(*value, "serve", context->diagnostics);
+  if (value->kind != YamlValue::Kind::kMap) {
+    return;
+  }
+  ServeSettings* settings = &context->project->serve;
+  settings->location = value->location;
+  settings->http = serve.TakeText("http").value_or("");
+  settings->tls_cert = serve.TakeText("tls_cert").value_or("");
+  settings->tls_key = serve.TakeText("tls_key").value_or("");
+  settings->tokens = serve.TakeText("tokens").value_or(settings->tokens);
+  if (settings->tls_cert.empty() != settings->tls_key.empty()) {
+    const bool has_certificate = !settings->tls_cert.empty();
+    serve.ErrorAt(has_certificate ? "tls_cert" : "tls_key",
+                  "'tls_cert' and 'tls_key' belong together; '" +
+                      std::string(has_certificate ? "tls_key" : "tls_cert") + "' is missing");
+  }
+  serve.Finish();
+}
+
 // A folder or url, or a map of a url and how to reach it.
 void ReadLake(MapReader* reader, ParseContext* context) {
   Project* project = context->project;
@@ -211,6 +235,7 @@ void ParseProjectFile(const YamlDocument& document, ParseContext* context) {
     project->feature_log_rows = *rows;
     if (*rows < 0) reader.ErrorAt("feature_log_rows", "'feature_log_rows' is a number of rows");
   }
+  ReadServe(&reader, context);
   ReadNow(&reader, project);
   ReadServedLog(&reader, context);
   if (const YamlValue* variables = reader.Take("variables")) {

@@ -6,6 +6,7 @@
 Last line: `N passed, N failed`.
 """
 import argparse
+import gzip
 import http.client
 import json
 import os
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
 from project import Failed, Project  # noqa: E402
 
@@ -170,6 +172,37 @@ def operations(project: Project, server: Server) -> None:
             raise Failed(f"{path}: {needle} is not in {answer}")
 
 
+def metrics_are_well_made(project: Project, server: Server) -> None:
+    """What Prometheus asks of names and texts, and that the dashboard asks for what there is."""
+    text = server.ask("GET", "/metrics")[1]
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    helps = dict(re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE))
+    expect(sorted(kinds), sorted(helps), "names with a type and with a help text")
+    for name, kind in kinds.items():
+        expect(name.endswith("_total"), kind == "counter", f"{name} is a {kind}; a name in _total")
+    samples = {re.sub(r"_(bucket|sum|count)$", "", name) if re.sub(r"_(bucket|sum|count)$", "", name) in kinds else name
+               for name in re.findall(r"^([a-z_]+)[ {]", text, re.MULTILINE)}
+    expect(samples, set(kinds), "samples and types")
+    for line in text.splitlines():
+        if not re.match(r'^(# (HELP|TYPE) .+|[a-z_]+(\{([a-z_]+="[^"]*",?)+\})? \S+)$', line):
+            raise Failed(f"no line of the format: {line}")
+    with open(os.path.join(ROOT, "deploy", "grafana", "icecore.json"), encoding="utf-8") as file:
+        asked = {re.sub(r"_bucket$", "", name) for name in re.findall(r"icecore_[a-z_]+", file.read())} - {"icecore_"}
+    expect(asked - set(kinds), set(), "metrics that the dashboard asks for and the server lacks")
+    expect(set(kinds) - asked, {"icecore_store_cells", "icecore_view_applied_at_seconds"}, "metrics that no panel shows")
+
+
+def answers_are_encoded(project: Project, server: Server) -> None:
+    document = json.dumps({"service": "model", "entities": {"user_id": list(range(500))}, "request": {"amount": 1}}).encode()
+    plain = server.ask("POST", "/v1/features", document)[1]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("POST", "/v1/features", document, {"Accept-Encoding": "gzip"})
+    answer = connection.getresponse()
+    expect(answer.getheader("Content-Encoding"), "gzip", "Content-Encoding")
+    expect(json.loads(gzip.decompress(answer.read()))["features"], plain["features"], "answer")
+    connection.close()
+
+
 def drains(project: Project, server: Server) -> None:
     server.process.send_signal(signal.SIGTERM)
     ended = project.end(server.process)
@@ -189,7 +222,8 @@ def main() -> int:
             print(f"FAIL {wrong}\n0 passed, 1 failed")
             return 1
         try:
-            for test in (served_equals_offline, bad_requests, large_body, slow_client, operations, drains):
+            for test in (served_equals_offline, bad_requests, large_body, slow_client, operations, metrics_are_well_made,
+                         answers_are_encoded, drains):
                 try:
                     test(project, server)
                     passed += 1

@@ -1,0 +1,11 @@
+#include "icecore/base/constant_time.h"
+
+#include <openssl/crypto.h>
+
+namespace icecore::base {
+
+bool EqualInConstantTime(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace icecore::base

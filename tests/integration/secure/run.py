@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""`icecore serve` beyond loopback: TLS and tokens as curl sees them, and that its OpenSSL is the system's.
+
+    run.py --icecore BINARY
+
+Last line: `N passed, N failed`.
+"""
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
+from project import Failed, Project  # noqa: E402
+
+DEFINITIONS = """\
+source: events
+from:
+  files: {path: "data/*.csv", format: csv}
+contract:
+  columns:
+    - {name: user_id, type: int64}
+    - {name: happened_at, type: timestamp}
+    - {name: x, type: float64}
+---
+table: events
+zone: processing
+sql: select * from landing.events
+mode: append
+---
+entity: user
+keys: [{name: user_id, type: int64}]
+---
+feature_view: seen
+entity: user
+from: processing.events
+event_time: happened_at
+online: true
+features: [x]
+---
+feature_service: model
+features: [seen]
+---
+feature_service: other
+features: [seen]
+"""
+BODY = '{"service": "%s", "entities": {"user_id": 1}}'
+
+
+def expect(got, expected, what: str) -> None:
+    if got != expected:
+        raise Failed(f"{what}: got {got!r}, expected {expected!r}")
+
+
+def certificate(folder: str, name: str) -> None:
+    """A certificate of its own for 127.0.0.1, valid for a day."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.crt", "-days", "1",
+                    "-subj", "/CN=icecore test", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+                   check=True, capture_output=True)
+
+
+class Server:
+    def __init__(self, project: Project, *arguments: str):
+        self.project = project
+        self.process = project.start("serve", *arguments)
+        line = self.process.stdout.readline().decode()
+        found = re.search(r"(https?)://(.+):(\d+)", line)
+        if not found:
+            raise Failed(f"serve did not start: {line!r} {project.end(self.process).says}")
+        self.url = f"{found.group(1)}://127.0.0.1:{found.group(3)}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+    def end(self) -> str:
+        self.process.send_signal(signal.SIGTERM)
+        ended = self.project.end(self.process)
+        expect(ended.code, 0, f"exit code after SIGTERM ({ended.says})")
+        return ended.says
+
+    def curl(self, path: str, *arguments: str, ca: str | None = "server.crt") -> tuple[int, int, str]:
+        """curl's exit code, the status, the body."""
+        trust = ["--cacert", self.project.path(ca)] if ca else []
+        done = subprocess.run(["curl", "--silent", "--max-time", "30", "--write-out", "\n%{http_code}", *trust, *arguments,
+                               self.url + path], capture_output=True, text=True)
+        body, _, status = done.stdout.rpartition("\n")
+        return done.returncode, int(status), body
+
+    def features(self, token: str | None, service: str = "model", *arguments: str) -> tuple[int, dict]:
+        header = ["-H", f"Authorization: Bearer {token}"] if token else []
+        code, status, body = self.curl("/v1/features", "-d", BODY % service, *header, *arguments)
+        expect(code, 0, "curl's exit code")
+        return status, json.loads(body)
+
+
+def prepared(icecore: str, folder: str) -> Project:
+    project = Project(icecore, folder)
+    project.write("icecore.yaml", "language: 1\nproject: secure\nnow: 2024-03-01T00:00:00Z\n")
+    project.write("definitions/all.yaml", DEFINITIONS)
+    project.write("data/1.csv", "user_id,happened_at,x\n1,2024-02-01T00:00:00Z,1.5\n")
+    certificate(folder, "server")
+    certificate(folder, "another")
+    project.must("apply")
+    project.must("run")
+    return project
+
+
+def refuses_to_listen_openly(project: Project) -> None:
+    for arguments, needles in [((), ("--tls-cert", "token new")),
+                               (("--tls-cert", "server.crt", "--tls-key", "server.key"), ("token new",)),
+                               (("--tls-cert", "server.crt"), ("--tls-key",)),
+                               (("--tls-cert", "server.crt", "--tls-key", "another.key"), ("another.key",)),
+                               (("--tls-cert", "nothing.crt", "--tls-key", "server.key"), ("nothing.crt",))]:
+        ended = project.call("serve", "--http", "0.0.0.0:0", *arguments)
+        expect(ended.code in (1, 2), True, f"exit code of {arguments}: {ended.code}")
+        for needle in needles:
+            if needle not in ended.err:
+                raise Failed(f"serve {arguments} does not name {needle}: {ended.err}")
+
+
+def insecure_is_said(project: Project) -> None:
+    with Server(project, "--http", "0.0.0.0:0", "--insecure") as server:
+        status, _ = server.features(None)
+        expect(status, 200, "status")
+        says = server.end()
+        if "insecure" not in says:
+            raise Failed(f"nothing warns of --insecure: {says!r}")
+
+
+def token(project: Project, *arguments: str) -> str:
+    return project.must("token", "new", *arguments).strip()
+
+
+def tls_and_tokens(project: Project) -> None:
+    model, pusher = token(project, "--scope", "read:model", "--label", "the model"), token(project, "--scope", "push")
+    with open(project.path(".icecore/tokens"), encoding="utf-8") as file:
+        kept = file.read()
+    with Server(project, "-v", "--http", "0.0.0.0:0", "--tls-cert", "server.crt", "--tls-key", "server.key") as server:
+        expect(server.url.split(":")[0], "https", "scheme")
+        status, answer = server.features(model)
+        expect(status, 200, f"status with a token: {answer}")
+        expect(answer["features"]["x"]["values"], [1.5], "values")
+        for one, service, status, scope in [(None, "model", 401, "read"), (model[:-1] + "x", "model", 401, "read"),
+                                            (model, "other", 403, "read:other"), (pusher, "model", 403, "read:model")]:
+            got, answer = server.features(one, service)
+            expect((got, answer["error"]["scope"]), (status, scope), f"{service} with {one}")
+        # Two requests over one connection, and the old versions of TLS.
+        code, status, _ = server.curl("/healthz", server.url + "/healthz")
+        expect((code, status), (0, 200), "kept connection")
+        for arguments in [("--tls-max", "1.1"), ("--tlsv1.3",)]:
+            code, _, _ = server.curl("/healthz", *arguments)
+            expect(code == 0, "--tlsv1.3" in arguments, f"curl {arguments}")
+        code, _, _ = server.curl("/healthz", ca="another.crt")
+        expect(code, 60, "curl's exit code for a certificate it does not trust")
+        code, _, _ = server.curl("/healthz", ca=None)
+        expect(code, 60, "curl's exit code without trust")
+        # Revoked while it runs.
+        identity = re.match(r"ice_([0-9a-f]{8})_", model).group(1)
+        project.must("token", "revoke", identity)
+        deadline = time.monotonic() + 20
+        while status != 401 and time.monotonic() < deadline:
+            status, _ = server.features(model)
+        expect(status, 401, "status with a revoked token")
+        says = server.end()
+    for secret in (model, pusher, model[13:], pusher[13:]):
+        if secret in says or secret in kept or secret in project.must("token", "list", "--json"):
+            raise Failed("a token's text is in a log, in the file, or in a list")
+
+
+def plain_bytes_on_tls(project: Project) -> None:
+    """Plain bytes to a TLS port end the connection; the next client is served."""
+    one = token(project, "--scope", "read")
+    with Server(project, "--http", "127.0.0.1:0", "--tls-cert", "server.crt", "--tls-key", "server.key") as server:
+        plain = subprocess.run(["curl", "--silent", "--max-time", "30", server.url.replace("https", "http") + "/healthz"],
+                               capture_output=True)
+        expect(plain.returncode != 0, True, "curl over plain HTTP fails")
+        expect(server.features(one)[0], 200, "status")
+        server.end()
+
+
+def settings_of_the_project(project: Project) -> None:
+    project.write("icecore.yaml", "language: 1\nproject: secure\nnow: 2024-03-01T00:00:00Z\nserve:\n  http: 127.0.0.1:0\n"
+                                  "  tls_cert: server.crt\n  tls_key: server.key\n  tokens: serving-tokens\n")
+    one = token(project, "--scope", "read,metrics", "--expires", "1d")
+    expect(os.stat(project.path("serving-tokens")).st_mode & 0o777, 0o600, "mode of the file of tokens")
+    with Server(project) as server:
+        expect(server.features(one)[0], 200, "status")
+        code, status, _ = server.curl("/metrics", "-H", f"Authorization: Bearer {one}")
+        expect((code, status), (0, 200), "metrics")
+        server.end()
+
+
+def openssl_is_the_systems(project: Project) -> None:
+    """libparquet exports an OpenSSL of its own; nothing of ours may end up there."""
+    done = subprocess.run([project.icecore, "--version"], capture_output=True, text=True,
+                          env={**os.environ, "LD_BIND_NOW": "1", "LD_DEBUG": "bindings"})
+    wrong, right = [], 0
+    for line in done.stderr.splitlines():
+        found = re.search(r"binding file (\S+) \[\d+\] to (\S+) \[\d+\]: normal symbol `(SSL_|TLS_|EVP_|X509_|BIO_|ERR_|PEM_)", line)
+        if not found or os.path.basename(found.group(1)) not in (os.path.basename(project.icecore), "libcurl.so.4"):
+            continue
+        if re.match(r"lib(ssl|crypto)\.so", os.path.basename(found.group(2))):
+            right += 1
+        else:
+            wrong.append(line)
+    expect(wrong, [], "bindings that go elsewhere")
+    expect(right > 20, True, f"bindings to the system's OpenSSL: {right}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Asks `icecore serve` over TLS.")
+    parser.add_argument("--icecore", required=True)
+    given = parser.parse_args()
+    passed = failed = 0
+    with tempfile.TemporaryDirectory(prefix="secure-") as temporary:
+        project = prepared(given.icecore, os.path.join(temporary, "project"))
+        for test in (refuses_to_listen_openly, insecure_is_said, tls_and_tokens, plain_bytes_on_tls,
+                     settings_of_the_project, openssl_is_the_systems):
+            try:
+                test(project)
+                passed += 1
+            except Exception as error:  # a test that could not run has failed
+                failed += 1
+                print(f"FAIL {test.__name__}: {type(error).__name__}: {error}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
