@@ -1,4 +1,4 @@
-# Spark with Delta Lake under .deps/spark, sourced by ./dev; only the live interoperability test needs it (450 MB).
+# Spark with Delta Lake under .deps/spark, sourced by ./dev; the integration tests need it (450 MB to download).
 spark=$deps/spark
 delta_package=io.delta:delta-spark_2.13:4.4.0
 # Spark brings these itself, or its local file system needs none of them.

@@ -70,18 +70,16 @@ part_peers() {
 part_integration() {
   local file status=0
   export ICECORE_TESTS_OF=$root/build/$test_preset/bin  # unit test binaries that some of them drive
+  setup_spark
   for file in tests/integration/*/run.py; do
     echo "$file"
     case $file in
       */python/*) setup_bench; runner "$file" --icecore "$root/build/release/bin/icecore" || status=1 ;;
-      */golden/* | */foreign/* | */spark/*) runner "$file" --icecore "$icecore" || status=1 ;;
+      */golden/* | */foreign/*) runner "$file" --icecore "$icecore" || status=1 ;;
+      */spark/*) runner "$file" --icecore "$(shipped)" --deps "$deps" ${long:+--live} || status=1 ;;
       *) runner "$file" --icecore "$(shipped)" || status=1 ;;
     esac
   done
-  if [ -n "$long" ]; then
-    setup_spark
-    runner tests/integration/spark/run.py --icecore "$icecore" --live "$deps" || status=1
-  fi
   return $status
 }
 

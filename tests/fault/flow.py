@@ -7,6 +7,7 @@ from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from project import Failed, Project
 
@@ -103,6 +104,31 @@ class Flow:
             self.expect_balance(table)
         self.expect_versions()
         self.expect_parity()
+        others = self.read_by_others()
+        for table, names in (("landing.events_raw", [name for name, _ in self.rows]), ("landing.events", [name for name, _ in good]),
+                             ("processing.events", kept), ("curated.doubled", kept), ("history.greatest", [name for name, _ in good])):
+            got = Counter(map(str, others[table].column("id").to_pylist()))
+            if got != Counter(names):
+                raise Failed(f"{table}: deltalake reads {sum(got.values())} rows, expected {len(names)}")
+
+    def read_by_others(self) -> dict[str, pa.Table]:
+        """Every table as deltalake reads it: as many rows as its log says, no _seq twice. Commits may go on meanwhile."""
+        read = {}
+        for folder, below, _ in sorted(os.walk(self.project.path("lake"))):
+            if "_delta_log" not in below or not self.has_entries(folder):
+                continue
+            name = os.path.relpath(folder, self.project.path("lake")).replace(os.sep, ".")
+            table = DeltaTable(folder)
+            read[name] = table.to_pyarrow_table()
+            counted = sum(pa.table(table.get_add_actions()).column("num_records").to_pylist())
+            seqs = read[name].column("_seq").to_pylist() if not name.startswith("quarantine.") else []
+            if read[name].num_rows != counted or len(set(seqs)) != len(seqs):
+                raise Failed(f"{name}: deltalake reads {read[name].num_rows} rows with {len(set(seqs))} _seq, the log says {counted}")
+        return read
+
+    @staticmethod
+    def has_entries(folder: str) -> bool:
+        return any(name.endswith(".json") for name in os.listdir(os.path.join(folder, "_delta_log")))
 
     def expect_versions(self) -> None:
         """Each version once, and the presents are what the logs say."""

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What must survive: kill -9 at any moment, several processes at once, a full disk, a read-only lake, damaged files.
 
-    run.py --icecore BINARY [--kills N | --long] [--seed N] [-k NAME] [--keep DIR]
+    run.py --icecore BINARY [--long] [--kills N] [--seed N] [-k NAME] [--keep DIR]
 
 After each fault the project is run to the end and audited: every source row once in every table, the quarantine exact,
-the balance, online = offline (flow.py). Last line: `N passed, N failed[, N skipped]`.
+the balance, online = offline (flow.py); by `icecore check --lake --deep`, and by deltalake as a reader that is not ours. Last line: `N passed, N failed[, N skipped]`.
 """
 import argparse
 import os
@@ -46,6 +46,7 @@ def kills(flow: Flow, given: argparse.Namespace) -> None:
             looks = flow.project.call("check", "--lake", "--deep")
             if looks.code != 0:
                 raise Failed(f"after {killed} kills: check --lake --deep\n{looks.says}")
+            flow.read_by_others()
         done = flow.project.end(process)
         if done.code not in (0, -9):
             raise Failed(f"after {killed} kills: run: exit code {done.code}\n{done.says}")
@@ -58,8 +59,8 @@ def kills(flow: Flow, given: argparse.Namespace) -> None:
 
 
 def at_once(flow: Flow, given: argparse.Namespace) -> None:
-    """Two and four runs at the same time, each time with new files."""
-    for count in (2, 4, 4):
+    """Two, then eight runs at the same time, each time with new files; all of them write the same tables."""
+    for count in (2, 8, 8):
         flow.add_file(200)
         flow.add_file(100)
         processes = [flow.project.start("run") for _ in range(count)]
@@ -221,13 +222,13 @@ FAULTS = [kills, at_once, full_disk, read_only_lake, torn_log, missing_log_entry
 def main() -> int:
     parser = argparse.ArgumentParser(description="Breaks things and audits what is left.")
     parser.add_argument("--icecore", required=True)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--long", action="store_true", help="200 kills")
+    parser.add_argument("--kills", type=int, help="default 50, with --long 1000")
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-k", default="", help="only faults with this in their name")
     parser.add_argument("--keep", help="keep the projects in this folder")
     given = parser.parse_args()
-    given.kills = 200 if given.long else given.kills
+    given.kills = given.kills or (1000 if given.long else 50)
     print(f"seed {given.seed}")
     count = {"passed": 0, "failed": 0, "skipped": 0}
     for fault in [fault for fault in FAULTS if given.k in fault.__name__]:

@@ -217,6 +217,8 @@ arrow::Status ParseLine(std::string_view line, LogActions* actions) {
     }
     ++actions->count;
     return ParseAction(action.begin().key(), action.begin().value(), actions);
+  } catch (const json::parse_error& error) {  // its text quotes bytes as they are
+    return MakeError(ErrorCode::kCorrupt, "no JSON from byte " + std::to_string(error.byte));
   } catch (const json::exception& error) {
     return MakeError(ErrorCode::kCorrupt, error.what());
   }

@@ -287,6 +287,9 @@ arrow::Result<std::shared_ptr<arrow::Schema>> SchemaFromDelta(std::string_view t
   try {
     ARROW_ASSIGN_OR_RAISE(auto fields, FieldsFromJson(json::parse(text), 0));
     return arrow::schema(std::move(fields));
+  } catch (const json::parse_error& error) {  // its text quotes bytes as they are
+    return MakeError(ErrorCode::kCorrupt,
+                     "schema JSON: no JSON from byte " + std::to_string(error.byte));
   } catch (const json::exception& error) {
     return MakeError(ErrorCode::kCorrupt, std::string("schema JSON: ") + error.what());
   }

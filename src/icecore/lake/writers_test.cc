@@ -1,4 +1,5 @@
-// Writers of separate processes at one table.
+// Writers of separate processes at one table. With ICECORE_DELTA_DIR set the tables are left there,
+// for tests/integration/openers to count their rows by another engine.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,20 @@ namespace {
 
 class WritersTest : public LakeFixture {
  protected:
+  void SetUp() override {
+    LakeFixture::SetUp();
+    if (const char* folder = std::getenv("ICECORE_DELTA_DIR"); folder != nullptr) {
+      std::filesystem::remove_all(root_);
+      root_ = std::string(folder) + "/writers" +
+              ::testing::UnitTest::GetInstance()->current_test_info()->name();
+      store_ = Must(ObjectStore::OpenLocal(root_));
+    }
+  }
+  void TearDown() override {
+    if (std::getenv("ICECORE_DELTA_DIR") == nullptr) {
+      LakeFixture::TearDown();
+    }
+  }
   // What a process does: `commits` appends of one row each, numbered by the table itself (so that
   // every two at once conflict), or appends that conflict with nobody.
   int Write(int writer, int commits, bool numbered) {

@@ -17,6 +17,7 @@
 #include "icecore/base/error.h"
 #include "icecore/ingest/files/file_rows.h"
 #include "icecore/lake/appends.h"
+#include "icecore/lake/commit_log.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/located_table.h"
 #include "icecore/lake/scan.h"
@@ -31,13 +32,24 @@ using base::ErrorCode;
 using base::MakeError;
 using nlohmann::json;
 
+// Rows of landing.X_raw that are one snapshot.
+struct SnapshotRows {
+  int64_t first_seq = 0;
+  int64_t rows = 0;
+};
+
 // How far a source table was taken.
 struct DeltaPosition {
   std::string table_id;
   int64_t version = -1;
+  std::vector<SnapshotRows> snapshots;  // of load: snapshot, oldest first
 
   std::string Serialize() const {
-    return json{{"delta", {{"table", table_id}, {"version", version}}}}.dump();
+    json delta = {{"table", table_id}, {"version", version}};
+    for (const SnapshotRows& snapshot : snapshots) {
+      delta["snapshots"].push_back({snapshot.first_seq, snapshot.rows});
+    }
+    return json{{"delta", std::move(delta)}}.dump();
   }
 
   static arrow::Result<DeltaPosition> Parse(const std::string& text) {
@@ -52,8 +64,16 @@ struct DeltaPosition {
         !delta->contains("version") || !delta->at("version").is_number_integer()) {
       return MakeError(ErrorCode::kCorrupt, "position '" + text + "'");
     }
-    return DeltaPosition{delta->at("table").get<std::string>(),
-                         delta->at("version").get<int64_t>()};
+    DeltaPosition position{
+        delta->at("table").get<std::string>(), delta->at("version").get<int64_t>(), {}};
+    for (const json& snapshot : delta->value("snapshots", json::array())) {
+      if (!snapshot.is_array() || snapshot.size() != 2 || !snapshot[0].is_number_integer() ||
+          !snapshot[1].is_number_integer()) {
+        return MakeError(ErrorCode::kCorrupt, "position '" + text + "'");
+      }
+      position.snapshots.push_back({snapshot[0].get<int64_t>(), snapshot[1].get<int64_t>()});
+    }
+    return position;
   }
 };
 
@@ -63,6 +83,7 @@ struct Pending {
   std::shared_ptr<const lake::Snapshot> newest;
   DeltaPosition position;  // taken before
   std::vector<lake::DataFile> files;
+  bool is_snapshot = false;  // the files are all of the table
 };
 
 arrow::Status CheckSameTable(const Pending& pending) {
@@ -85,6 +106,25 @@ arrow::Status CheckSameTable(const Pending& pending) {
   return arrow::Status::OK();
 }
 
+// The whole table where its rows differ from those that were taken last, else nothing.
+arrow::Status TakeSnapshot(const lake::Snapshot& landed, Pending* pending) {
+  DeltaPosition& position = pending->position;
+  if (position.snapshots.empty() && landed.last_seq() > 0) {
+    position.snapshots.push_back({1, landed.last_seq()});  // what landed as rows that add up
+  }
+  bool changed = true;
+  if (position.version >= 0) {
+    ARROW_ASSIGN_OR_RAISE(
+        changed, lake::RowsChangedBetween(*pending->located.store, pending->newest->table_path,
+                                          position.version, pending->newest->version));
+  }
+  if (changed) {
+    pending->is_snapshot = true;
+    pending->files = pending->newest->files;
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Result<Pending> LookAt(const Workspace& workspace, const spec::Source& source,
                               const lake::Snapshot& landed) {
   Pending pending;
@@ -98,13 +138,17 @@ arrow::Result<Pending> LookAt(const Workspace& workspace, const spec::Source& so
   ARROW_ASSIGN_OR_RAISE(pending.located, lake::LocateTable(place, workspace.project->root));
   ARROW_ASSIGN_OR_RAISE(pending.newest, pending.located.table->Load());
   ARROW_RETURN_NOT_OK(CheckSameTable(pending));
+  if (source.files.load == spec::FilesConnector::Load::kSnapshot) {
+    ARROW_RETURN_NOT_OK(TakeSnapshot(landed, &pending));
+    return pending;
+  }
   auto files =
       lake::AppendsSince(*pending.located.store, *pending.newest, pending.position.version);
   if (!files.ok() && base::CodeOf(files.status()) == ErrorCode::kBadInput) {
     return MakeError(ErrorCode::kBadInput,
                      files.status().message() +
-                         "; a source of format delta takes added rows only: tables whose rows "
-                         "change need load: snapshot, which is not supported for them yet");
+                         "; a source of format delta takes added rows only: for a table whose "
+                         "rows change say load: snapshot");
   }
   ARROW_RETURN_NOT_OK(files.status());
   pending.files = *std::move(files);
@@ -186,7 +230,12 @@ class DeltaLanding {
           lake::TableMetadata{schema_, config_, RawTableName(source_), source_.doc.description};
     }
     const int64_t landed = next_seq_ - 1 - before_->last_seq();
-    const DeltaPosition position{pending.newest->table_id, pending.newest->version};
+    DeltaPosition position = pending.position;
+    position.table_id = pending.newest->table_id;
+    position.version = pending.newest->version;
+    if (pending.is_snapshot && landed > 0) {
+      position.snapshots.push_back({before_->last_seq() + 1, landed});
+    }
     commit.domains[std::string(lake::kPositionDomain)] = position.Serialize();
     commit.transactions[std::string(lake::kSeqTransaction)] = next_seq_ - 1;
     commit.transactions[kArrivedTransaction] = arrived_us_;
@@ -201,6 +250,11 @@ class DeltaLanding {
     report->counts.read += landed;
     report->counts.written += landed;
     report->did_work = true;
+    if (pending.is_snapshot && landed == 0) {
+      report->warnings.push_back("version " + std::to_string(position.version) + " of " +
+                                 pending.located.folder +
+                                 " has no rows: a snapshot of nothing is passed over");
+    }
     return arrow::Status::OK();
   }
 
@@ -260,6 +314,27 @@ arrow::Status LandDeltaOnce(const Workspace& workspace, const spec::Source& sour
   DeltaLanding landing(workspace, source, run_id, before);
   ARROW_RETURN_NOT_OK(base::WithContext(landing.Write(*pending, stop), "source " + source.name));
   return landing.Commit(table.get(), *pending, report);
+}
+
+bool IsDeltaPosition(const std::string& position) {
+  const json parsed = json::parse(position, nullptr, false);
+  return parsed.is_object() && parsed.contains("delta");
+}
+
+arrow::Result<int64_t> EndOfNextDeltaSnapshot(const lake::Snapshot& raw, int64_t after) {
+  ARROW_ASSIGN_OR_RAISE(const DeltaPosition position,
+                        DeltaPosition::Parse(raw.Domain(lake::kPositionDomain).value_or("")));
+  if (position.snapshots.empty()) {
+    return raw.last_seq();  // all of it landed as rows that add up
+  }
+  for (const SnapshotRows& snapshot : position.snapshots) {
+    if (snapshot.first_seq > after) {
+      return snapshot.first_seq + snapshot.rows - 1;
+    }
+  }
+  return MakeError(ErrorCode::kCorrupt,
+                   raw.table_path + ": no snapshot of its position has the rows behind _seq " +
+                       std::to_string(after));
 }
 
 arrow::Result<RawColumns> PeekDeltaSource(const Workspace& workspace, const spec::Source& source) {

@@ -11,6 +11,7 @@
 #include "icecore/ingest/files/manifest.h"
 #include "icecore/ingest/sealer.h"
 #include "icecore/lake/envelope.h"
+#include "icecore/pipeline/delta_landing.h"
 #include "icecore/pipeline/step_audit_internal.h"
 
 namespace icecore::pipeline {
@@ -41,6 +42,9 @@ class LandingAuditor {
             kFromCopy);
       }
       return 0;
+    }
+    if (IsDeltaPosition(*domain)) {
+      return 0;  // rows of a table that keeps its own originals
     }
     const auto ref = ingest::ManifestRef::Parse(*domain);
     if (!ref.ok()) {

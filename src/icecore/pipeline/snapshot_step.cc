@@ -13,6 +13,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/lake/envelope.h"
+#include "icecore/pipeline/delta_landing.h"
 #include "icecore/pipeline/key_index.h"
 #include "icecore/pipeline/landing.h"
 #include "icecore/pipeline/row_batches.h"
@@ -269,9 +270,11 @@ arrow::Status CheckSnapshots(const Workspace& workspace, const AnalysedSource& a
       return arrow::Status::OK();
     }
     if (!range->quarantine_done) {
-      ARROW_ASSIGN_OR_RAISE(range->next.seq_up_to,
-                            EndOfNextFile(workspace, *range->InputOf(request.driver).snapshot,
-                                          range->next.seq_after));
+      const lake::Snapshot& raw = *range->InputOf(request.driver).snapshot;
+      const int64_t after = range->next.seq_after;
+      const bool is_delta = source.files.format == spec::FilesConnector::Format::kDelta;
+      ARROW_ASSIGN_OR_RAISE(range->next.seq_up_to, is_delta ? EndOfNextDeltaSnapshot(raw, after)
+                                                            : EndOfNextFile(workspace, raw, after));
     }
     SnapshotStep step(workspace, analysed, std::move(*range), run_id, report);
     const arrow::Status status = step.Run();

@@ -137,9 +137,8 @@ FilesConnector ReadFiles(const YamlValue& value, const std::string& what,
     }
   }
   if (files.format == Format::kDelta) {
-    for (const char* key : {"member", "on_change", "settle", "load"}) {
-      if (reader.Has(key) &&
-          (std::string_view(key) != "load" || files.load != FilesConnector::Load::kAppend)) {
+    for (const char* key : {"member", "on_change", "settle"}) {
+      if (reader.Has(key)) {
         reader.ErrorAt(key, "'" + std::string(key) + "' is not for format delta");
       }
     }
