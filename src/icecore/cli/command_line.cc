@@ -116,6 +116,7 @@ int RunCommandLine(int argc, char** argv, ServeFunction serve) {
   app.footer(kEveryCommand);  // commands take the footer that the app has when they are added
   AddProjectCommands(&app, &context);
   AddRunCommands(&app, &context);
+  AddPushCommand(&app, &context);
   AddFeatureCommands(&app, &context);
   AddInspectCommands(&app, &context);
   AddMaintenanceCommands(&app, &context);

@@ -14,6 +14,7 @@
 #include "icecore/base/suggest.h"
 #include "icecore/engine/lake_sql.h"
 #include "icecore/engine/online_service.h"
+#include "icecore/engine/push_door.h"
 #include "icecore/engine/row_files.h"
 #include "icecore/pipeline/definitions.h"
 #include "icecore/pipeline/training.h"
@@ -217,6 +218,11 @@ class EngineImpl : public Engine {
     ARROW_ASSIGN_OR_RAISE(auto request_arrays,
                           ParseColumns(bound.request_columns(), request, "request column"));
     return online->Read(key_arrays, request_arrays, at_us.value_or(clock_->NowMicros()));
+  }
+
+  arrow::Result<std::unique_ptr<PushDoor>> OpenPushDoor() override {
+    ARROW_RETURN_NOT_OK(RequireApplied().status());
+    return MakePushDoor(workspace_);
   }
 
   arrow::Result<std::shared_ptr<arrow::Table>> Sql(const std::string& query) override {

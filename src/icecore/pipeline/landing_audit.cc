@@ -3,6 +3,7 @@
 #include <arrow/io/interfaces.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "icecore/ingest/files/manifest.h"
 #include "icecore/ingest/sealer.h"
 #include "icecore/lake/envelope.h"
+#include "icecore/pipeline/push_landing.h"
 #include "icecore/pipeline/step_audit_internal.h"
 
 namespace icecore::pipeline {
@@ -18,6 +20,7 @@ namespace {
 
 using base::ErrorCode;
 using lake::Finding;
+using nlohmann::json;
 
 constexpr int64_t kReadBytes = int64_t{1} << 20;
 constexpr char kFromCopy[] = "bring the file back from a copy of the lake";
@@ -40,6 +43,11 @@ class LandingAuditor {
         Add("manifest", "", "no position (icecore.position)", "the manifest of what landed",
             kFromCopy);
       }
+      return 0;
+    }
+    if (const json position = json::parse(*domain, nullptr, false);
+        position.is_object() && (position.contains("delta") || position.contains("push"))) {
+      AuditUnlisted(position);
       return 0;
     }
     const auto ref = ingest::ManifestRef::Parse(*domain);
@@ -70,6 +78,26 @@ class LandingAuditor {
                           .found = std::move(found),
                           .expected = std::move(expected),
                           .advice = std::move(advice)});
+  }
+
+  // What came from a Delta table or by pushes has no manifest: its rows are numbered without a gap,
+  // and as many as the position says, where that counts them.
+  void AuditUnlisted(const json& position) {
+    const auto stored = snapshot_.row_count();
+    if (stored && *stored != snapshot_.last_seq()) {
+      Add("landed_rows", "", std::to_string(*stored) + " rows in the table",
+          std::to_string(snapshot_.last_seq()) + " (icecore.seq)", kFromCopy);
+    }
+    if (!position.contains("push")) {
+      return;
+    }
+    const auto landed = LandedPushes(snapshot_);
+    if (!landed.ok()) {
+      Add("manifest", "", landed.status().message(), "a position that can be read", kFromCopy);
+    } else if (landed->rows != snapshot_.last_seq()) {
+      Add("position_gap", "", "pushes end at row " + std::to_string(landed->rows),
+          "at " + std::to_string(snapshot_.last_seq()) + " (icecore.seq)", kFromCopy);
+    }
   }
 
   // Law 1: the files' rows are the table's rows, one after the other without a gap.
