@@ -58,6 +58,51 @@ def kills(flow: Flow, given: argparse.Namespace) -> None:
         raise Failed("a run after the last one found something to do")
 
 
+PUSHED = """
+source: pushed
+from: {push: {}}
+contract:
+  columns: [{name: n, type: int64}]
+---
+table: pushed
+zone: processing
+mode: append
+sql: select n from landing.pushed
+"""
+
+
+def pushes(flow: Flow, given: argparse.Namespace) -> None:
+    """kill -9 of pushes and of runs that take them, two of each at a time; every push is repeated under its key."""
+    chance = random.Random(f"{given.seed}/pushes")
+    project, sent, killed = flow.project, 0, 0
+    project.write("definitions/pushed.yaml", PUSHED)
+    project.must("apply")
+    for number in range(max(given.kills // 2, 10)):
+        count = chance.choice([1, 20, 20000])
+        project.write(f"push-{number}.ndjson", "".join(f'{{"n": {sent + i}}}\n' for i in range(count)))
+        sent += count
+        push = ("push", "pushed", "--file", f"push-{number}.ndjson", "--key", f"push {number}")
+        processes = [project.start(*push), project.start(*push), project.start("run", "source.pushed+"),
+                     project.start("run", "source.pushed+")]
+        for process in processes:
+            try:
+                process.wait(timeout=chance.uniform(0, 0.3))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                killed += 1
+            done = project.end(process)
+            if done.code not in (0, -9):
+                raise Failed(f"{' '.join(process.args[1:])}: exit code {done.code}\n{done.says}")
+        project.must(*push)
+    project.must("run", "source.pushed+")
+    print(f"{killed} kills, {sent} rows")
+    for table in ("landing.pushed_raw", "landing.pushed", "processing.pushed"):
+        found = project.rows(f"select count(*) as rows, count(distinct n::bigint) as ids, max(n::bigint) as last from {table}")
+        if found != [{"rows": sent, "ids": sent, "last": sent - 1}]:
+            raise Failed(f"{table}: {found}, {sent} rows were pushed")
+    audit_lake(project)
+
+
 def at_once(flow: Flow, given: argparse.Namespace) -> None:
     """Two, then eight runs at the same time, each time with new files; all of them write the same tables."""
     for count in (2, 8, 8):
@@ -215,7 +260,7 @@ def clock_going_back(flow: Flow, given: argparse.Namespace) -> None:
     flow.audit()
 
 
-FAULTS = [kills, at_once, full_disk, read_only_lake, torn_log, missing_log_entry, corrupt_parquet, clock_going_back,
+FAULTS = [kills, pushes, at_once, full_disk, read_only_lake, torn_log, missing_log_entry, corrupt_parquet, clock_going_back,
           planted_damage, upkeep]
 
 

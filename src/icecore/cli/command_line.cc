@@ -122,6 +122,7 @@ int RunCommandLine(int argc, char** argv, ServeFunction serve) {
   AddProjectCommands(&app, &context);
   AddRunCommands(&app, &context);
   AddTrainingCommands(&app, &context);
+  AddPushCommand(&app, &context);
   AddFeatureCommands(&app, &context);
   AddInspectCommands(&app, &context);
   AddEvidenceCommands(&app, &context);

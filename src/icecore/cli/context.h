@@ -45,6 +45,7 @@ void Guard(Context* context, const Command& command) {
 // Each adds its subcommands to the app; the callbacks run the command and set context->exit_code.
 void AddProjectCommands(CLI::App* app, Context* context);   // init validate plan apply schema
 void AddRunCommands(CLI::App* app, Context* context);       // run ingest materialize
+void AddPushCommand(CLI::App* app, Context* context);       // push
 void AddTrainingCommands(CLI::App* app, Context* context);  // training-set test
 void AddFeatureCommands(CLI::App* app, Context* context);   // get
 void AddInspectCommands(CLI::App* app, Context* context);   // sql list show history quarantine

@@ -17,6 +17,7 @@
 #include "icecore/engine/explain.h"
 #include "icecore/engine/lake_sql.h"
 #include "icecore/engine/online_service.h"
+#include "icecore/engine/push_door.h"
 #include "icecore/engine/row_files.h"
 #include "icecore/engine/served_service.h"
 #include "icecore/engine/training_run.h"
@@ -316,6 +317,11 @@ class EngineImpl : public Engine {
     ARROW_ASSIGN_OR_RAISE(auto request_arrays,
                           ParseColumns(bound.request_columns(), request, "request column"));
     return online->Read(key_arrays, request_arrays, at_us.value_or(clock_->NowMicros()));
+  }
+
+  arrow::Result<std::unique_ptr<PushDoor>> OpenPushDoor() override {
+    ARROW_RETURN_NOT_OK(RequireApplied().status());
+    return MakePushDoor(workspace_);
   }
 
   arrow::Result<std::shared_ptr<arrow::Table>> Sql(const std::string& query) override {

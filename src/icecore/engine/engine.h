@@ -18,6 +18,7 @@
 #include "icecore/catalog/catalog.h"
 #include "icecore/engine/definition_tests.h"
 #include "icecore/feature/training_set.h"
+#include "icecore/ingest/push/journal.h"
 #include "icecore/lake/table.h"
 #include "icecore/online/store.h"
 #include "icecore/pipeline/analysis.h"
@@ -67,6 +68,27 @@ struct TrainingSetReport {
 struct TrainingSetRows {
   std::shared_ptr<arrow::RecordBatchReader> rows;  // the spine's columns, then the features
   std::shared_ptr<const TrainingSetReport> report;
+};
+
+// Rows sent to a source of pushes.
+struct PushRequest {
+  std::string source;  // full or short name
+  std::string rows;    // JSON objects, one a line
+  std::string key;     // idempotency key; "" where there is none
+};
+
+// Takes pushes of one project. Thread safe; holds no transaction.
+class PushDoor {
+ public:
+  virtual ~PushDoor() = default;
+  // The rows are durable when this returns, and land with the next run. kNotFound for a source that
+  // is none of pushes, with the nearest name; kBadInput names the line that is no JSON object, and
+  // then nothing is taken; the rest as ingest::PushJournal::Append.
+  virtual arrow::Result<ingest::PushReceipt> Push(const PushRequest& request) = 0;
+  // Pushes that no run has taken yet, over all sources.
+  virtual arrow::Result<bool> HasNew() = 0;
+  // Sources of pushes.
+  virtual const std::vector<std::string>& sources() const = 0;
 };
 
 // Vectors for n entities: one column per feature of the service, one element per entity.
@@ -149,6 +171,7 @@ class Engine {
   virtual arrow::Result<Explanation> Explain(const ExplainRequest& request) = 0;
   // A view of the files against the same view of an applied version.
   virtual arrow::Result<CompareReport> Compare(const CompareRequest& request) = 0;
+  virtual arrow::Result<std::unique_ptr<PushDoor>> OpenPushDoor() = 0;
 
   // One SELECT over every zone's tables; `zone.table@version` reads history.
   virtual arrow::Result<std::shared_ptr<arrow::Table>> Sql(const std::string& query) = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -321,7 +322,7 @@ class Analyser {
     if (times.event_time->always) {
       return;
     }
-    if (times.known_at.kind == spec::KnownAt::Kind::kArrival) {
+    if (times.known_at.kind == spec::KnownAt::Kind::kArrival && !times.known_at_is_default) {
       out_.diagnostics.Warning(
           times.known_at.location,
           "view " + view.name +
@@ -441,7 +442,39 @@ arrow::Result<AnalysedProject> AnalyseProject(const Workspace& workspace, bool b
   return Analyser(workspace).Run(bind_features);
 }
 
+namespace {
+
+// Whether rows that were pushed make the table's rows.
+bool IsPushed(const spec::Project& project, const std::string& table) {
+  const auto is_push = [](const spec::Source& source) { return source.is_push; };
+  if (std::none_of(project.sources.begin(), project.sources.end(), is_push)) {
+    return false;
+  }
+  const auto mentioned = TablesOfSql(project);
+  std::vector<std::string> open = {table};
+  std::set<std::string> seen;
+  while (mentioned.ok() && !open.empty()) {  // SQL that cannot be read is an error elsewhere
+    const std::string name = std::move(open.back());
+    open.pop_back();
+    if (!seen.insert(name).second) {
+      continue;
+    }
+    for (const spec::Source& source : project.sources) {
+      if (source.is_push && AcceptedTableName(source) == name) {
+        return true;
+      }
+    }
+    if (const auto inputs = mentioned->find(name); inputs != mentioned->end()) {
+      open.insert(open.end(), inputs->second.begin(), inputs->second.end());
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 ViewTimes TimesOf(const spec::Project& project, const spec::FeatureView& view) {
+  using Kind = spec::KnownAt::Kind;
   ViewTimes times;
   const spec::Table* table = project.FindTable(view.from);
   times.event_time = view.event_time;
@@ -453,7 +486,8 @@ ViewTimes TimesOf(const spec::Project& project, const spec::FeatureView& view) {
   } else if (table != nullptr && table->known_at) {
     times.known_at = *table->known_at;
   } else {
-    times.known_at.kind = spec::KnownAt::Kind::kEventTime;  // batch sources: known at once
+    // Batch sources bring history, known at once; what is pushed is known when it arrives.
+    times.known_at.kind = IsPushed(project, view.from) ? Kind::kArrival : Kind::kEventTime;
     times.known_at.location = view.location;
     times.known_at_is_default = true;
   }

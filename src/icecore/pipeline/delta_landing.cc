@@ -8,7 +8,6 @@
 #include <arrow/type.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -21,8 +20,8 @@
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/located_table.h"
 #include "icecore/lake/scan.h"
-#include "icecore/lake/writer.h"
 #include "icecore/pipeline/landing_rows.h"
+#include "icecore/pipeline/landing_writer.h"
 #include "icecore/spec/references.h"
 
 namespace icecore::pipeline {
@@ -188,113 +187,33 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> WithOrigin(
   return with_file->AddColumn(with_file->num_columns(), std::string(ingest::kRowColumn), row);
 }
 
-// All pending rows in one commit.
-class DeltaLanding {
- public:
-  DeltaLanding(const Workspace& workspace, const spec::Source& source, std::string run_id,
-               std::shared_ptr<const lake::Snapshot> before)
-      : workspace_(workspace),
-        source_(source),
-        run_id_(std::move(run_id)),
-        before_(std::move(before)),
-        next_seq_(before_->last_seq() + 1),
-        arrived_us_(std::max(workspace.clock->NowMicros(),
-                             before_->Transaction(kArrivedTransaction).value_or(INT64_MIN))) {}
-
-  arrow::Status Write(const Pending& pending, std::stop_token stop) {
-    ARROW_ASSIGN_OR_RAISE(const auto columns, ColumnsOf(*pending.newest));
-    ARROW_ASSIGN_OR_RAISE(const auto merged, MergeColumns(before_->schema.get(), *columns));
-    ARROW_ASSIGN_OR_RAISE(schema_, WithColumnIds(*before_, *merged, &changed_, &config_));
-    ARROW_ASSIGN_OR_RAISE(
-        writer_,
-        lake::DataWriter::Open(*workspace_.store, TablePath(RawTableName(source_)), schema_,
-                               *workspace_.clock, *workspace_.random, lake::WriterOptions{}));
-    options_.columns = columns->field_names();
-    lake::Snapshot part = *pending.newest;
-    for (const lake::DataFile& file : pending.files) {
-      part.files = {file};
-      ARROW_RETURN_NOT_OK(WriteFile(*pending.located.store, part, stop));
-    }
-    ARROW_ASSIGN_OR_RAISE(adds_, writer_->Finish());
-    return arrow::Status::OK();
-  }
-
-  arrow::Status Commit(lake::Table* table, const Pending& pending, StepReport* report) {
-    lake::Commit commit;
-    commit.adds = std::move(adds_);
-    if (changed_) {
-      if (!before_->exists()) {
-        config_["delta.appendOnly"] = "true";
-      }
-      commit.metadata =
-          lake::TableMetadata{schema_, config_, RawTableName(source_), source_.doc.description};
-    }
-    const int64_t landed = next_seq_ - 1 - before_->last_seq();
-    DeltaPosition position = pending.position;
-    position.table_id = pending.newest->table_id;
-    position.version = pending.newest->version;
-    if (pending.is_snapshot && landed > 0) {
-      position.snapshots.push_back({before_->last_seq() + 1, landed});
-    }
-    commit.domains[std::string(lake::kPositionDomain)] = position.Serialize();
-    commit.transactions[std::string(lake::kSeqTransaction)] = next_seq_ - 1;
-    commit.transactions[kArrivedTransaction] = arrived_us_;
-    commit.operation = "LAND";
-    commit.info["run"] = "\"" + run_id_ + "\"";
-    commit.counts = {{"read", landed},
-                     {"written", landed},
-                     {"files", static_cast<int64_t>(pending.files.size())}};
-    ARROW_ASSIGN_OR_RAISE(const int64_t version, table->CommitTo(*before_, commit));
-    report->writes.push_back(
-        {RawTableName(source_), version, 1, before_->last_seq() + 1, next_seq_});
-    report->counts.read += landed;
-    report->counts.written += landed;
-    report->did_work = true;
-    if (pending.is_snapshot && landed == 0) {
-      report->warnings.push_back("version " + std::to_string(position.version) + " of " +
-                                 pending.located.folder +
-                                 " has no rows: a snapshot of nothing is passed over");
-    }
-    return arrow::Status::OK();
-  }
-
- private:
-  arrow::Status WriteFile(lake::ObjectStore& store, const lake::Snapshot& part,
-                          std::stop_token stop) {
-    ARROW_ASSIGN_OR_RAISE(const auto reader, lake::Scan(store, part, options_, workspace_.access));
-    int64_t row = 1;
-    while (true) {
+// All pending rows, a part.
+arrow::Status WritePending(const Workspace& workspace, const Pending& pending, std::stop_token stop,
+                           LandingWriter* writer) {
+  ARROW_ASSIGN_OR_RAISE(const auto columns, ColumnsOf(*pending.newest));
+  ARROW_RETURN_NOT_OK(writer->UseColumns(*columns));
+  lake::ScanOptions options;
+  options.columns = columns->field_names();
+  lake::Snapshot part = *pending.newest;
+  for (const lake::DataFile& file : pending.files) {
+    part.files = {file};
+    ARROW_ASSIGN_OR_RAISE(const auto reader,
+                          lake::Scan(*pending.located.store, part, options, workspace.access));
+    for (int64_t row = 1;;) {
       if (stop.stop_requested()) {
         return MakeError(ErrorCode::kUnavailable, "stopped");
       }
-      std::shared_ptr<arrow::RecordBatch> batch;
-      ARROW_RETURN_NOT_OK(reader->ReadNext(&batch));
+      ARROW_ASSIGN_OR_RAISE(const auto batch, reader->Next());
       if (batch == nullptr) {
-        return arrow::Status::OK();
+        break;
       }
-      ARROW_ASSIGN_OR_RAISE(const auto with_origin,
-                            WithOrigin(batch, part.files.front().path, row));
-      ARROW_ASSIGN_OR_RAISE(const auto rows,
-                            WithEnvelope(*with_origin, schema_, next_seq_, arrived_us_, run_id_));
-      ARROW_RETURN_NOT_OK(writer_->Write(rows));
+      ARROW_ASSIGN_OR_RAISE(const auto with_origin, WithOrigin(batch, file.path, row));
+      ARROW_RETURN_NOT_OK(writer->Write(*with_origin));
       row += batch->num_rows();
-      next_seq_ += batch->num_rows();
     }
   }
-
-  const Workspace& workspace_;
-  const spec::Source& source_;
-  const std::string run_id_;
-  const std::shared_ptr<const lake::Snapshot> before_;
-  int64_t next_seq_;
-  const int64_t arrived_us_;
-  lake::ScanOptions options_;
-  std::shared_ptr<arrow::Schema> schema_;
-  bool changed_ = false;
-  std::map<std::string, std::string> config_;
-  std::unique_ptr<lake::DataWriter> writer_;
-  std::vector<lake::DataFile> adds_;
-};
+  return writer->EndPart(static_cast<int64_t>(pending.files.size()));
+}
 
 }  // namespace
 
@@ -311,9 +230,22 @@ arrow::Status LandDeltaOnce(const Workspace& workspace, const spec::Source& sour
   if (pending->newest->version == pending->position.version) {
     return arrow::Status::OK();
   }
-  DeltaLanding landing(workspace, source, run_id, before);
-  ARROW_RETURN_NOT_OK(base::WithContext(landing.Write(*pending, stop), "source " + source.name));
-  return landing.Commit(table.get(), *pending, report);
+  LandingWriter writer(workspace, source, run_id, before);
+  ARROW_RETURN_NOT_OK(
+      base::WithContext(WritePending(workspace, *pending, stop, &writer), "source " + source.name));
+  const int64_t landed = writer.next_seq() - 1 - before->last_seq();
+  DeltaPosition position = pending->position;
+  position.table_id = pending->newest->table_id;
+  position.version = pending->newest->version;
+  if (pending->is_snapshot && landed > 0) {
+    position.snapshots.push_back({before->last_seq() + 1, landed});
+  }
+  if (pending->is_snapshot && landed == 0) {
+    report->warnings.push_back("version " + std::to_string(position.version) + " of " +
+                               pending->located.folder +
+                               " has no rows: a snapshot of nothing is passed over");
+  }
+  return writer.Commit(table.get(), position.Serialize(), report);
 }
 
 bool IsDeltaPosition(const std::string& position) {

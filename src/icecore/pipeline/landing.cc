@@ -22,6 +22,8 @@
 #include "icecore/lake/type_widening.h"
 #include "icecore/pipeline/delta_landing.h"
 #include "icecore/pipeline/landing_rows.h"
+#include "icecore/pipeline/landing_writer.h"
+#include "icecore/pipeline/push_landing.h"
 #include "icecore/quality/inference.h"
 #include "icecore/spec/references.h"
 
@@ -67,13 +69,8 @@ class LandingCommit {
                 std::shared_ptr<const lake::Snapshot> before, ingest::Manifest manifest)
       : workspace_(workspace),
         source_(source),
-        run_id_(std::move(run_id)),
-        before_(std::move(before)),
-        manifest_(std::move(manifest)),
-        next_seq_(before_->last_seq() + 1) {
-    arrived_us_ = std::max(workspace.clock->NowMicros(),
-                           before_->Transaction(kArrivedTransaction).value_or(INT64_MIN));
-    schema_ = before_->schema;
+        writer_(workspace, source, std::move(run_id), std::move(before)),
+        manifest_(std::move(manifest)) {
     manifest_.BeginBatch();
   }
 
@@ -87,132 +84,53 @@ class LandingCommit {
       workspace_.Tell({Event::Kind::kProgress, AcceptedTableName(source_), "ingest",
                        std::string(progress.path), rows_ + progress.rows, progress.bytes, 0});
     };
-    context.column_names = HeaderlessNames(source_, *before_);
+    context.column_names = HeaderlessNames(source_, *writer_.before());
     ARROW_ASSIGN_OR_RAISE(auto rows, ingest::OpenFile(source_, file, context, stop));
-    const int64_t first_seq = next_seq_;
-    ARROW_RETURN_NOT_OK(base::WithContext(UseSchema(*rows->schema()), file.path));
+    const int64_t first_seq = writer_.next_seq();
+    ARROW_RETURN_NOT_OK(base::WithContext(writer_.UseColumns(*rows->schema()), file.path));
     while (true) {
       ARROW_ASSIGN_OR_RAISE(auto batch, rows->Next());
       if (!batch) {
         break;
       }
-      ARROW_RETURN_NOT_OK(base::WithContext(UseSchema(*batch->schema()), file.path));
-      auto enveloped = WithEnvelope(*batch, schema_, next_seq_, arrived_us_, run_id_);
-      ARROW_RETURN_NOT_OK(base::WithContext(enveloped.status(), file.path));
-      ARROW_RETURN_NOT_OK(writer_->Write(*enveloped));
-      next_seq_ += batch->num_rows();
+      ARROW_RETURN_NOT_OK(base::WithContext(writer_.Write(*batch), file.path));
       rows_ += batch->num_rows();
     }
-    // A file of Parquet ends with the source file, so that a bad file behind it leaves it whole.
-    ARROW_RETURN_NOT_OK(FinishWriter());
+    ARROW_RETURN_NOT_OK(writer_.EndPart(1));
     ingest::KnownFile facts = rows->facts();
     facts.first_seq = facts.rows > 0 ? first_seq : 0;
     bytes_ += facts.size;
-    manifest_.Add(std::move(facts));
-    problem_rows_ += rows->problem_rows();
-    if (manifest_.files().back().rows == 0 &&
-        source_.files.load == spec::FilesConnector::Load::kSnapshot) {
+    if (facts.rows == 0 && source_.files.load == spec::FilesConnector::Load::kSnapshot) {
       empty_.push_back(file.path);
     }
-    complete_ = Complete{adds_, schema_, manifest_, next_seq_ - 1, ++files_};
+    manifest_.Add(std::move(facts));
+    landed_ = manifest_;
     return arrow::Status::OK();
   }
 
   int64_t bytes() const { return bytes_; }
-  int64_t files() const { return complete_ ? complete_->files : 0; }
+  int64_t files() const { return writer_.files(); }
   // Snapshots without a row: they land and change nothing.
   const std::vector<std::string>& empty() const { return empty_; }
 
-  // Commits the files that were added whole. Returns the rows landed.
-  arrow::Result<int64_t> CommitComplete(lake::Table* table, StepReport* report) {
-    if (!complete_) {
-      return 0;
+  // Commits the files that were added whole.
+  arrow::Status CommitComplete(lake::Table* table, StepReport* report) {
+    if (!landed_) {
+      return arrow::Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(
-        auto ref, ingest::WriteManifest(*workspace_.store, table->path(), complete_->manifest));
-    lake::Commit commit;
-    commit.adds = complete_->adds;
-    std::map<std::string, std::string> config;
-    bool changed = false;
-    ARROW_ASSIGN_OR_RAISE(auto schema,
-                          WithColumnIds(*before_, *complete_->schema, &changed, &config));
-    if (changed) {
-      if (!before_->exists()) {
-        config["delta.appendOnly"] = "true";
-      }
-      commit.metadata =
-          lake::TableMetadata{schema, config, RawTableName(source_), source_.doc.description};
-    }
-    commit.domains[std::string(lake::kPositionDomain)] = ref.Serialize();
-    commit.transactions[std::string(lake::kSeqTransaction)] = complete_->last_seq;
-    commit.transactions[kArrivedTransaction] = arrived_us_;
-    commit.operation = "LAND";
-    commit.info["run"] = "\"" + run_id_ + "\"";
-    const int64_t landed = complete_->last_seq - before_->last_seq();
-    commit.counts = {{"read", landed}, {"written", landed}, {"files", complete_->files}};
-    ARROW_ASSIGN_OR_RAISE(int64_t version, table->CommitTo(*before_, commit));
-    report->writes.push_back(
-        {RawTableName(source_), version, 1, before_->last_seq() + 1, complete_->last_seq + 1});
-    return landed;
+    ARROW_ASSIGN_OR_RAISE(auto ref,
+                          ingest::WriteManifest(*workspace_.store, table->path(), *landed_));
+    return writer_.Commit(table, ref.Serialize(), report);
   }
 
  private:
-  struct Complete {
-    std::vector<lake::DataFile> adds;
-    std::shared_ptr<arrow::Schema> schema;
-    ingest::Manifest manifest;
-    int64_t last_seq = 0;
-    int64_t files = 0;
-  };
-
-  // Makes the writer fit rows of these columns.
-  arrow::Status UseSchema(const arrow::Schema& file) {
-    if (writer_ && seen_ && seen_->Equals(file)) {
-      return arrow::Status::OK();
-    }
-    ARROW_ASSIGN_OR_RAISE(auto merged, MergeColumns(schema_.get(), file));
-    std::map<std::string, std::string> config;
-    bool changed = false;
-    ARROW_ASSIGN_OR_RAISE(auto with_ids, WithColumnIds(*before_, *merged, &changed, &config));
-    if (writer_ && schema_->Equals(*with_ids)) {
-      return arrow::Status::OK();
-    }
-    ARROW_RETURN_NOT_OK(FinishWriter());
-    schema_ = std::move(with_ids);
-    seen_ = arrow::schema(file.fields());
-    ARROW_ASSIGN_OR_RAISE(
-        writer_,
-        lake::DataWriter::Open(*workspace_.store, TablePath(RawTableName(source_)), schema_,
-                               *workspace_.clock, *workspace_.random, lake::WriterOptions{}));
-    return arrow::Status::OK();
-  }
-
-  arrow::Status FinishWriter() {
-    if (writer_) {
-      ARROW_ASSIGN_OR_RAISE(auto files, writer_->Finish());
-      adds_.insert(adds_.end(), files.begin(), files.end());
-      writer_.reset();
-      seen_.reset();
-    }
-    return arrow::Status::OK();
-  }
-
   const Workspace& workspace_;
   const spec::Source& source_;
-  const std::string run_id_;
-  const std::shared_ptr<const lake::Snapshot> before_;
+  LandingWriter writer_;
   ingest::Manifest manifest_;
-  int64_t next_seq_;
-  int64_t arrived_us_ = 0;
+  std::optional<ingest::Manifest> landed_;  // with the files that were added whole
   int64_t rows_ = 0;
   int64_t bytes_ = 0;
-  int64_t files_ = 0;
-  int64_t problem_rows_ = 0;
-  std::shared_ptr<arrow::Schema> schema_;  // of the table once this commit is done; null at first
-  std::shared_ptr<arrow::Schema> seen_;    // of the file the writer was opened for
-  std::unique_ptr<lake::DataWriter> writer_;
-  std::vector<lake::DataFile> adds_;
-  std::optional<Complete> complete_;
   std::vector<std::string> empty_;
 };
 
@@ -244,13 +162,10 @@ arrow::Status LandOnce(const Workspace& workspace, const spec::Source& source,
       break;
     }
   }
-  ARROW_ASSIGN_OR_RAISE(int64_t landed, commit.CommitComplete(table.get(), report));
+  ARROW_RETURN_NOT_OK(commit.CommitComplete(table.get(), report));
   for (const std::string& path : commit.empty()) {
     report->warnings.push_back(path + " has no rows: a snapshot of nothing is passed over");
   }
-  report->counts.read += landed;
-  report->counts.written += landed;
-  report->did_work = report->did_work || commit.files() > 0;
   return failure;
 }
 
@@ -293,12 +208,12 @@ arrow::Result<std::unique_ptr<quality::ContractChecker>> MakeContractChecker(
 
 arrow::Status LandSource(const Workspace& workspace, const spec::Source& source,
                          const std::string& run_id, std::stop_token stop, StepReport* report) {
-  const bool is_delta = source.files.format == spec::FilesConnector::Format::kDelta;
+  const auto land = source.is_push                                                ? LandPushOnce
+                    : source.files.format == spec::FilesConnector::Format::kDelta ? LandDeltaOnce
+                                                                                  : LandOnce;
   bool more = true;
   for (int conflicts = 0; more;) {
-    const arrow::Status status = is_delta
-                                     ? LandDeltaOnce(workspace, source, run_id, stop, report, &more)
-                                     : LandOnce(workspace, source, run_id, stop, report, &more);
+    const arrow::Status status = land(workspace, source, run_id, stop, report, &more);
     if (!status.ok() && base::CodeOf(status) == ErrorCode::kConflict &&
         ++conflicts < kMaxAttempts) {
       more = true;  // somebody else landed first: look again at what is known now
@@ -323,6 +238,9 @@ arrow::Result<ingest::FilePlan> PlanSource(const Workspace& workspace, const spe
 arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Source& source) {
   if (source.files.format == spec::FilesConnector::Format::kDelta) {
     return PeekDeltaSource(workspace, source);
+  }
+  if (source.is_push) {
+    return PeekPushSource(workspace, source);
   }
   RawColumns out;
   ARROW_ASSIGN_OR_RAISE(auto raw, LoadTable(workspace, RawTableName(source)));

@@ -12,6 +12,7 @@
 #include "icecore/ingest/sealer.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/pipeline/delta_landing.h"
+#include "icecore/pipeline/push_landing.h"
 #include "icecore/pipeline/step_audit_internal.h"
 
 namespace icecore::pipeline {
@@ -43,8 +44,9 @@ class LandingAuditor {
       }
       return 0;
     }
-    if (IsDeltaPosition(*domain)) {
-      return 0;  // rows of a table that keeps its own originals
+    if (const bool pushed = IsPushPosition(*domain); pushed || IsDeltaPosition(*domain)) {
+      AuditUnlisted(pushed);
+      return 0;
     }
     const auto ref = ingest::ManifestRef::Parse(*domain);
     if (!ref.ok()) {
@@ -74,6 +76,26 @@ class LandingAuditor {
                           .found = std::move(found),
                           .expected = std::move(expected),
                           .advice = std::move(advice)});
+  }
+
+  // What came from a Delta table or by pushes has no manifest: its rows are numbered without a gap,
+  // and as many as the position says, where that counts them.
+  void AuditUnlisted(bool pushed) {
+    const auto stored = snapshot_.row_count();
+    if (stored && *stored != snapshot_.last_seq()) {
+      Add("landed_rows", "", std::to_string(*stored) + " rows in the table",
+          std::to_string(snapshot_.last_seq()) + " (icecore.seq)", kFromCopy);
+    }
+    if (!pushed) {
+      return;
+    }
+    const auto landed = LandedPushes(snapshot_);
+    if (!landed.ok()) {
+      Add("manifest", "", landed.status().message(), "a position that can be read", kFromCopy);
+    } else if (landed->rows != snapshot_.last_seq()) {
+      Add("position_gap", "", "pushes end at row " + std::to_string(landed->rows),
+          "at " + std::to_string(snapshot_.last_seq()) + " (icecore.seq)", kFromCopy);
+    }
   }
 
   // Law 1: the files' rows are the table's rows, one after the other without a gap.

@@ -9,6 +9,7 @@
 #include "icecore/lake/envelope.h"
 #include "icecore/pipeline/delta_landing.h"
 #include "icecore/pipeline/landing.h"
+#include "icecore/pipeline/push_landing.h"
 #include "icecore/pipeline/snapshot_step.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/table_step.h"
@@ -22,6 +23,9 @@ namespace {
 using Mode = spec::Table::Mode;
 
 arrow::Result<std::string> PendingFiles(const Workspace& workspace, const spec::Source& source) {
+  if (source.is_push) {
+    return PendingPushes(workspace, source);
+  }
   if (source.files.format == spec::FilesConnector::Format::kDelta) {
     return PendingVersions(workspace, source);
   }

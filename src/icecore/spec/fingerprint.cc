@@ -181,6 +181,9 @@ std::string Fingerprint(const Source& source) {
   text.Add("encoding", files.encoding);
   text.Add("skip_rows", files.skip_rows);
   text.AddEnum("load", files.load);
+  if (source.is_push) {
+    text.Add("push", int64_t{1});
+  }
   if (!source.key.empty()) {
     text.Add("key", source.key);
   }

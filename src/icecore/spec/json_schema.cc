@@ -119,8 +119,10 @@ constexpr char kSource[] = R"json(
     "description": "Data that come in, and what each row must keep",
     "properties": {
       "source": {"$ref": "#/$defs/name"},
-      "from": {"type": "object", "additionalProperties": false, "required": ["files"],
-        "properties": {"files": {"$ref": "#/$defs/files"}}},
+      "from": {"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
+        "properties": {"files": {"$ref": "#/$defs/files"},
+          "push": {"type": "object", "additionalProperties": false,
+            "description": "Rows are sent to us: icecore push, POST /push"}}},
       "schedule": {"type": "object", "additionalProperties": false, "required": ["cron"],
         "properties": {"cron": {"type": "string"}, "zone": {"type": "string"}}},
       "freshness": {"type": "object", "additionalProperties": false,

@@ -87,6 +87,7 @@ struct Freshness {
 
 struct Source {
   std::string name;
+  bool is_push = false;  // rows are sent to us; `files` then says that they are JSON
   FilesConnector files;  // other connectors join as further members behind a variant
   std::optional<Schedule> schedule;
   Freshness freshness;

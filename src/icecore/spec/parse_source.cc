@@ -18,8 +18,8 @@ const std::vector<std::string>& FormatNames() {
 }
 
 const std::vector<std::string>& LaterConnectors() {
-  static const std::vector<std::string> names = {
-      "adbc", "kafka", "kinesis", "pubsub", "postgres_cdc", "mysql_cdc", "rest", "webhook", "push"};
+  static const std::vector<std::string> names = {"adbc",         "kafka",     "kinesis", "pubsub",
+                                                 "postgres_cdc", "mysql_cdc", "rest",    "webhook"};
   return names;
 }
 
@@ -165,6 +165,14 @@ void ReadFrom(MapReader* reader, Source* source, base::Diagnostics* diagnostics)
     source->files = ReadFiles(connector.value, reader->what(), diagnostics);
     return;
   }
+  if (connector.key == "push") {
+    MapReader settings(connector.value, reader->what() + ": 'push'", diagnostics);
+    settings.Finish();
+    source->is_push = true;
+    source->files.format = Format::kJson;
+    source->files.location = connector.location;
+    return;
+  }
   const std::vector<std::string>& later = LaterConnectors();
   if (std::find(later.begin(), later.end(), connector.key) != later.end()) {
     reader->Error(connector.location,
@@ -172,7 +180,7 @@ void ReadFrom(MapReader* reader, Source* source, base::Diagnostics* diagnostics)
     return;
   }
   std::vector<std::string> known = later;
-  known.emplace_back("files");
+  known.insert(known.end(), {"files", "push"});
   reader->Error(connector.location, "unknown connector '" + connector.key + "'" +
                                         base::DidYouMean(connector.key, known));
 }
@@ -337,6 +345,24 @@ Freshness ReadFreshness(const YamlValue& value, const std::string& what,
   return freshness;
 }
 
+// Rows may come before anybody can look at them: nothing is there to infer types from.
+void CheckPushContract(const Source& source, MapReader* reader) {
+  if (!source.is_push) {
+    return;
+  }
+  if (source.contract.columns.empty()) {
+    reader->Error(source.files.location,
+                  "a source of pushes needs a contract with its columns and their types");
+  }
+  for (const ColumnContract& column : source.contract.columns) {
+    if (column.type_text.empty() && !column.name.empty()) {
+      reader->Error(column.location, "column '" + column.name +
+                                         "' needs a 'type': a source of pushes has nothing to "
+                                         "infer it from");
+    }
+  }
+}
+
 }  // namespace
 
 void ParseSource(const YamlDocument& document, ParseContext* context) {
@@ -358,6 +384,7 @@ void ParseSource(const YamlDocument& document, ParseContext* context) {
   if (const YamlValue* value = reader.Take("contract")) {
     source.contract = ReadContract(*value, reader.what(), diagnostics);
   }
+  CheckPushContract(source, &reader);
   source.key_location = reader.LocationOf("key");
   source.key = reader.TakeTexts("key");
   if (!source.key.empty() && source.files.load != FilesConnector::Load::kSnapshot) {

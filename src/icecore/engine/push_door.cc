@@ -1,0 +1,84 @@
+#include "icecore/engine/push_door.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/base/suggest.h"
+#include "icecore/pipeline/push_landing.h"
+
+namespace icecore::engine {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+class JournalsDoor final : public PushDoor {
+ public:
+  explicit JournalsDoor(const pipeline::Workspace& workspace) : workspace_(workspace) {}
+
+  arrow::Status Init() {
+    for (const spec::Source& source : workspace_.project->sources) {
+      if (source.is_push) {
+        ARROW_ASSIGN_OR_RAISE(journals_[source.name], pipeline::OpenJournal(workspace_, source));
+        names_.push_back(source.name);
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Result<ingest::PushReceipt> Push(const PushRequest& request) override {
+    const std::string name =
+        request.source.starts_with("source.") ? request.source.substr(7) : request.source;
+    const auto journal = journals_.find(name);
+    if (journal == journals_.end()) {
+      return MakeError(ErrorCode::kNotFound, "no source '" + name + "' that takes pushes" +
+                                                 base::DidYouMean(name, names_));
+    }
+    std::string rows;
+    int64_t count = 0;
+    ARROW_RETURN_NOT_OK(ingest::CheckPushedRows(request.rows, &rows, &count));
+    return journal->second->Append(request.key, std::move(rows), count);
+  }
+
+  arrow::Result<bool> HasNew() override {
+    for (const auto& [name, journal] : journals_) {
+      ARROW_ASSIGN_OR_RAISE(const int64_t last, journal->LastNumber());
+      // One asks the lake at a time: its open tables are of the run that reads them.
+      const std::lock_guard<std::mutex> guard(mutex_);
+      int64_t& landed = landed_[name];
+      if (last > landed) {
+        const spec::Source& source = *workspace_.project->FindSource(name);
+        ARROW_ASSIGN_OR_RAISE(const auto raw,
+                              pipeline::LoadTable(workspace_, pipeline::RawTableName(source)));
+        ARROW_ASSIGN_OR_RAISE(const auto position, pipeline::LandedPushes(*raw));
+        landed = position.number;
+      }
+      if (last > landed) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  const std::vector<std::string>& sources() const override { return names_; }
+
+ private:
+  const pipeline::Workspace workspace_;
+  std::map<std::string, std::unique_ptr<ingest::PushJournal>> journals_;
+  std::vector<std::string> names_;
+  std::mutex mutex_;
+  std::map<std::string, int64_t> landed_;  // guarded by mutex_; what is known to have landed
+};
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<PushDoor>> MakePushDoor(const pipeline::Workspace& workspace) {
+  auto door = std::make_unique<JournalsDoor>(workspace);
+  ARROW_RETURN_NOT_OK(door->Init());
+  return std::unique_ptr<PushDoor>(std::move(door));
+}
+
+}  // namespace icecore::engine

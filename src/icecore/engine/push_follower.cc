@@ -1,0 +1,103 @@
+#include "icecore/engine/push_follower.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/base/log.h"
+
+namespace icecore::engine {
+namespace {
+
+constexpr std::chrono::seconds kLongestWait(60);
+
+class Follower final : public PushFollower {
+ public:
+  Follower(OpenOptions options, int64_t interval_us)
+      : options_(std::move(options)), interval_(interval_us) {}
+
+  arrow::Status Init() {
+    ARROW_RETURN_NOT_OK(Open());
+    if (!door_->sources().empty()) {
+      thread_ = std::jthread([this](std::stop_token stop) { Follow(std::move(stop)); });
+    }
+    return arrow::Status::OK();
+  }
+
+ private:
+  arrow::Status Open() {
+    door_.reset();
+    ARROW_ASSIGN_OR_RAISE(engine_, Engine::Open(options_));
+    ARROW_ASSIGN_OR_RAISE(door_, engine_->OpenPushDoor());
+    return arrow::Status::OK();
+  }
+
+  void Follow(std::stop_token stop) {
+    std::chrono::microseconds wait = interval_;
+    while (!stop.stop_requested()) {
+      const arrow::Status status = Take(stop);
+      if (status.ok()) {
+        wait = interval_;
+      } else if (!stop.stop_requested()) {
+        base::Log(base::LogLevel::kWarning, "pushes wait: " + status.message());
+        wait = std::min<std::chrono::microseconds>(wait * 2, kLongestWait);
+      }
+      std::unique_lock<std::mutex> guard(mutex_);
+      stopped_.wait_for(guard, stop, wait, [] { return false; });
+    }
+  }
+
+  arrow::Status Take(const std::stop_token& stop) {
+    // Definitions may have been applied anew since.
+    if (door_ == nullptr) {
+      ARROW_RETURN_NOT_OK(Open());
+    }
+    ARROW_ASSIGN_OR_RAISE(const bool has_new, door_->HasNew());
+    if (!has_new) {
+      return arrow::Status::OK();
+    }
+    pipeline::RunRequest request;
+    request.command = "push";
+    request.stop = stop;
+    for (const std::string& source : door_->sources()) {
+      request.names.push_back("source." + source + "+");
+    }
+    auto outcome = engine_->Run(std::move(request));
+    if (!outcome.ok()) {
+      door_.reset();
+      return outcome.status();
+    }
+    for (const pipeline::StepOutcome& step : outcome->steps) {
+      if (step.status == pipeline::StepOutcome::Status::kFailed) {
+        return base::MakeError(base::ErrorCode::kUnavailable,
+                               step.report.thing + ": " + step.error);
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  const OpenOptions options_;
+  const std::chrono::microseconds interval_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<PushDoor> door_;  // goes before engine_
+  std::mutex mutex_;
+  std::condition_variable_any stopped_;
+  std::jthread thread_;  // last: it uses all the others
+};
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<PushFollower>> PushFollower::Start(const OpenOptions& options,
+                                                                 int64_t interval_us) {
+  auto follower = std::make_unique<Follower>(options, interval_us);
+  ARROW_RETURN_NOT_OK(follower->Init());
+  return std::unique_ptr<PushFollower>(std::move(follower));
+}
+
+}  // namespace icecore::engine

@@ -1,0 +1,515 @@
+#include "icecore/ingest/push/journal.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/ingest/files/encoding.h"
+#include "icecore/ingest/files/json_object.h"
+
+namespace icecore::ingest {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+constexpr std::string_view kSuffix = ".journal";
+constexpr int64_t kMaxGroupBytes = int64_t{64} << 20;  // of rows, appended with one sync
+
+arrow::Status Failed(const std::string& what, const std::string& path) {
+  const int error = errno;
+  const ErrorCode code = error == EACCES || error == EPERM || error == EROFS
+                             ? ErrorCode::kDenied
+                             : ErrorCode::kUnavailable;
+  return MakeError(code, what + " " + path + ": " + std::strerror(error));
+}
+
+// Closes on destruction.
+class File {
+ public:
+  static arrow::Result<File> Open(const std::string& path, int flags) {
+    const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+    if (descriptor < 0) return Failed("cannot open", path);
+    return File(descriptor);
+  }
+  File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  File& operator=(File&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+  ~File() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  int get() const { return descriptor_; }
+
+ private:
+  explicit File(int descriptor) : descriptor_(descriptor) {}
+  int descriptor_;
+};
+
+arrow::Result<std::string> ReadFrom(const File& file, int64_t offset, const std::string& path) {
+  struct stat info{};
+  if (::fstat(file.get(), &info) != 0) return Failed("cannot look at", path);
+  std::string bytes(static_cast<size_t>(std::max<int64_t>(info.st_size - offset, 0)), '\0');
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = ::pread(file.get(), bytes.data() + done, bytes.size() - done,
+                              offset + static_cast<int64_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Failed("cannot read", path);
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+arrow::Status WriteAt(const File& file, std::string_view bytes, int64_t offset,
+                      const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(file.get(), bytes.data(), bytes.size(), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Failed("cannot write", path);
+    bytes.remove_prefix(static_cast<size_t>(n));
+    offset += n;
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status SyncFolder(const std::string& folder) {
+  ARROW_ASSIGN_OR_RAISE(const File file, File::Open(folder, O_RDONLY | O_DIRECTORY));
+  return ::fsync(file.get()) == 0 ? arrow::Status::OK() : Failed("cannot sync", folder);
+}
+
+// Held over everything that one process must not see half-done of another.
+class FolderLock {
+ public:
+  static arrow::Result<FolderLock> Take(const std::string& folder, int how) {
+    ARROW_ASSIGN_OR_RAISE(File file, File::Open(folder + "/lock", O_RDWR | O_CREAT));
+    while (::flock(file.get(), how) != 0) {
+      if (errno != EINTR) return Failed("cannot lock", folder);
+    }
+    return FolderLock(std::move(file));
+  }
+
+ private:
+  explicit FolderLock(File file) : file_(std::move(file)) {}
+  File file_;  // closing it lets go
+};
+
+// One call of Append on its way.
+struct Waiting {
+  JournalEntry entry;
+  arrow::Result<PushReceipt> answer = PushReceipt{};
+  bool done = false;
+};
+
+class FolderJournal final : public PushJournal {
+ public:
+  FolderJournal(std::string folder, const Options& options, const base::Clock* clock)
+      : folder_(std::move(folder)), options_(options), clock_(clock) {}
+
+  arrow::Status Init() {
+    std::error_code error;
+    std::filesystem::create_directories(folder_, error);
+    if (error) {
+      return MakeError(ErrorCode::kDenied, "cannot make " + folder_ + ": " + error.message());
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_SH));
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return Refresh();
+  }
+
+  arrow::Result<PushReceipt> Append(std::string key, std::string rows, int64_t row_count) override {
+    if (key.size() > kMaxIdempotencyKeyBytes) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "an idempotency key has at most " + std::to_string(kMaxIdempotencyKeyBytes) +
+                           " bytes, this one " + std::to_string(key.size()));
+    }
+    if (static_cast<int64_t>(rows.size()) > kMaxEntryBytes) {
+      return MakeError(ErrorCode::kLimit, "a push has at most " + std::to_string(kMaxEntryBytes) +
+                                              " bytes, this one " + std::to_string(rows.size()));
+    }
+    Waiting mine;
+    mine.entry.key = std::move(key);
+    mine.entry.rows = std::move(rows);
+    mine.entry.row_count = row_count;
+    std::unique_lock<std::mutex> guard(queue_mutex_);
+    queue_.push_back(&mine);
+    while (!mine.done) {
+      if (leading_) {
+        answered_.wait(guard);
+        continue;
+      }
+      leading_ = true;
+      const std::vector<Waiting*> group = TakeGroup();
+      guard.unlock();
+      AppendGroup(group);
+      guard.lock();
+      for (Waiting* waiting : group) waiting->done = true;
+      leading_ = false;
+      answered_.notify_all();
+    }
+    return std::move(mine.answer);
+  }
+
+  arrow::Result<std::vector<JournalEntry>> ReadAfter(int64_t number, int64_t max_bytes) override {
+    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_SH));
+    const std::lock_guard<std::mutex> guard(mutex_);
+    ARROW_RETURN_NOT_OK(Refresh());
+    if (number > last_number_) {
+      return MakeError(ErrorCode::kCorrupt, "the journal " + folder_ + " ends at entry " +
+                                                std::to_string(last_number_) + ", but entry " +
+                                                std::to_string(number) + " was taken from it");
+    }
+    std::vector<JournalEntry> entries;
+    if (number == last_number_) return entries;
+    auto segment = std::upper_bound(
+        segments_.begin(), segments_.end(), number + 1,
+        [](int64_t wanted, const Segment& s) { return wanted < s.header.first_number; });
+    if (segment == segments_.begin()) {
+      return MakeError(ErrorCode::kCorrupt, "entry " + std::to_string(number + 1) +
+                                                " of the journal " + folder_ +
+                                                " is gone and was never taken");
+    }
+    int64_t bytes = 0;
+    for (--segment; segment != segments_.end() && bytes <= max_bytes; ++segment) {
+      ARROW_RETURN_NOT_OK(ReadSegment(*segment, number, max_bytes, &bytes, &entries));
+    }
+    return entries;
+  }
+
+  arrow::Result<int64_t> LastNumber() override {
+    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_SH));
+    const std::lock_guard<std::mutex> guard(mutex_);
+    ARROW_RETURN_NOT_OK(Refresh());
+    return last_number_;
+  }
+
+  arrow::Status Release(int64_t number) override {
+    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_EX));
+    const std::lock_guard<std::mutex> guard(mutex_);
+    ARROW_RETURN_NOT_OK(Refresh());
+    const int64_t kept_since = clock_->NowMicros() - options_.key_retention_us;
+    while (segments_.size() > 1 && segments_.front().last_number <= number &&
+           segments_.front().newest_us < kept_since) {
+      if (::unlink(segments_.front().path.c_str()) != 0 && errno != ENOENT) {
+        return Failed("cannot delete", segments_.front().path);
+      }
+      std::erase_if(keys_, [&](const auto& known) {
+        return known.second.number <= segments_.front().last_number;
+      });
+      segments_.erase(segments_.begin());
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status ContinueBehind(int64_t number, int64_t rows) override {
+    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_EX));
+    const std::lock_guard<std::mutex> guard(mutex_);
+    ARROW_RETURN_NOT_OK(Refresh());
+    if (last_number_ >= number) return arrow::Status::OK();
+    if (last_number_ > 0) {
+      return MakeError(ErrorCode::kCorrupt, "the journal " + folder_ + " ends at entry " +
+                                                std::to_string(last_number_) + ", but entry " +
+                                                std::to_string(number) + " was taken from it");
+    }
+    return BeginSegment({number + 1, rows});
+  }
+
+ private:
+  struct Segment {
+    std::string path;
+    SegmentHeader header;
+    int64_t read_bytes = 0;   // whole entries end here
+    int64_t last_number = 0;  // first_number - 1 where it is empty
+    int64_t next_row = 0;
+    int64_t newest_us = INT64_MIN;
+  };
+  struct KnownKey {
+    int64_t number = 0;
+    int64_t row_count = 0;
+    int64_t time_us = 0;
+  };
+
+  // Guarded by queue_mutex_: those that share the next sync.
+  std::vector<Waiting*> TakeGroup() {
+    std::vector<Waiting*> group;
+    int64_t bytes = 0;
+    size_t taken = 0;
+    for (; taken < queue_.size() && (taken == 0 || bytes <= kMaxGroupBytes); ++taken) {
+      bytes += static_cast<int64_t>(queue_[taken]->entry.rows.size());
+      group.push_back(queue_[taken]);
+    }
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(taken));
+    return group;
+  }
+
+  void AppendGroup(const std::vector<Waiting*>& group) {
+    const arrow::Status status = TryAppendGroup(group);
+    if (status.ok()) return;
+    for (Waiting* waiting : group) waiting->answer = status;
+  }
+
+  arrow::Status TryAppendGroup(const std::vector<Waiting*>& group) {
+    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_EX));
+    const std::lock_guard<std::mutex> guard(mutex_);
+    ARROW_RETURN_NOT_OK(Refresh());
+    if (segments_.empty() || segments_.back().read_bytes >= options_.segment_bytes) {
+      ARROW_RETURN_NOT_OK(BeginSegment({last_number_ + 1, NextRow()}));
+    }
+    std::string bytes;
+    std::unordered_map<std::string, KnownKey> fresh;
+    const int64_t now_us = clock_->NowMicros();
+    int64_t number = last_number_;
+    int64_t next_row = NextRow();
+    for (Waiting* waiting : group) {
+      JournalEntry& entry = waiting->entry;
+      if (const KnownKey* known = Find(entry.key, fresh, now_us)) {
+        waiting->answer = PushReceipt{known->number, known->row_count, true};
+        continue;
+      }
+      entry.place = static_cast<uint32_t>(number - last_number_);
+      entry.number = ++number;
+      entry.time_us = now_us;
+      entry.first_row = next_row;
+      next_row += entry.row_count;
+      AppendEntry(entry, &bytes);
+      if (!entry.key.empty()) fresh[entry.key] = {number, entry.row_count, now_us};
+      waiting->answer = PushReceipt{number, entry.row_count, false};
+    }
+    return bytes.empty() ? arrow::Status::OK() : WriteTail(bytes);
+  }
+
+  // The segment's tail behind its whole entries becomes `bytes`, durably. Refresh reads them then.
+  arrow::Status WriteTail(const std::string& bytes) {
+    const Segment& segment = segments_.back();
+    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment.path, O_RDWR));
+    ARROW_ASSIGN_OR_RAISE(const std::string tail, ReadFrom(file, segment.read_bytes, segment.path));
+    ARROW_RETURN_NOT_OK(CheckHalfDone(tail, segment));
+    if (::ftruncate(file.get(), segment.read_bytes) != 0) return Failed("cannot cut", segment.path);
+    const arrow::Status written = WriteAt(file, bytes, segment.read_bytes, segment.path);
+    if (!written.ok()) {
+      // Whole entries among what was written must not be found later: they are answered as failed.
+      if (::ftruncate(file.get(), segment.read_bytes) != 0) {
+        return MakeError(ErrorCode::kOutcomeUnknown, written.message());
+      }
+      return written;
+    }
+    if (::fdatasync(file.get()) != 0) {
+      return MakeError(ErrorCode::kOutcomeUnknown,
+                       "cannot sync " + segment.path + ": " + std::strerror(errno));
+    }
+    return Refresh();
+  }
+
+  // What lies behind the whole entries may go only where it is what a killed writer left: then no
+  // entry of a later sync stands in it, or it was damaged after it had been acknowledged.
+  static arrow::Status CheckHalfDone(std::string_view tail, const Segment& segment) {
+    for (; !tail.empty(); tail.remove_prefix(1)) {
+      std::string_view rest = tail;
+      const auto entry = TakeEntry(&rest);
+      if (!entry.ok() || !*entry) continue;
+      if ((*entry)->number - (*entry)->place > segment.last_number + 1) {
+        return MakeError(ErrorCode::kCorrupt, segment.path + ": entry " +
+                                                  std::to_string(segment.last_number + 1) +
+                                                  " is damaged; bring the file back from a copy");
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status BeginSegment(const SegmentHeader& header) {
+    char name[32];
+    std::snprintf(name, sizeof name, "%020lld", static_cast<long long>(header.first_number));
+    const std::string path = folder_ + "/" + name + std::string(kSuffix);
+    const std::string temporary = path + ".new";
+    {
+      ARROW_ASSIGN_OR_RAISE(const File file, File::Open(temporary, O_RDWR | O_CREAT | O_TRUNC));
+      ARROW_RETURN_NOT_OK(WriteAt(file, EncodeHeader(header), 0, temporary));
+      if (::fsync(file.get()) != 0) return Failed("cannot sync", temporary);
+    }
+    if (::rename(temporary.c_str(), path.c_str()) != 0) return Failed("cannot rename", temporary);
+    ARROW_RETURN_NOT_OK(SyncFolder(folder_));
+    return Refresh();
+  }
+
+  int64_t NextRow() const { return segments_.empty() ? 0 : segments_.back().next_row; }
+
+  const KnownKey* Find(const std::string& key,
+                       const std::unordered_map<std::string, KnownKey>& fresh,
+                       int64_t now_us) const {
+    if (key.empty()) return nullptr;
+    if (const auto found = fresh.find(key); found != fresh.end()) return &found->second;
+    const auto found = keys_.find(key);
+    if (found == keys_.end() || found->second.time_us < now_us - options_.key_retention_us) {
+      return nullptr;
+    }
+    return &found->second;
+  }
+
+  // Brings what is known up to the folder: segments and entries of other processes. Under the
+  // folder's lock and mutex_.
+  arrow::Status Refresh() {
+    std::vector<std::string> paths;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+      if (entry.path().string().ends_with(kSuffix)) paths.push_back(entry.path().string());
+    }
+    if (error) {
+      return MakeError(ErrorCode::kUnavailable, "cannot list " + folder_ + ": " + error.message());
+    }
+    std::sort(paths.begin(), paths.end());
+    std::erase_if(segments_, [&](const Segment& segment) {
+      return !std::binary_search(paths.begin(), paths.end(), segment.path);
+    });
+    for (const std::string& path : paths) {
+      if (segments_.empty() || path > segments_.back().path) {
+        ARROW_RETURN_NOT_OK(AddSegment(path));
+      } else if (path == segments_.back().path) {
+        ARROW_RETURN_NOT_OK(ReadTail(&segments_.back()));
+      }
+    }
+    last_number_ = segments_.empty() ? 0 : segments_.back().last_number;
+    return arrow::Status::OK();
+  }
+
+  arrow::Status AddSegment(const std::string& path) {
+    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(path, O_RDONLY));
+    ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadFrom(file, 0, path));
+    Segment segment;
+    segment.path = path;
+    const auto header = DecodeHeader(bytes);
+    if (!header.ok()) return base::WithContext(header.status(), path);
+    segment.header = *header;
+    if (!segments_.empty()) {
+      ARROW_RETURN_NOT_OK(ReadTail(&segments_.back()));  // others went on in it before this one
+      if (segment.header.first_number != segments_.back().last_number + 1) {
+        return MakeError(ErrorCode::kCorrupt, path + " begins at entry " +
+                                                  std::to_string(segment.header.first_number) +
+                                                  ", the segment before it ends at " +
+                                                  std::to_string(segments_.back().last_number));
+      }
+    }
+    segment.read_bytes = static_cast<int64_t>(kSegmentHeaderBytes);
+    segment.last_number = segment.header.first_number - 1;
+    segment.next_row = segment.header.first_row;
+    segments_.push_back(std::move(segment));
+    return Take(std::string_view(bytes).substr(kSegmentHeaderBytes), &segments_.back());
+  }
+
+  arrow::Status ReadTail(Segment* segment) {
+    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment->path, O_RDONLY));
+    ARROW_ASSIGN_OR_RAISE(const std::string bytes,
+                          ReadFrom(file, segment->read_bytes, segment->path));
+    return Take(bytes, segment);
+  }
+
+  // Whole entries of the segment's tail.
+  arrow::Status Take(std::string_view bytes, Segment* segment) {
+    while (true) {
+      const size_t before = bytes.size();
+      ARROW_ASSIGN_OR_RAISE(auto entry, TakeEntry(&bytes));
+      if (!entry) return arrow::Status::OK();
+      if (entry->number != segment->last_number + 1 || entry->first_row != segment->next_row) {
+        return MakeError(ErrorCode::kCorrupt,
+                         segment->path + ": entry " + std::to_string(entry->number) +
+                             " follows entry " + std::to_string(segment->last_number));
+      }
+      segment->last_number = entry->number;
+      segment->next_row += entry->row_count;
+      segment->newest_us = std::max(segment->newest_us, entry->time_us);
+      segment->read_bytes += static_cast<int64_t>(before - bytes.size());
+      if (!entry->key.empty()) {
+        keys_[entry->key] = {entry->number, entry->row_count, entry->time_us};
+      }
+    }
+  }
+
+  arrow::Status ReadSegment(const Segment& segment, int64_t after, int64_t max_bytes,
+                            int64_t* bytes_read, std::vector<JournalEntry>* entries) {
+    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment.path, O_RDONLY));
+    ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadFrom(file, 0, segment.path));
+    std::string_view rest(bytes);
+    rest.remove_prefix(std::min(rest.size(), kSegmentHeaderBytes));
+    int64_t seen = segment.header.first_number - 1;
+    while (*bytes_read <= max_bytes) {
+      ARROW_ASSIGN_OR_RAISE(auto entry, TakeEntry(&rest));
+      if (!entry) break;
+      seen = entry->number;
+      if (entry->number <= after) continue;
+      *bytes_read += static_cast<int64_t>(entry->rows.size());
+      entries->push_back(*std::move(entry));
+    }
+    if (*bytes_read <= max_bytes && seen < segment.last_number) {
+      return MakeError(ErrorCode::kCorrupt, segment.path + ": entry " + std::to_string(seen + 1) +
+                                                " is damaged; bring the file back from a copy");
+    }
+    return arrow::Status::OK();
+  }
+
+  const std::string folder_;
+  const Options options_;
+  const base::Clock* const clock_;
+
+  std::mutex queue_mutex_;  // never taken under mutex_
+  std::condition_variable answered_;
+  std::vector<Waiting*> queue_;  // guarded by queue_mutex_
+  bool leading_ = false;         // guarded by queue_mutex_
+
+  std::mutex mutex_;  // taken under the folder's lock
+  std::vector<Segment> segments_;
+  std::unordered_map<std::string, KnownKey> keys_;
+  int64_t last_number_ = 0;
+};
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<PushJournal>> PushJournal::Open(std::string folder,
+                                                              const Options& options,
+                                                              const base::Clock* clock) {
+  auto journal = std::make_unique<FolderJournal>(std::move(folder), options, clock);
+  ARROW_RETURN_NOT_OK(journal->Init());
+  return std::unique_ptr<PushJournal>(std::move(journal));
+}
+
+arrow::Status CheckPushedRows(std::string_view text, std::string* rows, int64_t* count) {
+  std::vector<JsonMember> members;
+  rows->clear();
+  *count = 0;
+  for (int64_t line_number = 1; !text.empty(); ++line_number) {
+    const size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t')) {
+      line.remove_suffix(1);
+    }
+    if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
+    const std::string problem =
+        IsUtf8(line) ? SplitJsonObject(line, &members) : std::string("not UTF-8");
+    if (!problem.empty()) {
+      return MakeError(ErrorCode::kBadInput,
+                       "line " + std::to_string(line_number) + ": not a JSON object: " + problem);
+    }
+    rows->append(line);
+    rows->push_back('\n');
+    ++*count;
+  }
+  return *count > 0
+             ? arrow::Status::OK()
+             : MakeError(ErrorCode::kBadInput, "no rows: one JSON object a line is expected");
+}
+
+}  // namespace icecore::ingest

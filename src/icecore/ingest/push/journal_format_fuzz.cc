@@ -1,0 +1,25 @@
+// The bytes of a push journal: whatever they are, no entry is made up, and what was taken encodes
+// to the same bytes.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "icecore/ingest/push/journal_format.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using icecore::ingest::AppendEntry;
+  std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  if (const auto header = icecore::ingest::DecodeHeader(bytes); header.ok()) {
+    if (!bytes.starts_with(icecore::ingest::EncodeHeader(*header))) std::abort();
+    bytes.remove_prefix(icecore::ingest::kSegmentHeaderBytes);
+  }
+  while (true) {
+    const std::string_view before = bytes;
+    const auto entry = icecore::ingest::TakeEntry(&bytes);
+    if (!entry.ok() || !*entry) return 0;
+    std::string again;
+    AppendEntry(**entry, &again);
+    if (!before.starts_with(again) || bytes.size() + again.size() != before.size()) std::abort();
+  }
+}

@@ -1,0 +1,191 @@
+#include "icecore/ingest/push/journal.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "icecore/base/error.h"
+
+namespace icecore::ingest {
+namespace {
+
+namespace fs = std::filesystem;
+using base::CodeOf;
+using base::ErrorCode;
+
+class JournalTest : public testing::Test {
+ protected:
+  JournalTest() {
+    std::string pattern = fs::temp_directory_path() / "icecore-journal-XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~JournalTest() override { fs::remove_all(folder_); }
+
+  std::unique_ptr<PushJournal> Open() {
+    auto journal = PushJournal::Open(folder_, options_, &clock_);
+    EXPECT_TRUE(journal.ok()) << journal.status();
+    return journal.ok() ? *std::move(journal) : nullptr;
+  }
+  static std::string Row(int n) { return "{\"n\":" + std::to_string(n) + "}\n"; }
+
+  std::vector<fs::path> Segments() const {
+    std::set<fs::path> found;
+    for (const auto& entry : fs::directory_iterator(folder_)) {
+      if (entry.path().extension() == ".journal") found.insert(entry.path());
+    }
+    return {found.begin(), found.end()};
+  }
+  std::string Rows(PushJournal& journal, int64_t after = 0) {
+    const auto entries = journal.ReadAfter(after, int64_t{1} << 40);
+    EXPECT_TRUE(entries.ok()) << entries.status();
+    std::string rows;
+    for (const JournalEntry& entry : *entries) rows += entry.rows;
+    return rows;
+  }
+
+  std::string folder_;
+  base::FixedClock clock_{1'000'000'000};
+  PushJournal::Options options_;
+};
+
+TEST_F(JournalTest, WhatWasAcknowledgedIsReadByAnyProcess) {
+  const auto journal = Open();
+  const auto other = Open();
+  EXPECT_EQ(journal->Append("", Row(1), 1)->number, 1);
+  EXPECT_EQ(other->Append("", Row(2) + Row(3), 2)->number, 2);
+  EXPECT_EQ(journal->Append("", Row(4), 1)->number, 3);
+  const auto entries = Open()->ReadAfter(0, int64_t{1} << 20);
+  ASSERT_TRUE(entries.ok());
+  ASSERT_EQ(entries->size(), 3u);
+  EXPECT_EQ((*entries)[1].rows, Row(2) + Row(3));
+  EXPECT_EQ((*entries)[2].first_row, 3);
+  EXPECT_EQ(Rows(*journal, 2), Row(4));
+}
+
+TEST_F(JournalTest, AKeyIsTakenOnce) {
+  const auto journal = Open();
+  EXPECT_FALSE(journal->Append("k", Row(1), 1)->duplicate);
+  const auto again = Open()->Append("k", Row(2) + Row(3), 2);
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->duplicate);
+  EXPECT_EQ(again->number, 1);
+  EXPECT_EQ(again->row_count, 1);
+  EXPECT_EQ(Rows(*journal), Row(1));
+  clock_.Set(clock_.NowMicros() + options_.key_retention_us + 1);
+  EXPECT_FALSE(journal->Append("k", Row(4), 1)->duplicate);
+}
+
+TEST_F(JournalTest, ConcurrentCallersLoseNothingAndRepeatNothing) {
+  constexpr int kThreads = 8;
+  constexpr int kPushes = 50;
+  const auto journal = Open();
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kPushes; ++i) {
+          const std::string key = std::to_string(t % 4) + "/" + std::to_string(i);  // each twice
+          EXPECT_TRUE(journal->Append(key, Row(i), 1).ok());
+        }
+      });
+    }
+  }
+  const auto entries = journal->ReadAfter(0, int64_t{1} << 40);
+  ASSERT_TRUE(entries.ok());
+  std::set<std::string> keys;
+  for (const JournalEntry& entry : *entries) keys.insert(entry.key);
+  EXPECT_EQ(entries->size(), size_t{4} * kPushes);
+  EXPECT_EQ(keys.size(), entries->size());
+}
+
+// A writer killed in the middle of an entry, at every byte of it.
+TEST_F(JournalTest, ATornTailIsCutOff) {
+  ASSERT_TRUE(Open()->Append("a", Row(1), 1).ok());
+  const fs::path segment = Segments().front();
+  const auto whole = fs::file_size(segment);
+  ASSERT_TRUE(Open()->Append("b", Row(2), 1).ok());
+  const auto longer = fs::file_size(segment);
+  const fs::path copy = segment.string() + ".copy";
+  fs::copy_file(segment, copy);
+  for (auto size = whole; size < longer; ++size) {
+    fs::copy_file(copy, segment, fs::copy_options::overwrite_existing);
+    fs::resize_file(segment, size);
+    const auto journal = Open();
+    EXPECT_EQ(Rows(*journal), Row(1)) << size;
+    const auto receipt = journal->Append("b", Row(3), 1);
+    ASSERT_TRUE(receipt.ok()) << receipt.status();
+    EXPECT_FALSE(receipt->duplicate);
+    EXPECT_EQ(Rows(*Open()), Row(1) + Row(3)) << size;
+  }
+}
+
+// Bytes that rotted in an entry that others follow are not taken for a torn tail.
+TEST_F(JournalTest, ADamagedEntryIsNotCutOff) {
+  const auto journal = Open();
+  ASSERT_TRUE(journal->Append("", Row(1), 1).ok());
+  const fs::path segment = Segments().front();
+  const auto begin = fs::file_size(segment);
+  for (int n = 2; n < 5; ++n) ASSERT_TRUE(journal->Append("", Row(n), 1).ok());
+  std::fstream file(segment, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(begin) + 20);
+  file.put('\x7f');
+  file.close();
+  const auto receipt = Open()->Append("", Row(9), 1);
+  ASSERT_FALSE(receipt.ok());
+  EXPECT_EQ(CodeOf(receipt.status()), ErrorCode::kCorrupt);
+  EXPECT_FALSE(Open()->ReadAfter(3, 100).ok());
+}
+
+TEST_F(JournalTest, SegmentsGoWhenTheyAreTakenAndTheirKeysAreOld) {
+  options_.segment_bytes = 1;
+  const auto journal = Open();
+  for (int n = 1; n <= 5; ++n) ASSERT_TRUE(journal->Append(std::to_string(n), Row(n), 1).ok());
+  ASSERT_TRUE(journal->Release(5).ok());
+  EXPECT_EQ(Segments().size(), 5u);  // keys are still of use
+  clock_.Set(clock_.NowMicros() + options_.key_retention_us + 1);
+  ASSERT_TRUE(journal->Release(2).ok());
+  EXPECT_EQ(Segments().size(), 3u);
+  EXPECT_EQ(Rows(*Open(), 2), Row(3) + Row(4) + Row(5));
+  EXPECT_EQ(CodeOf(Open()->ReadAfter(0, 100).status()), ErrorCode::kCorrupt);
+  ASSERT_TRUE(journal->Release(5).ok());
+  EXPECT_EQ(Segments().size(), 1u);  // the last one tells the number
+  EXPECT_EQ(Open()->Append("", Row(6), 1)->number, 6);
+}
+
+TEST_F(JournalTest, ALostJournalGoesOnBehindWhatWasTaken) {
+  ASSERT_TRUE(Open()->Append("", Row(1), 1).ok());
+  EXPECT_EQ(CodeOf(Open()->ReadAfter(7, 100).status()), ErrorCode::kCorrupt);
+  EXPECT_EQ(CodeOf(Open()->ContinueBehind(7, 70)), ErrorCode::kCorrupt);
+  fs::remove_all(folder_);
+  const auto journal = Open();
+  ASSERT_TRUE(journal->ContinueBehind(7, 70).ok());
+  ASSERT_TRUE(journal->ContinueBehind(7, 70).ok());
+  EXPECT_EQ(journal->Append("", Row(8), 1)->number, 8);
+  EXPECT_EQ((*Open()->ReadAfter(7, 100)).front().first_row, 70);
+}
+
+TEST_F(JournalTest, Limits) {
+  const auto journal = Open();
+  EXPECT_EQ(CodeOf(journal->Append(std::string(257, 'k'), Row(1), 1).status()),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(CodeOf(journal->Append("", std::string(kMaxEntryBytes + 1, ' '), 1).status()),
+            ErrorCode::kLimit);
+  EXPECT_EQ(*journal->LastNumber(), 0);
+}
+
+TEST(CheckPushedRowsTest, TakesObjectsOnly) {
+  std::string rows;
+  int64_t count = 0;
+  EXPECT_TRUE(CheckPushedRows("{\"a\":1}\r\n\n {\"a\":2} ", &rows, &count).ok());
+  EXPECT_EQ(rows, "{\"a\":1}\n {\"a\":2}\n");
+  EXPECT_EQ(count, 2);
+  for (const char* bad : {"", "\n", "{\"a\":1}\n[1]", "{", "{\"a\":\"\xff\"}"}) {
+    EXPECT_EQ(CodeOf(CheckPushedRows(bad, &rows, &count)), ErrorCode::kBadInput) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace icecore::ingest

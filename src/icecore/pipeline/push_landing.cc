@@ -1,0 +1,135 @@
+#include "icecore/pipeline/push_landing.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "icecore/base/error.h"
+#include "icecore/ingest/files/row_builder.h"
+#include "icecore/lake/envelope.h"
+#include "icecore/pipeline/landing_rows.h"
+#include "icecore/pipeline/landing_writer.h"
+
+namespace icecore::pipeline {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+using nlohmann::json;
+
+constexpr char kConnector[] = "push";
+constexpr int64_t kBatchBytes = int64_t{16} << 20;   // of rows that land as one batch
+constexpr int64_t kCommitBytes = int64_t{64} << 20;  // of rows of one commit
+
+std::string JournalFolder(const Workspace& workspace, const spec::Source& source) {
+  return workspace.project->root + "/.icecore/push/" + source.name;
+}
+
+}  // namespace
+
+bool IsPushPosition(const std::string& position) {
+  const json parsed = json::parse(position, nullptr, false);
+  return parsed.is_object() && parsed.contains(kConnector);
+}
+
+arrow::Result<ingest::PushPosition> LandedPushes(const lake::Snapshot& raw) {
+  const auto domain = raw.Domain(lake::kPositionDomain);
+  if (!domain) {
+    return ingest::PushPosition();
+  }
+  const json parsed = json::parse(*domain, nullptr, false);
+  if (!parsed.is_object() || !parsed.contains(kConnector) || !parsed.at(kConnector).is_string()) {
+    return MakeError(ErrorCode::kBadInput,
+                     "what landed before did not come from pushes; give the source another name");
+  }
+  return ingest::PushPosition::Parse(parsed.at(kConnector).get<std::string>());
+}
+
+arrow::Result<std::unique_ptr<ingest::PushJournal>> OpenJournal(const Workspace& workspace,
+                                                                const spec::Source& source) {
+  static const std::unique_ptr<base::Clock> machine_clock = base::MakeSystemClock();
+  ARROW_ASSIGN_OR_RAISE(
+      auto journal, ingest::PushJournal::Open(JournalFolder(workspace, source),
+                                              ingest::PushJournal::Options(), machine_clock.get()));
+  ARROW_ASSIGN_OR_RAISE(const auto raw, LoadTable(workspace, RawTableName(source)));
+  ARROW_ASSIGN_OR_RAISE(const auto landed, LandedPushes(*raw));
+  if (landed.number > 0) {
+    ARROW_RETURN_NOT_OK(journal->ContinueBehind(landed.number, landed.rows));
+  }
+  return journal;
+}
+
+arrow::Status LandPushOnce(const Workspace& workspace, const spec::Source& source,
+                           const std::string& run_id, std::stop_token stop, StepReport* report,
+                           bool* more) {
+  *more = false;
+  const std::string what = "source " + source.name;
+  auto opened = OpenJournal(workspace, source);
+  ARROW_RETURN_NOT_OK(base::WithContext(opened.status(), what));
+  ARROW_ASSIGN_OR_RAISE(const auto table, OpenTable(workspace, RawTableName(source)));
+  ARROW_ASSIGN_OR_RAISE(const auto before, table->LoadOrEmpty());
+  ARROW_ASSIGN_OR_RAISE(const auto landed, LandedPushes(*before));
+  ingest::PushConnector connector(opened->get(), kBatchBytes);
+  ARROW_ASSIGN_OR_RAISE(const auto partitions, connector.Partitions());
+  const std::string from = landed.number > 0 ? landed.Serialize() : "";
+  ARROW_ASSIGN_OR_RAISE(const auto reader, connector.Read(partitions.front(), from, stop));
+  LandingWriter writer(workspace, source, run_id, before);
+  std::string position;
+  for (int64_t bytes = 0;;) {
+    auto batch = reader->Next();
+    ARROW_RETURN_NOT_OK(base::WithContext(batch.status(), what));
+    if (!*batch) {
+      break;
+    }
+    ARROW_RETURN_NOT_OK(base::WithContext(writer.Write(*(*batch)->rows), what));
+    position = (*batch)->position_after;
+    bytes += kBatchBytes;
+    if (bytes >= kCommitBytes) {
+      *more = true;
+      break;
+    }
+  }
+  if (position.empty()) {
+    return arrow::Status::OK();
+  }
+  ARROW_RETURN_NOT_OK(writer.EndPart(0));
+  ARROW_RETURN_NOT_OK(writer.Commit(table.get(), json{{kConnector, position}}.dump(), report));
+  return connector.Committed(partitions.front(), position);
+}
+
+arrow::Result<RawColumns> PeekPushSource(const Workspace& workspace, const spec::Source& source) {
+  RawColumns out;
+  ARROW_ASSIGN_OR_RAISE(const auto raw, LoadTable(workspace, RawTableName(source)));
+  if (raw->exists()) {
+    out.schema = raw->schema;
+    return out;
+  }
+  arrow::FieldVector columns;
+  for (const spec::ColumnContract& column : source.contract.columns) {
+    columns.push_back(arrow::field(column.name, arrow::utf8()));
+  }
+  ARROW_ASSIGN_OR_RAISE(out.schema, MergeColumns(nullptr, *ingest::WithFileEnvelope(columns)));
+  return out;
+}
+
+arrow::Result<std::string> PendingPushes(const Workspace& workspace, const spec::Source& source) {
+  const auto count = [&]() -> arrow::Result<int64_t> {
+    ARROW_ASSIGN_OR_RAISE(const auto journal, OpenJournal(workspace, source));
+    ARROW_ASSIGN_OR_RAISE(const auto raw, LoadTable(workspace, RawTableName(source)));
+    ARROW_ASSIGN_OR_RAISE(const auto landed, LandedPushes(*raw));
+    ARROW_ASSIGN_OR_RAISE(const int64_t last, journal->LastNumber());
+    return last - landed.number;
+  }();
+  if (!count.ok()) {
+    return "will fail: " + count.status().message();
+  }
+  if (*count == 0) {
+    return std::string();
+  }
+  return std::to_string(*count) + (*count == 1 ? " new push" : " new pushes");
+}
+
+}  // namespace icecore::pipeline
