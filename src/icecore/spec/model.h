@@ -335,6 +335,17 @@ struct LakeAccess {
   std::string profile;
 };
 
+// How to reach an online store that is no folder; references unresolved. "": not said.
+struct OnlineAccess {
+  std::string username;
+  std::string password;
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  std::string endpoint;
+  std::string profile;
+};
+
 struct Project {
   std::string root;  // absolute folder
   std::string name;
@@ -343,6 +354,7 @@ struct Project {
   LakeAccess lake_access;
   std::string catalog = ".icecore/catalog.db";
   std::string online = "lmdb:.icecore/online";
+  OnlineAccess online_access;
   std::optional<int64_t> now_us;
   std::map<std::string, std::string> variables;
   Location location;
