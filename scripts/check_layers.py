@@ -43,7 +43,7 @@ STANDARD = re.compile(r"^([a-z0-9_]+|c[a-z]+|(sys|netinet|arpa|linux|net)/[a-z0-
                       r"|(unistd|fcntl|dirent|dlfcn|errno|limits|poll|pthread|sched|signal|stdlib|string|stdint|stdio"
                       r"|stddef|time|fnmatch|glob|malloc|getopt|immintrin|x86intrin|endian|math)\.h)$")
 NOT_IN_HEADERS = ("arrow/api.h", "nlohmann/", "regex", "iostream", "filesystem", "simdjson", "boost/", "duckdb.h",
-                  "yaml-cpp/", "sqlite3.h", "lmdb.h", "spdlog/", "CLI/", "curl/", "expat.h")
+                  "yaml-cpp/", "sqlite3.h", "lmdb.h", "spdlog/", "CLI/", "curl/", "hiredis/", "expat.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
 
 

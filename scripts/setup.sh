@@ -150,6 +150,22 @@ s3_server() {
   rm -rf "$work" "$deps/s3/go"
 }
 
+# Amazon's own DynamoDB for tests, in Java; Maven fetches it with what it needs (51 MB).
+dynamodb_local() {
+  local work=$deps/dynamodb.new
+  rm -rf "$work" && mkdir -p "$work"
+  cp "$root/scripts/dynamodb-local.xml" "$work/pom.xml"
+  (cd "$work" && quietly mvn -q -B -Dmaven.repo.local="$work/m2" \
+    org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory="$work/libs")
+  (cd "$work/libs" && listed "$root/scripts/dynamodb-jars.sha256" | sha256sum --check --status) ||
+    die "the jars of DynamoDB Local have not the pinned SHA-256"
+  [ "$(find "$work/libs" -type f | wc -l)" = "$(listed "$root/scripts/dynamodb-jars.sha256" | wc -l)" ] ||
+    die "DynamoDB Local came with files that are not pinned"
+  rm -rf "$work/m2" "$deps/dynamodb"
+  mv "$work" "$deps/dynamodb"
+}
+
 setup_build() {
   debian_packages "$root/scripts/debian-build.txt"
   mkdir -p "$deps"
@@ -169,6 +185,7 @@ setup_test() {
   once s3-fake "$(cat "$root/scripts/requirements-s3.txt")" s3_fake
   once s3-server "$versitygw_sum" s3_server
   once openapi-validator "$(cat "$root/scripts/requirements-openapi.txt")" openapi_validator
+  once dynamodb-local "$(cat "$root/scripts/dynamodb-jars.sha256")" dynamodb_local
   once feast-peer "$(cat "$root/scripts/requirements-feast.txt")" feast_peer
   flock -u 8
 }

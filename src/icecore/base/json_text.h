@@ -27,6 +27,8 @@ arrow::Result<std::string> JsonRows(const arrow::Table& table);
 
 // Standard base64 with padding.
 std::string Base64(std::string_view bytes);
+// The bytes of such a text, with padding; false when it is none.
+bool ParseBase64(std::string_view text, std::string* out);
 
 // Element `index` as plain text for a person: strings bare, null as "null".
 arrow::Result<std::string> ValueText(const arrow::Array& array, int64_t index);

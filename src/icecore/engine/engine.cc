@@ -159,11 +159,11 @@ class EngineImpl : public Engine {
   // ${NAME} in the project's own places is resolved now that they are used.
   arrow::Status ResolvePlaces() {
     const spec::ReferenceSources sources = spec::MakeSystemReferences(project_.root);
-    spec::LakeAccess& access = project_.lake_access;
+    spec::LakeAccess& lake = project_.lake_access;
+    spec::ServeSettings& serve = project_.serve;
     for (std::string* place :
-         {&project_.lake, &access.endpoint, &access.region, &access.profile, &project_.catalog,
-          &project_.online, &project_.serve.http, &project_.serve.tls_cert, &project_.serve.tls_key,
-          &project_.serve.tokens}) {
+         {&project_.lake, &lake.endpoint, &lake.region, &lake.profile, &project_.catalog,
+          &serve.http, &serve.tls_cert, &serve.tls_key, &serve.tokens}) {
       ARROW_ASSIGN_OR_RAISE(*place, spec::ResolveReferences(*place, project_.location, sources));
     }
     return arrow::Status::OK();
@@ -431,7 +431,15 @@ class EngineImpl : public Engine {
 
   arrow::Result<online::Store*> OnlineStore() override {
     if (!online_) {
-      ARROW_ASSIGN_OR_RAISE(online_, online::OpenStore(project_.online, project_.root));
+      ARROW_ASSIGN_OR_RAISE(const online::StorePlace place, OnlinePlace());
+      auto opened = online::OpenStore(place);
+      if (!opened.ok()) {
+        const ErrorCode code = base::CodeOf(opened.status());
+        return code == ErrorCode::kInvalidDefinition
+                   ? base::MakeErrorAt(code, project_.location, opened.status().message())
+                   : opened.status();
+      }
+      online_ = *std::move(opened);
       workspace_.online = online_.get();
     }
     return online_.get();
@@ -459,6 +467,28 @@ class EngineImpl : public Engine {
   bool HasOnlineViews() const {
     return std::any_of(project_.views.begin(), project_.views.end(),
                        [](const auto& view) { return view.online; });
+  }
+
+  // References are resolved when the store is used, so that what needs none needs no password.
+  arrow::Result<online::StorePlace> OnlinePlace() const {
+    const spec::ReferenceSources sources = spec::MakeSystemReferences(project_.root);
+    const spec::OnlineAccess& access = project_.online_access;
+    online::StorePlace place;
+    place.project_root = project_.root;
+    place.project = project_.name;
+    for (const auto& [from, to] :
+         std::initializer_list<std::pair<const std::string*, std::string*>>{
+             {&project_.online, &place.url},
+             {&access.username, &place.username},
+             {&access.password, &place.password},
+             {&access.ca_file, &place.ca_file},
+             {&access.cert_file, &place.cert_file},
+             {&access.key_file, &place.key_file},
+             {&access.endpoint, &place.endpoint},
+             {&access.profile, &place.profile}}) {
+      ARROW_ASSIGN_OR_RAISE(*to, spec::ResolveReferences(*from, project_.location, sources));
+    }
+    return place;
   }
 
   // A store that does not open hides nothing of the rest.

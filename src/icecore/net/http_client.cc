@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "icecore/base/error.h"
+#include "icecore/net/curl_start_internal.h"
 
 namespace icecore::net {
 namespace {
@@ -139,11 +140,15 @@ class CurlClient : public HttpClient {
     char detail[CURL_ERROR_SIZE] = "";
     curl_easy_reset(handle.get());  // keeps the connection
     HeaderList headers;
+    bool has_type = false;
     for (const auto& [name, value] : request.headers) {
       AddHeader(name + ": " + value, &headers);
+      has_type = has_type || Lower(name) == "content-type";
     }
     AddHeader("Expect:", &headers);  // a second round trip, for nothing
-    if (!request.body.empty() || request.method == "PUT" || request.method == "POST") {
+    const bool has_body =
+        !request.body.empty() || request.method == "PUT" || request.method == "POST";
+    if (has_body && !has_type) {
       AddHeader("Content-Type: application/octet-stream", &headers);
     }
     SetUp(handle.get(), request, headers.get(), &transfer, detail);
@@ -237,12 +242,17 @@ const std::string& HttpResponse::Header(const std::string& name) const {
 }
 
 arrow::Result<std::unique_ptr<HttpClient>> HttpClient::Open(const Options& options) {
+  ARROW_RETURN_NOT_OK(StartCurl());
+  return std::make_unique<CurlClient>(options);
+}
+
+arrow::Status StartCurl() {
   static const CURLcode kReady = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (kReady != CURLE_OK) {
     return MakeError(ErrorCode::kInternal,
                      std::string("libcurl does not start: ") + curl_easy_strerror(kReady));
   }
-  return std::make_unique<CurlClient>(options);
+  return arrow::Status::OK();
 }
 
 int64_t ParseHttpDate(const std::string& text) {

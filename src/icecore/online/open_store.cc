@@ -1,9 +1,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
+#include <utility>
 
+#include "icecore/base/clock.h"
 #include "icecore/base/error.h"
+#include "icecore/online/dynamodb/dynamo_table.h"
+#include "icecore/online/items/item_store.h"
 #include "icecore/online/lmdb/lmdb_store.h"
+#include "icecore/online/redis/redis_table.h"
 #include "icecore/online/store.h"
 
 namespace icecore::online {
@@ -63,20 +68,34 @@ arrow::Result<std::unique_ptr<Store>> OpenLmdb(std::string_view rest,
 
 }  // namespace
 
+arrow::Result<std::unique_ptr<Store>> OpenStore(const StorePlace& place) {
+  const size_t colon = place.url.find(':');
+  const std::string kind = colon == std::string::npos ? "" : place.url.substr(0, colon);
+  if (kind == "lmdb") {
+    return OpenLmdb(std::string_view(place.url).substr(colon + 1), place.project_root);
+  }
+  const bool is_url = colon != std::string::npos && place.url.compare(colon, 3, "://") == 0;
+  if (is_url && (kind == "redis" || kind == "rediss")) {
+    ARROW_ASSIGN_OR_RAISE(redis::RedisPlace server, redis::ParseRedisPlace(place));
+    return std::make_unique<ItemStore>(std::make_unique<redis::RedisTable>(std::move(server)),
+                                       base::MakeSystemClock());
+  }
+  if (is_url && kind == "dynamodb") {
+    ARROW_ASSIGN_OR_RAISE(auto table, dynamodb::DynamoTable::Open(place));
+    return std::make_unique<ItemStore>(std::move(table), base::MakeSystemClock());
+  }
+  return base::MakeError(base::ErrorCode::kInvalidDefinition,
+                         "online: expected lmdb:FOLDER, redis://HOST:PORT, rediss://HOST:PORT or "
+                         "dynamodb://REGION/PREFIX" +
+                             (kind.empty() ? "" : ", not a store of kind '" + kind + "'"));
+}
+
 arrow::Result<std::unique_ptr<Store>> OpenStore(const std::string& uri,
                                                 const std::string& project_root) {
-  const size_t colon = uri.find(':');
-  const std::string kind = uri.substr(0, colon);
-  if (colon != std::string::npos && kind == "lmdb") {
-    return OpenLmdb(std::string_view(uri).substr(colon + 1), project_root);
-  }
-  if (colon != std::string::npos && (kind == "redis" || kind == "rediss" || kind == "dynamodb")) {
-    return base::MakeError(
-        base::ErrorCode::kUnsupported,
-        "online: this version has no " + kind + " store; use lmdb:PATH, e.g. lmdb:.icecore/online");
-  }
-  return base::MakeError(base::ErrorCode::kInvalidArgument,
-                         "online: '" + kind + "' is no kind of store; expected lmdb:PATH");
+  StorePlace place;
+  place.url = uri;
+  place.project_root = project_root;
+  return OpenStore(place);
 }
 
 }  // namespace icecore::online

@@ -1,7 +1,6 @@
 #pragma once
 // The online store: the newest state of every entity key, for reads in microseconds.
-// One interface; lmdb/ behind it now, redis/ and dynamodb/ later; one contract suite
-// (store_contract.h).
+// One interface; lmdb/, redis/ and dynamodb/ behind it; one contract suite (store_contract.h).
 
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
@@ -92,7 +91,24 @@ class Store {
   virtual arrow::Result<Info> Describe() = 0;
 };
 
-// "lmdb:PATH" (relative to project_root); other kinds are kUnsupported by name.
+// Where the online store rests; nothing in it is a reference any more. "" = not said.
+struct StorePlace {
+  std::string url;           // lmdb:FOLDER, redis(s)://HOST[:PORT][,…], dynamodb://REGION/PREFIX
+  std::string project_root;  // what relative paths start from
+  std::string project;       // its name: what tells projects on one server apart
+  std::string username;      // redis
+  std::string password;      // redis; never in a message
+  std::string ca_file;       // rediss, PEM; "" = the system's
+  std::string cert_file;     // rediss: our own certificate
+  std::string key_file;      // rediss: of cert_file
+  std::string endpoint;      // dynamodb
+  std::string profile;       // dynamodb
+};
+
+// kInvalidDefinition for a place that cannot be meant, kUnsupported for a kind by name. Redis and
+// DynamoDB are asked for the first time when they are used.
+arrow::Result<std::unique_ptr<Store>> OpenStore(const StorePlace& place);
+// A place that its URL tells whole.
 arrow::Result<std::unique_ptr<Store>> OpenStore(const std::string& uri,
                                                 const std::string& project_root);
 

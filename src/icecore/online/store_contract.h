@@ -1,7 +1,8 @@
 #pragma once
 // The behaviours that every online store must have, as a typed test suite. A store's test names a
 // harness with `arrow::Result<std::unique_ptr<Store>> Open()` (the same store each time, empty at
-// first) and instantiates the suite:
+// first), and where it needs a server a static `std::string Skip()` (why not now; "" = go), and
+// instantiates the suite:
 //   INSTANTIATE_TYPED_TEST_SUITE_P(Lmdb, StoreContract, LmdbHarness);
 
 #include <algorithm>
@@ -27,7 +28,12 @@ inline constexpr int64_t kStart = 20 * kDay;  // some midnight
 template <typename Harness>
 class StoreContract : public ::testing::Test {
  protected:
-  void SetUp() override { Reopen(); }
+  void SetUp() override {
+    if constexpr (requires { Harness::Skip(); }) {
+      if (const std::string why = Harness::Skip(); !why.empty()) GTEST_SKIP() << why;
+    }
+    Reopen();
+  }
   void Reopen() {
     store_.reset();
     auto store = harness_.Open();

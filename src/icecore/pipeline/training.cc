@@ -11,6 +11,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
+#include "icecore/base/log.h"
 #include "icecore/base/time.h"
 #include "icecore/lake/commit_log.h"
 #include "icecore/lake/envelope.h"
@@ -180,6 +181,18 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
   }
 }
 
+// What a new generation has replaced. It answers nothing any more, so the run is done without it:
+// what is left goes with the next one.
+void SweepOldGenerations(const Workspace& workspace, const std::string& view) {
+  constexpr int64_t kMostCells = 10'000'000;
+  const arrow::Status swept = workspace.online->Sweep(kMostCells).status();
+  if (!swept.ok()) {
+    base::Log(base::LogLevel::kWarning, "view " + view +
+                                            " is loaded, but what it replaces is not " +
+                                            "removed yet: " + swept.message());
+  }
+}
+
 }  // namespace
 
 arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
@@ -270,6 +283,9 @@ arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject&
                                 &report->counts));
   }
   ARROW_RETURN_NOT_OK(load->Commit(plan.next));
+  if (plan.fresh && plan.known) {
+    SweepOldGenerations(workspace, view.name);
+  }
   report->did_work = true;
   report->new_generation = plan.fresh && plan.known.has_value();
   report->reads.push_back({LogOf(*workspace.project, view), plan.snapshot->version, plan.generation,

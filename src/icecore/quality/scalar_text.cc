@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 
+#include "icecore/base/json_text.h"
 #include "icecore/base/time.h"
 
 namespace icecore::quality {
@@ -244,39 +245,6 @@ bool ParseDecimal(std::string_view text, int32_t precision, int32_t scale, uint8
   return true;
 }
 
-bool ParseBase64(std::string_view text, std::string* out) {
-  out->clear();
-  if (text.size() % 4 != 0) {
-    return false;
-  }
-  auto digit = [](char c) -> int {
-    if (c >= 'A' && c <= 'Z') {
-      return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-      return c - 'a' + 26;
-    }
-    if (IsDigit(c)) {
-      return c - '0' + 52;
-    }
-    return c == '+' ? 62 : (c == '/' ? 63 : -1);
-  };
-  for (size_t i = 0; i < text.size(); i += 4) {
-    bool last = i + 4 == text.size();
-    int padding = last && text[i + 3] == '=' ? (text[i + 2] == '=' ? 2 : 1) : 0;
-    uint32_t group = 0;
-    for (size_t k = 0; k < 4; ++k) {
-      int value = k >= static_cast<size_t>(4 - padding) ? 0 : digit(text[i + k]);
-      if (value < 0) {
-        return false;
-      }
-      group = group << 6 | static_cast<uint32_t>(value);
-    }
-    for (int k = 0; k < 3 - padding; ++k) {
-      out->push_back(static_cast<char>(group >> (16 - 8 * k) & 0xFF));
-    }
-  }
-  return true;
-}
+bool ParseBase64(std::string_view text, std::string* out) { return base::ParseBase64(text, out); }
 
 }  // namespace icecore::quality

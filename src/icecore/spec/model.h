@@ -327,6 +327,17 @@ struct ServeSettings {
   Location location;
 };
 
+// How to reach an online store that is no folder; references unresolved. "": not said.
+struct OnlineAccess {
+  std::string username;
+  std::string password;
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  std::string endpoint;
+  std::string profile;
+};
+
 struct Project {
   std::string root;  // absolute folder
   std::string name;
@@ -338,6 +349,7 @@ struct Project {
   int64_t memory_bytes = int64_t{1} << 30;  // what a training set may hold at once, about
   int64_t feature_log_rows = 1'000'000;     // views over tables from so many rows on get a log
   ServeSettings serve;
+  OnlineAccess online_access;
   std::optional<int64_t> now_us;
   ServedLogSettings served_log;
   std::map<std::string, std::string> variables;

@@ -139,6 +139,63 @@ void ReadServedLog(MapReader* reader, ParseContext* context) {
   log.Finish();
 }
 
+// A password belongs into the surroundings, not into a file that is kept in git. `text` holds one
+// in clear where it has no reference; `is_url`: only what stands before its '@' is looked at.
+bool HasClearPassword(const std::string& text, bool is_url) {
+  if (!is_url) return !text.empty() && text.find("${") == std::string::npos;
+  const size_t begin = text.find("://");
+  const size_t at = text.rfind('@');
+  if (begin == std::string::npos || at == std::string::npos || at < begin) return false;
+  const std::string user = text.substr(begin + 3, at - begin - 3);
+  const size_t colon = user.find(':');
+  return colon != std::string::npos && user.find("${") == std::string::npos;
+}
+
+void CheckOnlineUrl(const std::string& key, const std::string& url, MapReader* reader) {
+  for (const char* scheme : {"lmdb:", "redis://", "rediss://", "dynamodb://"}) {
+    if (url.starts_with(scheme)) {
+      if (HasClearPassword(url, true)) {
+        reader->ErrorAt(key, "'" + key + "' holds a password; write it as ${NAME} or ${file:PATH}");
+      }
+      return;
+    }
+  }
+  if (!url.empty() && url.find("${") == std::string::npos) {
+    reader->ErrorAt(key, "'" + key + "' must be lmdb:FOLDER, redis://HOST:PORT, " +
+                             "rediss://HOST:PORT or dynamodb://REGION/PREFIX, got '" + url + "'");
+  }
+}
+
+// A URL, or a map where more has to be said.
+void ReadOnline(MapReader* reader, ParseContext* context) {
+  Project* project = context->project;
+  const YamlValue* value = reader->Take("online");
+  if (value == nullptr) return;
+  if (value->kind != YamlValue::Kind::kMap) {
+    project->online = reader->TakeText("online").value_or(project->online);
+    CheckOnlineUrl("online", project->online, reader);
+    return;
+  }
+  MapReader online(*value, "online", context->diagnostics);
+  project->online = online.RequireText("url");
+  CheckOnlineUrl("url", project->online, &online);
+  OnlineAccess* access = &project->online_access;
+  for (const auto& [key, text] : std::initializer_list<std::pair<const char*, std::string*>>{
+           {"username", &access->username},
+           {"password", &access->password},
+           {"ca_file", &access->ca_file},
+           {"cert_file", &access->cert_file},
+           {"key_file", &access->key_file},
+           {"endpoint", &access->endpoint},
+           {"profile", &access->profile}}) {
+    *text = online.TakeText(key).value_or("");
+  }
+  if (HasClearPassword(access->password, false)) {
+    online.ErrorAt("password", "write 'password' as ${NAME} or ${file:PATH}");
+  }
+  online.Finish();
+}
+
 void ReadNow(MapReader* reader, Project* project) {
   const auto text = reader->TakeText("now");
   if (!text) {
@@ -224,12 +281,7 @@ void ParseProjectFile(const YamlDocument& document, ParseContext* context) {
   ReadLake(&reader, context);
   project->catalog = reader.TakeText("catalog").value_or(project->catalog);
   RefuseScheme(&reader, "catalog", project->catalog, {"postgresql://", "postgres://"});
-  project->online = reader.TakeText("online").value_or(project->online);
-  RefuseScheme(&reader, "online", project->online, {"redis://", "dynamodb://"});
-  if (!project->online.starts_with("lmdb:") && project->online.find("://") == std::string::npos &&
-      project->online.find("${") == std::string::npos) {
-    reader.ErrorAt("online", "'online' must be lmdb:FOLDER, got '" + project->online + "'");
-  }
+  ReadOnline(&reader, context);
   ReadMemory(&reader, project);
   if (const auto rows = reader.TakeInt("feature_log_rows")) {
     project->feature_log_rows = *rows;

@@ -340,10 +340,49 @@ TEST(ParseProject, ReadsLakesElsewhere) {
   }
 }
 
+TEST(ParseProject, ReadsOnlineStores) {
+  Folder folder;
+  const auto parse = [&](const std::string& online) {
+    folder.Write("icecore.yaml", "project: p\nonline: " + online + "\n");
+    base::Diagnostics diagnostics;
+    const Project project = folder.Parse(&diagnostics);
+    EXPECT_EQ(diagnostics.error_count(), 0) << Errors(diagnostics);
+    return project;
+  };
+  for (const char* url : {"redis://a:1,b:2", "rediss://me:${PASSWORD}@a", "redis://:${P}x@a/3",
+                          "dynamodb://eu-central-1/p", "${STORE}"}) {
+    EXPECT_EQ(parse(url).online, url);
+  }
+  const Project project = parse(
+      "{url: 'rediss://h', username: me, password: '${file:secret}', ca_file: ca.pem, "
+      "cert_file: c.pem, key_file: k.pem}");
+  EXPECT_EQ(project.online, "rediss://h");
+  EXPECT_EQ(project.online_access.username, "me");
+  EXPECT_EQ(project.online_access.password, "${file:secret}");
+  EXPECT_EQ(project.online_access.ca_file, "ca.pem");
+  EXPECT_EQ(project.online_access.cert_file, "c.pem");
+  EXPECT_EQ(project.online_access.key_file, "k.pem");
+  EXPECT_EQ(parse("{url: 'dynamodb://e/p', endpoint: 'http://h:1'}").online_access.endpoint,
+            "http://h:1");
+}
+
+TEST(ParseProject, RefusesPasswordsInClear) {
+  for (const char* online : {"redis://me:hunter2@a", "{url: 'redis://a', password: hunter2}",
+                             "{url: 'redis://:hunter2@a'}"}) {
+    Folder folder;
+    folder.Write("icecore.yaml", std::string("project: p\nonline: ") + online + "\n");
+    base::Diagnostics diagnostics;
+    folder.Parse(&diagnostics);
+    EXPECT_THAT(Errors(diagnostics), ::testing::HasSubstr("icecore.yaml:2: error: "));
+    EXPECT_THAT(Errors(diagnostics), ::testing::HasSubstr("as ${NAME} or ${file:PATH}"));
+    EXPECT_THAT(Errors(diagnostics), ::testing::Not(::testing::HasSubstr("hunter2")));
+  }
+}
+
 TEST(ParseProject, ShowsErrorsOfAllFiles) {
   Folder folder;
   folder.Write("icecore.yaml",
-               "project: p\nlanguage: 2\nlake: gs://b/x\nonline: redis://h\n"
+               "project: p\nlanguage: 2\nlake: gs://b/x\nonline: memcached://h\n"
                "catalog: postgresql://u@h/d\nenvironments: {}\nnow: soon\n"
                "proejct: x\nvariables: {a: [1]}\n");
   folder.Write("definitions/a.yaml", "source: a\nfrom: {kafka: {}}\n");
@@ -357,7 +396,7 @@ TEST(ParseProject, ShowsErrorsOfAllFiles) {
   for (const char* part :
        {"icecore.yaml:2: error: project: language 2 is not supported",
         "icecore.yaml:3: error: project: 'lake: gs://…' is not supported by this version",
-        "icecore.yaml:4: error: project: 'online: redis://…' is not supported",
+        "icecore.yaml:4: error: project: 'online' must be lmdb:FOLDER, redis://HOST:PORT, ",
         "icecore.yaml:5: error: project: 'catalog: postgresql://…' is not supported",
         "icecore.yaml:6: error: project: 'environments' is not supported",
         "icecore.yaml:7: error: project: 'now' must be a time",

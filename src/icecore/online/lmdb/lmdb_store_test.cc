@@ -89,9 +89,7 @@ TEST_F(LmdbStoreTest, UrisAreChecked) {
   const auto code = [&](const std::string& uri) {
     return CodeOf(OpenStore(uri, folder_.path()).status());
   };
-  EXPECT_EQ(code("redis://localhost:6379"), ErrorCode::kUnsupported);
-  EXPECT_EQ(code("dynamodb://eu-west-1/x"), ErrorCode::kUnsupported);
-  EXPECT_EQ(code("lmbd:x"), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code("lmbd:x"), ErrorCode::kInvalidDefinition);
   EXPECT_EQ(code("lmdb:"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code("lmdb:x?map_bytes=many"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code("lmdb:x?size=1"), ErrorCode::kInvalidArgument);
