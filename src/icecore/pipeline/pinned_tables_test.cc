@@ -24,7 +24,8 @@ class PinnedTablesTest : public ::testing::Test {
  protected:
   PinnedTablesTest() {
     WriteProject(folder_.path(), kDefinitions);
-    project_ = std::make_unique<OpenProject>(folder_.path(), OpenProject::Options{.online = false});
+    project_ = std::make_unique<OpenProject>(folder_.path(),
+                                             OpenProject::Options{.faults = {}, .online = false});
   }
   const Workspace& workspace() { return project_->workspace(); }
 
@@ -135,7 +136,8 @@ TEST_F(PinnedTablesTest, AnotherTableOfTheName) {
   Append(kTable, 1, 2);
   const auto then = Pin(kTable);
   std::filesystem::remove_all(folder_.path() + "/lake/processing");
-  project_ = std::make_unique<OpenProject>(folder_.path(), OpenProject::Options{.online = false});
+  project_ = std::make_unique<OpenProject>(folder_.path(),
+                                           OpenProject::Options{.faults = {}, .online = false});
   EXPECT_NE(Refusal(kTable, then).find("the table is gone"), std::string::npos);
   Append(kTable, 1, 2);
   EXPECT_NE(Refusal(kTable, then).find("another table of that name"), std::string::npos);
