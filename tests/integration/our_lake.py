@@ -111,6 +111,10 @@ def line(number: int) -> str:
     return f"{number},2024-05-{number % 28 + 1:02}T00:00:00.25Z,,,{number}.5,{number},,,,{number % 2 == 0},n{number % 7}\n"
 
 
+def set_day(project: Project, day: int) -> None:
+    project.write("icecore.yaml", f"language: 1\nproject: openers\nnow: 2024-07-{day:02}T00:00:00Z\n")
+
+
 def write_rows(project: Project, name: str, **columns) -> None:
     pq.write_table(pa.table({column: pa.array(values, kind) for column, (kind, values) in columns.items()}),
                    project.path(f"data/{name}.parquet"))
@@ -118,7 +122,7 @@ def write_rows(project: Project, name: str, **columns) -> None:
 
 def prepare(icecore: str, folder: str) -> Project:
     project = Project(icecore, folder)
-    project.write("icecore.yaml", "language: 1\nproject: openers\nnow: 2024-07-01T00:00:00Z\n")
+    set_day(project, 1)
     project.write("definitions/all.yaml", DEFINITIONS)
     project.write("data/events-01.csv", FIRST)
     place = pa.struct([("x", pa.float64()), ("y", pa.string())])
@@ -138,6 +142,7 @@ def prepare(icecore: str, folder: str) -> Project:
     project.must("run")
     project.must("compact", "curated.sorted", "--cluster-by", "name,at")
     project.must("compact", "curated.small")
+    set_day(project, 2)
     project.must("vacuum", "curated.small", "--retention", "0s", "--force")
     project.write("data/events-99.csv", HEADER + line(99))
     project.write("definitions/all.yaml",
