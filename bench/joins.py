@@ -90,7 +90,8 @@ def definitions(shape):
     for v in range(shape.views):
         features = ", ".join(f"{{name: v{v}_f{i}, of: f{i}}}" for i in range(shape.features))
         parts.append(f"source: t{v}\nfrom:\n  files: {{path: t{v}.parquet, format: parquet}}\n")
-        parts.append(f"feature_view: v{v}\nentity: user\nfrom: landing.t{v}\nevent_time: at\n"
+        parts.append(f"table: t{v}\nzone: processing\nsql: select * from landing.t{v}\nmode: append\n")
+        parts.append(f"feature_view: v{v}\nentity: user\nfrom: processing.t{v}\nevent_time: at\n"
                      f"features: [{features}]\n")
     parts.append("feature_service: all\nfeatures: [" + ", ".join(f"v{v}" for v in range(shape.views)) + "]\n")
     return "---\n".join(parts)

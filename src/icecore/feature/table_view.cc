@@ -46,7 +46,7 @@ class TableView final : public BoundView {
   arrow::Result<state::PreparedRows> PrepareRows(const arrow::RecordBatch& rows,
                                                  std::vector<int32_t>* taken) const override;
   arrow::Result<Arrays> PrepareValues(const arrow::RecordBatch& rows) const override;
-  const std::string& event_time_column() const override { return parts_.event_time.column; }
+  std::string event_time_column() const override { return parts_.event_time.column; }
   arrow::Result<InspectedRows> Inspect(const arrow::RecordBatch& rows) const override;
   arrow::Result<std::shared_ptr<arrow::Array>> ApplyDefault(
       int feature, std::shared_ptr<arrow::Array> values) const override {

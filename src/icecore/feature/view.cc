@@ -281,6 +281,20 @@ class ViewBinder {
 
 }  // namespace
 
+arrow::Result<state::PreparedRows> BoundView::PrepareRows(const arrow::RecordBatch& rows,
+                                                          std::vector<int32_t>* taken) const {
+  taken->clear();
+  ARROW_ASSIGN_OR_RAISE(auto prepared, Prepare(rows));
+  prepared.values.clear();
+  return prepared;
+}
+
+arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> BoundView::PrepareValues(
+    const arrow::RecordBatch& rows) const {
+  ARROW_ASSIGN_OR_RAISE(auto prepared, Prepare(rows));
+  return std::move(prepared.values);
+}
+
 arrow::Result<std::shared_ptr<const BoundView>> BoundView::Bind(
     const spec::FeatureView& view, const spec::Entity& entity, const spec::EventTime& event_time,
     const spec::KnownAt& known_at, const arrow::Schema& table, const TableVersions* versions,

@@ -62,16 +62,17 @@ class BoundView {
 
   // Prepare in two steps, so that values are read only of rows that were chosen; not of a table
   // with versions. PrepareRows needs row_columns() and leaves `values` empty; `taken` are the
-  // places in `rows` of what it gives, empty: all. PrepareValues needs value_columns(), each once,
-  // and gives one array per value of the engine's layout, of all rows.
-  virtual const std::vector<std::string>& row_columns() const = 0;
-  virtual const std::vector<std::string>& value_columns() const = 0;
+  // places in `rows` of what it gives, empty: all. PrepareValues needs value_columns() and gives
+  // one array per value of the engine's layout, of all rows. As they are here they suit a view that
+  // leaves no row out.
+  virtual const std::vector<std::string>& row_columns() const { return columns(); }
+  virtual const std::vector<std::string>& value_columns() const { return columns(); }
   virtual arrow::Result<state::PreparedRows> PrepareRows(const arrow::RecordBatch& rows,
-                                                         std::vector<int32_t>* taken) const = 0;
+                                                         std::vector<int32_t>* taken) const;
   virtual arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> PrepareValues(
-      const arrow::RecordBatch& rows) const = 0;
-  // The column of e; "": the facts have no time.
-  virtual const std::string& event_time_column() const = 0;
+      const arrow::RecordBatch& rows) const;
+  // The column of e; "": the facts have no time, or not in one column.
+  virtual std::string event_time_column() const { return ""; }
 
   // `default:` in the place of nulls, feature by feature (indices as feature_names()).
   virtual arrow::Result<std::shared_ptr<arrow::Array>> ApplyDefault(
