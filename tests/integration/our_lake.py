@@ -104,7 +104,8 @@ broken"
 4,2024-01-01T00:00:00Z,,,,1e300,,,,,bad
 """
 SECOND = HEADER + "5,2024-06-01T00:00:00Z,,,0.00,NaN,1e30,1,1,true,ä\nx,,,,,,,,,,\n"
-RUNS = 12  # so many that tables get a checkpoint
+RUNS = 12           # so many that tables get a checkpoint
+MOST_VERSIONS = 16  # of a table that are compared
 
 
 def line(number: int) -> str:
@@ -128,7 +129,7 @@ def prepare(icecore: str, folder: str) -> Project:
     place = pa.struct([("x", pa.float64()), ("y", pa.string())])
     write_rows(project, "nested", id=(pa.int64(), [1, 2]), tags=(pa.list_(pa.string()), [["a", None], None]),
                place=(place, [{"x": 1.5, "y": None}, None]))
-    write_rows(project, "grown-1", i=(pa.int32(), [1, None]), f=(pa.float32(), [0.5, -1.5]))
+    write_rows(project, "grown-1", i=(pa.int32(), [1, None]), f=(pa.float32(), [0.1, -1.5]))
     project.must("apply")
     project.must("run")
     project.write("data/events-02.csv", SECOND)
@@ -181,12 +182,13 @@ def folders_of_tables(folder: str) -> list[str]:
 
 
 def versions_of(folder: str) -> list[int]:
-    """From the oldest that entries or a checkpoint tell."""
+    """The oldest that entries or a checkpoint tell, and the newest ones."""
     names = [name.split(".") for name in os.listdir(os.path.join(folder, "_delta_log"))]
     entries = [int(parts[0]) for parts in names if parts[1:] == ["json"]]
     checkpoints = [int(parts[0]) for parts in names if parts[1:] == ["checkpoint", "parquet"]]
     oldest = 0 if 0 in entries else min(checkpoints)
-    return list(range(oldest, max(entries) + 1))
+    versions = list(range(oldest, max(entries) + 1))
+    return versions if len(versions) <= MOST_VERSIONS else versions[:1] + versions[1 - MOST_VERSIONS:]
 
 
 def make(icecore: str, scratch: str) -> list[Table]:
@@ -235,6 +237,7 @@ def check_kinds(project: Project, tables: list[Table]) -> None:
     if unread or missing:
         raise Failed(f"not readable: {unread}; operations that are missing: {sorted(missing)} of {sorted(operations)}")
     for table in tables:
-        name = f'"{table.name.split(".")[0]}"."{table.name.split(".")[1]}"' if "." in table.name else None
-        if name and project.value(f"select count(*) as n from {name}") != table.newest.num_rows:
+        if not table.folder.startswith(project.path("lake")):
+            continue
+        if project.value(f"select count(*) as n from {table.name}") != table.newest.num_rows:
             raise Failed(f"icecore sql reads other rows of {table.name} than the reader")

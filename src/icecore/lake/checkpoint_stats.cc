@@ -66,7 +66,8 @@ bool AppendValue(const arrow::Array& array, int64_t row, std::string* out) {
     case Type::INT64:
       return AppendInteger<arrow::Int64Array>(array, row, out);
     case Type::FLOAT:
-      base::AppendJsonFloat(static_cast<const arrow::FloatArray&>(array).Value(row), out);
+      base::AppendJsonDouble(
+          static_cast<double>(static_cast<const arrow::FloatArray&>(array).Value(row)), out);
       return true;
     case Type::DOUBLE:
       base::AppendJsonDouble(static_cast<const arrow::DoubleArray&>(array).Value(row), out);

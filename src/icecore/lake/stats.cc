@@ -107,11 +107,9 @@ class FloatStats : public RangeStats<ArrayType, Value> {
     if (!this->has_range() || std::isinf(value)) {
       return false;
     }
-    if constexpr (std::is_same_v<Value, float>) {
-      base::AppendJsonFloat(value, out);
-    } else {
-      base::AppendJsonDouble(value, out);
-    }
+    // A float32 as the double that it is: once the column is float64, its shortest text would be
+    // another number, and the value outside of its own bounds.
+    base::AppendJsonDouble(static_cast<double>(value), out);
     return true;
   }
 };

@@ -40,6 +40,8 @@ TEST(StatsTest, FloatsWithNanInfinityAndZeros) {
   EXPECT_EQ(StatsOf(arrow::float64(), "[1.5, NaN]"), Expected(2, "", "", "0"));
   EXPECT_EQ(StatsOf(arrow::float64(), "[1.5, Inf]"), Expected(2, "1.5", "", "0"));
   EXPECT_EQ(StatsOf(arrow::float32(), "[0, 0]"), Expected(2, "-0.0", "0.0", "0"));
+  EXPECT_EQ(StatsOf(arrow::float32(), "[0.5, 0.1]"),
+            Expected(2, "0.10000000149011612", "0.5", "0"));
 }
 
 TEST(StatsTest, TimesInMillisecondsMaximumUp) {

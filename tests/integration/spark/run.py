@@ -23,10 +23,11 @@ import our_lake  # noqa: E402
 
 
 def requests_to_spark(tables, scratch):
-    """(table, version) -> files for rows and, of the newest version, statistics."""
+    """(table, version) -> files for rows and, of the newest version, statistics. A query takes Spark long: three versions each."""
     requests = {}
     for number, table in enumerate(tables):
-        for version in table.versions:
+        versions = sorted(table.versions)
+        for version in sorted({versions[0], *versions[-2:]}):
             rows = os.path.join(scratch, f"{number}.{version}.arrow")
             requests[table.name, version] = (table, rows, rows + ".statistics" if version == max(table.versions) else "")
     return requests
@@ -69,7 +70,7 @@ def check_read(table, version, rows, statistics):
 
 
 def check_ours(tables, requests):
-    """Yields (name, problem or None) for every version of every table of ours."""
+    """Yields (name, problem or None) for versions of every table of ours."""
     if len({name for name, _ in requests}) != len(tables) or len(tables) < 20:
         yield "tables", f"{len(tables)} tables of ours, some without versions"
     for (name, version), (table, rows, statistics) in requests.items():
