@@ -51,7 +51,8 @@ struct Serving {
 struct Definitions {
   int64_t version = 0;
   std::shared_ptr<engine::Engine> engine;
-  std::shared_ptr<online::Store> store;  // lives with the engine
+  std::shared_ptr<online::Store> store;    // lives with the engine
+  std::shared_ptr<engine::PushDoor> door;  // goes before it
 };
 
 PlanPtr MakePlan(const Definitions& definitions,
@@ -111,6 +112,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     ARROW_RETURN_NOT_OK(OpenServices(newest_, &serving));
     serving_ = std::make_shared<const Serving>(std::move(serving));
     store_ = newest_.store;
+    door_ = newest_.door;
     LookUpState();
     return arrow::Status::OK();
   }
@@ -179,6 +181,27 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     return list;
   }
 
+  arrow::Result<std::string> PushTarget(const PushedRows& rows) override {
+    const auto door = door_.load();
+    std::string name = rows.source;
+    if (name.empty()) {
+      ARROW_ASSIGN_OR_RAISE(name, SourceOfView(rows.view));
+    }
+    name = name.starts_with("source.") ? name.substr(7) : name;
+    const auto& sources = door->sources();
+    if (std::find(sources.begin(), sources.end(), name) == sources.end()) {
+      return MakeError(ErrorCode::kNotFound, "no source '" + name + "' that takes pushes" +
+                                                 base::DidYouMean(name, sources));
+    }
+    return name;
+  }
+
+  arrow::Result<PushAnswer> Push(const PushedRows& rows) override {
+    ARROW_ASSIGN_OR_RAISE(const std::string source, PushTarget(rows));
+    ARROW_ASSIGN_OR_RAISE(const auto receipt, door_.load()->Push({source, rows.lines, rows.key}));
+    return PushAnswer{source, receipt.row_count, receipt.duplicate};
+  }
+
   arrow::Status CheckReady() override { return store_.load()->Describe().status(); }
 
   ApiState State() override {
@@ -197,6 +220,31 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   }
 
  private:
+  // Rows of a view come from its source, or the store would hold what the lake does not.
+  arrow::Result<std::string> SourceOfView(const std::string& name) {
+    std::lock_guard lock(engine_mutex_);
+    const spec::Project& project = newest_.engine->project();
+    const spec::FeatureView* view = project.FindView(name);
+    if (view == nullptr) {
+      std::vector<std::string> names;
+      for (const spec::FeatureView& known : project.views) {
+        names.push_back(known.name);
+      }
+      return MakeError(ErrorCode::kNotFound,
+                       "no feature view '" + name + "'" + base::DidYouMean(name, names));
+    }
+    const std::string landing = "landing.";
+    const spec::Source* source = view->from.starts_with(landing)
+                                     ? project.FindSource(view->from.substr(landing.size()))
+                                     : nullptr;
+    if (source == nullptr || !source->is_push) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "view '" + name + "' is over " + view->from +
+                           ", which is no source of pushes; push to the source that feeds it");
+    }
+    return source->name;
+  }
+
   arrow::Result<Definitions> OpenDefinitions() {
     Definitions definitions;
     ARROW_ASSIGN_OR_RAISE(definitions.engine, engine::Engine::Open(options_));
@@ -204,6 +252,10 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     definitions.version = latest ? latest->version : 0;
     ARROW_ASSIGN_OR_RAISE(online::Store * store, definitions.engine->OnlineStore());
     definitions.store = std::shared_ptr<online::Store>(definitions.engine, store);
+    ARROW_ASSIGN_OR_RAISE(auto door, definitions.engine->OpenPushDoor());
+    // Keeps the engine that it works in.
+    definitions.door = std::shared_ptr<engine::PushDoor>(
+        door.release(), [engine = definitions.engine](engine::PushDoor* opened) { delete opened; });
     return definitions;
   }
 
@@ -269,6 +321,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     opened.picked = old->picked;  // each is looked at again when it is asked for
     newest_ = std::move(definitions);
     store_ = newest_.store;
+    door_ = newest_.door;
     serving_ = std::make_shared<const Serving>(std::move(opened));
     return arrow::Status::OK();
   }
@@ -441,7 +494,8 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   const engine::OpenOptions options_;
   std::shared_ptr<const engine::Engine> first_;
   std::atomic<std::shared_ptr<const Serving>> serving_;
-  std::atomic<std::shared_ptr<online::Store>> store_;  // of newest_
+  std::atomic<std::shared_ptr<online::Store>> store_;    // of newest_
+  std::atomic<std::shared_ptr<engine::PushDoor>> door_;  // of newest_
 
   std::mutex engine_mutex_;  // guards what follows, and whoever changes serving_
   Definitions newest_;

@@ -392,7 +392,7 @@ arrow::Status AppendFeastResponse(const FeastRequest& feast, const FeatureRespon
   return arrow::Status::OK();
 }
 
-void AppendFeastError(const arrow::Status& status, bool of_service, std::string* out) {
+void AppendFeastError(const arrow::Status& status, Missing missing, std::string* out) {
   const base::ErrorCode code = base::CodeOf(status);
   if (const std::string field = FieldOf(status); !field.empty()) {
     out->append(R"({"detail":[{"type":"value_error","loc":["body",)");
@@ -406,7 +406,9 @@ void AppendFeastError(const arrow::Status& status, bool of_service, std::string*
     return base::AppendJsonString(status.message(), out);
   }
   std::string detail = R"({"module":"feast.errors","class":")";
-  detail += of_service ? "FeatureServiceNotFoundException" : "FeatureViewNotFoundException";
+  detail += missing == Missing::kService ? "FeatureServiceNotFoundException"
+            : missing == Missing::kView  ? "FeatureViewNotFoundException"
+                                         : "PushSourceNotFoundException";
   detail += "\",\"message\":";
   base::AppendJsonString(status.message(), &detail);
   detail += "}";

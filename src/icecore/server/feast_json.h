@@ -26,8 +26,11 @@ arrow::Result<FeastRequest> ParseFeastRequest(const std::string& body, int64_t m
 arrow::Status AppendFeastResponse(const FeastRequest& request, const FeatureResponse& response,
                                   std::string* out);
 
+// What a kNotFound is about.
+enum class Missing { kService, kView, kPushSource };
+
 // A FieldError as FastAPI has it; what is not found as Feast's own exception, which its client
 // raises again; all else as text.
-void AppendFeastError(const arrow::Status& status, bool of_service, std::string* out);
+void AppendFeastError(const arrow::Status& status, Missing missing, std::string* out);
 
 }  // namespace icecore::server

@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto feast = icecore::server::ParseFeastRequest(body, 1 << 20, 100);
   if (!feast.ok()) {
     std::string out;
-    icecore::server::AppendFeastError(feast.status(), false, &out);
+    icecore::server::AppendFeastError(feast.status(), icecore::server::Missing::kView, &out);
     return out.empty() ? std::abort(), 0 : 0;
   }
   const auto& request = feast->request;

@@ -79,6 +79,20 @@ struct ServiceDescription {
   std::vector<NamedType> features;
 };
 
+// Rows that a client sends to a source, or, as Feast does, to a view.
+struct PushedRows {
+  std::string source;
+  std::string view;   // where no source is named
+  std::string lines;  // JSON objects, one a line
+  std::string key;    // idempotency key; "" for none
+};
+
+struct PushAnswer {
+  std::string source;  // that took them
+  int64_t row_count = 0;
+  bool duplicate = false;  // the key was known: nothing was added
+};
+
 // What the API says of itself for the metrics, as last looked up.
 struct ApiState {
   int64_t now_us = 0;  // the project's clock
@@ -108,6 +122,11 @@ class FeatureApi {
     return std::nullopt;
   }
   virtual arrow::Result<std::vector<ServiceDescription>> ListServices() = 0;
+  // The source that takes rows pushed to `rows`: kNotFound with the nearest name, kUnsupported for
+  // a view that no source of pushes feeds directly.
+  virtual arrow::Result<std::string> PushTarget(const PushedRows& rows) = 0;
+  // The rows are durable when this returns, and reach lake and store with the next small run.
+  virtual arrow::Result<PushAnswer> Push(const PushedRows& rows) = 0;
   // OK when the store can be read now.
   virtual arrow::Status CheckReady() = 0;
   // At once, without asking the store.

@@ -10,11 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -165,6 +167,23 @@ class FakeApi : public FeatureApi {
                   : base::MakeError(base::ErrorCode::kCorrupt, "the store is damaged");
   }
 
+  arrow::Result<std::string> PushTarget(const PushedRows& rows) override {
+    if (rows.source == "events" || rows.view == "seen") {
+      return std::string("events");
+    }
+    return base::MakeError(base::ErrorCode::kNotFound, "no source " + rows.source);
+  }
+  arrow::Result<PushAnswer> Push(const PushedRows& rows) override {
+    std::lock_guard lock(mutex_);
+    pushed_.push_back(rows);
+    const bool known = !rows.key.empty() && !keys_.insert(rows.key).second;
+    return PushAnswer{"events", std::count(rows.lines.begin(), rows.lines.end(), '\n'), known};
+  }
+  std::vector<PushedRows> pushed() {
+    std::lock_guard lock(mutex_);
+    return pushed_;
+  }
+
   ApiState State() override {
     ApiState state;
     state.now_us = 1385899201000000;
@@ -216,6 +235,8 @@ class FakeApi : public FeatureApi {
   }
 
   std::mutex mutex_;
+  std::vector<PushedRows> pushed_;
+  std::set<std::string> keys_;
   std::condition_variable changed_;
   bool open_ = false;
   int waiting_ = 0;

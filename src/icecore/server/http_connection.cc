@@ -399,6 +399,8 @@ void HttpConnection::Dispatch() {
   request.body = std::move(message.body());
   const auto accepts = message[http::field::accept_encoding];
   request.accepts = ChooseContentEncoding(std::string_view(accepts.data(), accepts.size()));
+  const auto key = message["Idempotency-Key"];
+  request.idempotency_key.assign(key.data(), key.size());
   request.caller = caller_;
   if (std::optional<HttpReply> reply = AnswerHere(request)) {
     return OnAnswer(id, *std::move(reply));

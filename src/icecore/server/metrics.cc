@@ -120,6 +120,9 @@ struct Metrics::Impl {
   HistogramFamily& service_durations =
       Family(prometheus::BuildHistogram, "icecore_feature_request_duration_seconds",
              "Time to compute an answer, by service.", registry);
+  CounterFamily& pushed_rows =
+      Family(prometheus::BuildCounter, "icecore_pushed_rows_total",
+             "Rows that were made durable, by source of pushes.", registry);
   CounterFamily& store_errors =
       Family(prometheus::BuildCounter, "icecore_store_errors_total",
              "Calls that the online store could not answer, by code.", registry);
@@ -190,6 +193,10 @@ void Metrics::CountService(std::string_view service, unsigned status, int64_t ro
       series.values[i]->Increment(static_cast<double>(values[i]));
     }
   }
+}
+
+void Metrics::CountPush(std::string_view source, int64_t rows) {
+  impl_->pushed_rows.Add({{"source", std::string(source)}}).Increment(static_cast<double>(rows));
 }
 
 void Metrics::CountStoreError(std::string_view code) {

@@ -26,6 +26,8 @@ class Metrics {
   // One answered call of a service that exists.
   void CountService(std::string_view service, unsigned status, int64_t rows,
                     const StatusCounts& values, int64_t duration_ns);
+  // Rows that a source took.
+  void CountPush(std::string_view source, int64_t rows);
   // The store could not answer; `code`: base::ErrorCodeName.
   void CountStoreError(std::string_view code);
 

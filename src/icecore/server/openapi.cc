@@ -57,19 +57,34 @@ constexpr std::string_view kDocument = R"json({
    "500":{"$ref":"#/components/responses/FeastError"},
    "503":{"$ref":"#/components/responses/FeastError"}}}},
  "/push":{"post":{
-  "tags":["feast"],
-  "summary":"Rows for a source; this version has no journal to write them to","operationId":"push",
-  "requestBody":{"content":{"application/json":{"schema":{"type":"object"}}}},
+  "tags":["features"],
+  "summary":"Rows for a source of pushes, in our form or in Feast's; durable when it is answered","operationId":"push",
+  "parameters":[{"name":"Idempotency-Key","in":"header","schema":{"type":"string"},"description":"Rows under a key that was taken within a day are not added again"}],
+  "requestBody":{"required":true,"content":{"application/json":{"schema":{"anyOf":[
+   {"$ref":"#/components/schemas/PushRequest"},{"$ref":"#/components/schemas/FeastPushRequest"}]},
+   "example":{"source":"clicks","rows":[{"user":"ann","at":"2024-03-01T10:00:00Z","n":3}]}}}},
   "responses":{
+   "200":{"description":"Taken; Feast's form has no body","content":{"application/json":{"schema":{"$ref":"#/components/schemas/PushAnswer"}}}},
+   "400":{"$ref":"#/components/responses/Error"},
    "401":{"$ref":"#/components/responses/Unauthenticated"},
-   "501":{"$ref":"#/components/responses/Error"}}}},
+   "403":{"$ref":"#/components/responses/Error"},
+   "404":{"$ref":"#/components/responses/Error"},
+   "413":{"$ref":"#/components/responses/Error"},
+   "422":{"description":"Feast's form: a field is missing or of the wrong kind","content":{"application/json":{"schema":{"$ref":"#/components/schemas/FeastDetail"}}}},
+   "503":{"$ref":"#/components/responses/Busy"}}}},
  "/write-to-online-store":{"post":{
   "tags":["feast"],
-  "summary":"Rows for a view; this version has no journal to write them to","operationId":"writeToOnlineStore",
-  "requestBody":{"content":{"application/json":{"schema":{"type":"object"}}}},
+  "summary":"Rows for a view over a source of pushes","operationId":"writeToOnlineStore",
+  "requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/FeastWriteRequest"}}}},
   "responses":{
+   "200":{"description":"Taken","content":{"application/json":{"schema":{"nullable":true}}}},
+   "400":{"$ref":"#/components/responses/FeastError"},
    "401":{"$ref":"#/components/responses/Unauthenticated"},
-   "501":{"$ref":"#/components/responses/Error"}}}},
+   "403":{"$ref":"#/components/responses/Error"},
+   "404":{"$ref":"#/components/responses/FeastError"},
+   "422":{"description":"A field is missing or of the wrong kind","content":{"application/json":{"schema":{"$ref":"#/components/schemas/FeastDetail"}}}},
+   "501":{"$ref":"#/components/responses/FeastError"},
+   "503":{"$ref":"#/components/responses/FeastError"}}}},
  "/health":{"get":{
   "tags":["feast"],"summary":"The online store can be read, as Feast says it","operationId":"health","security":[{}],
   "responses":{"200":{"description":"Ready; no body"},"503":{"description":"Not ready; no body"}}}},
@@ -144,6 +159,16 @@ constexpr std::string_view kDocument = R"json({
     "statuses":{"type":"array","items":{"type":"string","enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE"]}},
     "event_timestamps":{"type":"array","items":{"type":"string","format":"date-time"}}}}},
    "metadata":{"type":"object","required":["feature_names"],"properties":{"feature_names":{"type":"array","items":{"type":"string"}}}}}},
+  "PushRequest":{"type":"object","required":["source","rows"],"properties":{
+   "source":{"type":"string"},"rows":{"type":"array","items":{"type":"object"}}}},
+  "PushAnswer":{"type":"object","required":["source","rows","duplicate"],"additionalProperties":false,"properties":{
+   "source":{"type":"string"},"rows":{"type":"integer"},"duplicate":{"type":"boolean"}}},
+  "DataFrame":{"type":"object","description":"Columns of one length","additionalProperties":{"type":"array","items":{"nullable":true}}},
+  "FeastPushRequest":{"type":"object","required":["push_source_name","df"],"properties":{
+   "push_source_name":{"type":"string"},"df":{"$ref":"#/components/schemas/DataFrame"},
+   "to":{"type":"string","enum":["online","online_and_offline"]}}},
+  "FeastWriteRequest":{"type":"object","required":["feature_view_name","df"],"properties":{
+   "feature_view_name":{"type":"string"},"df":{"$ref":"#/components/schemas/DataFrame"}}},
   "FeastDetail":{"type":"object","required":["detail"],"properties":{"detail":{"type":"array","items":{
    "type":"object","required":["type","loc","msg"],"properties":{"type":{"type":"string"},"loc":{"type":"array","items":{"type":"string"}},"msg":{"type":"string"}}}}}},
   "Probe":{"type":"object","required":["status"],"additionalProperties":false,"properties":{"status":{"type":"string","enum":["alive","ready"]}}},

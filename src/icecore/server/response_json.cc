@@ -133,6 +133,14 @@ void AppendServices(const std::vector<ServiceDescription>& services, std::string
   out->append("]}");
 }
 
+void AppendPushAnswer(const PushAnswer& answer, std::string* out) {
+  out->append("{\"source\":");
+  base::AppendJsonString(answer.source, out);
+  out->append(",\"rows\":");
+  base::AppendJsonInt(answer.row_count, out);
+  out->append(answer.duplicate ? ",\"duplicate\":true}" : ",\"duplicate\":false}");
+}
+
 namespace {
 
 void AppendErrorWith(std::string_view code, std::string_view message, std::string_view detail,

@@ -15,6 +15,7 @@ namespace icecore::server {
 arrow::Status AppendFeatureResponse(std::string_view service, const FeatureResponse& response,
                                     std::string* out);
 void AppendServices(const std::vector<ServiceDescription>& services, std::string* out);
+void AppendPushAnswer(const PushAnswer& answer, std::string* out);
 // {"error":{"code":…,"message":…,"field":…}}; field only where it is not empty.
 void AppendError(std::string_view code, std::string_view message, std::string_view field,
                  std::string* out);

@@ -11,6 +11,7 @@
 #include "icecore/base/suggest.h"
 #include "icecore/server/feast_json.h"
 #include "icecore/server/openapi.h"
+#include "icecore/server/push_json.h"
 #include "icecore/server/response_json.h"
 
 namespace icecore::server {
@@ -67,11 +68,11 @@ std::string_view SeriesOf(const FeatureRequest& request) {
   return request.service.empty() ? std::string_view("(features)") : request.service;
 }
 
-HttpReply FeastErrorReply(const arrow::Status& status, bool of_service) {
+HttpReply FeastErrorReply(const arrow::Status& status, Missing missing) {
   HttpReply reply;
   const int code = base::HttpStatusOf(base::CodeOf(status));
   reply.status = FieldOf(status).empty() ? static_cast<unsigned>(code) : 422;
-  AppendFeastError(status, of_service, &reply.body);
+  AppendFeastError(status, missing, &reply.body);
   reply.retry_after_s = reply.status == 503 ? 1 : 0;
   return reply;
 }
@@ -150,6 +151,13 @@ bool Router::AsksApi(const HttpRequest& request) {
   return route != nullptr && route->asks_api && Takes(*route, request.method);
 }
 
+bool Router::AllowsSome(const HttpRequest& request, Right right) const {
+  if (access_ == nullptr || !access_->enforced()) {
+    return true;
+  }
+  return request.caller != nullptr && request.caller->AllowsSome(right);
+}
+
 bool Router::Allows(const HttpRequest& request, Right right, std::string_view name) const {
   if (access_ == nullptr || !access_->enforced()) {
     return true;
@@ -191,9 +199,7 @@ HttpReply Router::Answer(const HttpRequest& request, FeatureRequestParser* parse
       return *FeastFeatures(request, *parser, deadline_ns);
     case Endpoint::kFeastPush:
     case Endpoint::kFeastWrite:
-      return ErrorReply(501, "unsupported",
-                        "rows cannot be pushed over HTTP in this version: the journal that they "
-                        "would be written to is missing; land them as files");
+      return Push(request, route->endpoint == Endpoint::kFeastWrite, *parser);
     case Endpoint::kFeastHealth:
       return FeastHealth(api_->CheckReady());
     case Endpoint::kHealth:
@@ -300,7 +306,7 @@ std::optional<HttpReply> Router::FeastFeatures(const HttpRequest& request,
   const arrow::Result<FeastRequest> parsed =
       ParseFeastRequest(request.body, parser.max_body_bytes(), parser.max_rows());
   if (!parsed.ok()) {
-    return FeastErrorReply(parsed.status(), false);
+    return FeastErrorReply(parsed.status(), Missing::kView);
   }
   if (const std::string scope = MissingScope(request, parsed->request); !scope.empty()) {
     return ForbiddenReply(scope);
@@ -316,9 +322,52 @@ std::optional<HttpReply> Router::FeastFeatures(const HttpRequest& request,
     status = AppendFeastResponse(*parsed, *response, &reply.body);
   }
   if (!status.ok()) {
-    reply = FeastErrorReply(status, !parsed->request.service.empty());
+    reply = FeastErrorReply(status,
+                            parsed->request.service.empty() ? Missing::kView : Missing::kService);
   }
   reply.service = parsed->request.service;
+  return reply;
+}
+
+HttpReply Router::Push(const HttpRequest& request, bool write,
+                       const FeatureRequestParser& parser) const {
+  arrow::Result<ParsedPush> parsed =
+      ParsePush(request.body, write, parser.max_body_bytes(), parser.max_rows());
+  if (!parsed.ok()) {
+    // What cannot be read says little of its form.
+    const bool feast = write || request.body.find("\"push_source_name\"") != std::string::npos;
+    return feast ? FeastErrorReply(parsed.status(), Missing::kPushSource)
+                 : ErrorReply(parsed.status());
+  }
+  const bool ours = parsed->form == PushForm::kOurs;
+  const auto refused = [&](const arrow::Status& status) {
+    return ours    ? ErrorReply(status)
+           : write ? FeastErrorReply(status, Missing::kView)
+                   : FeastErrorReply(status, Missing::kPushSource);
+  };
+  const auto target = api_->PushTarget(parsed->rows);
+  // Who may push nothing at all learns nothing of what there is.
+  if (!target.ok() && !AllowsSome(request, Right::kPush)) {
+    return ForbiddenReply("push");
+  }
+  if (!target.ok()) {
+    return refused(target.status());
+  }
+  if (!Allows(request, Right::kPush, *target)) {
+    return ForbiddenReply(govern::Scope{Right::kPush, *target}.ToString());
+  }
+  parsed->rows.key = request.idempotency_key;
+  const arrow::Result<PushAnswer> answer = api_->Push(parsed->rows);
+  if (!answer.ok()) {
+    return refused(answer.status());
+  }
+  metrics_->CountPush(*target, answer->duplicate ? 0 : answer->row_count);
+  HttpReply reply;
+  if (ours) {
+    AppendPushAnswer(*answer, &reply.body);
+  } else if (write) {
+    reply.body = "null";
+  }
   return reply;
 }
 

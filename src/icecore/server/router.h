@@ -20,6 +20,7 @@ struct HttpRequest {
   std::string method;  // upper case
   std::string target;  // path and query
   std::string body;
+  std::string idempotency_key;
   ContentEncoding accepts = ContentEncoding::kIdentity;
   // Whose token came with it; nullptr where tokens are not asked for.
   std::shared_ptr<const govern::AccessToken> caller;
@@ -96,9 +97,11 @@ class Router {
   // As the API answers; counted. nullopt: it would have to wait, and the deadline is 0.
   std::optional<arrow::Result<FeatureResponse>> Ask(const FeatureRequest& request,
                                                     int64_t deadline_ns) const;
+  HttpReply Push(const HttpRequest& request, bool write, const FeatureRequestParser& parser) const;
   HttpReply Services(const HttpRequest& request) const;
   HttpReply Ready() const;
   bool Allows(const HttpRequest& request, govern::Right right, std::string_view name) const;
+  bool AllowsSome(const HttpRequest& request, govern::Right right) const;
   // The first scope that the caller lacks for these features; "" where it has all.
   std::string MissingScope(const HttpRequest& request, const FeatureRequest& features) const;
 

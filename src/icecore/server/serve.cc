@@ -15,6 +15,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
+#include "icecore/engine/push_follower.h"
 #include "icecore/server/engine_feature_api.h"
 #include "icecore/server/http_server.h"
 
@@ -22,6 +23,7 @@ namespace icecore::server {
 namespace {
 
 constexpr std::chrono::seconds kLookInterval{1};
+constexpr int64_t kFollowIntervalUs = 50'000;
 constexpr size_t kLogBytes = size_t{4} << 20;
 
 arrow::Status ParseAddress(const std::string& text, HttpServer::Options* options) {
@@ -170,6 +172,9 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
     }
   });
   watching = &watcher;
+  // Goes first: it may be in the middle of a run.
+  ARROW_ASSIGN_OR_RAISE(const auto follower,
+                        engine::PushFollower::Start(open_options, kFollowIntervalUs));
   PrintAddress(project.name, options, server->port());
   server->Wait();
   return arrow::Status::OK();

@@ -36,6 +36,11 @@ zone: processing
 sql: select * from landing.events
 mode: append
 ---
+source: clicks
+from: {push: {}}
+contract:
+  columns: [{name: user_id, type: int64}, {name: happened_at, type: timestamp}]
+---
 entity: user
 keys: [{name: user_id, type: int64}]
 ---
@@ -45,6 +50,13 @@ from: processing.events
 event_time: happened_at
 online: true
 features: [x, {of: x, aggregates: [sum, last_n(2)], windows: [1h]}]
+---
+feature_view: pushed
+entity: user
+from: landing.clicks
+event_time: happened_at
+online: true
+features: [{name: clicks, aggregate: count, windows: [1h]}]
 ---
 feature_service: model
 description: What the model reads
@@ -65,6 +77,11 @@ REQUESTS = [
     ("POST", "/get-online-features", {"features": ["seen:x"]}, {}, 422),
     ("POST", "/get-online-features", {"features": ["sehn:x"], "entities": {"user_id": [1]}}, {}, 404),
     ("POST", "/get-online-features", {"features": ["seen:y"], "entities": {"user_id": [1]}}, {}, 400),
+    ("POST", "/push", {"source": "clicks", "rows": [{"user_id": 1}]}, {}, 200),
+    ("POST", "/push", {"source": "clocks", "rows": []}, {}, 404),
+    ("POST", "/push", {"push_source_name": "clicks"}, {}, 422),
+    ("POST", "/write-to-online-store", {"feature_view_name": "pushed", "df": {"user_id": [1]}}, {}, 200),
+    ("POST", "/write-to-online-store", {"feature_view_name": "seen", "df": {"user_id": [1]}}, {}, 501),
     ("GET", "/health", None, {}, 200),
     ("GET", "/metrics", None, {}, 200),
     ("GET", "/healthz", None, {}, 200),

@@ -1,0 +1,110 @@
+#include "icecore/server/push_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "icecore/base/error.h"
+#include "icecore/server/http_client_fixture.h"
+#include "icecore/server/http_server.h"
+
+namespace icecore::server::testing {
+namespace {
+
+using nlohmann::json;
+
+arrow::Result<ParsedPush> Parse(const std::string& body, bool write = false) {
+  return ParsePush(body, write, 1 << 20, 3);
+}
+
+std::string FieldAtFault(const std::string& body, bool write = false) {
+  return FieldOf(Parse(body, write).status());
+}
+
+TEST(PushJsonTest, RowsBecomeLines) {
+  const auto ours =
+      Parse(R"({"source":"s","rows":[{"b":1,"a":"x\n"},{"a":null,"n":18446744073709551615}]})")
+          .ValueOrDie();
+  EXPECT_EQ(ours.form, PushForm::kOurs);
+  EXPECT_EQ(ours.rows.source, "s");
+  EXPECT_EQ(ours.rows.lines, "{\"b\":1,\"a\":\"x\\n\"}\n{\"a\":null,\"n\":18446744073709551615}\n");
+  const auto feast =
+      Parse(R"({"push_source_name":"s","df":{"k":[1,2],"v":[0.1,[true]]},"to":"online","x":1})")
+          .ValueOrDie();
+  EXPECT_EQ(feast.form, PushForm::kFeast);
+  EXPECT_EQ(feast.rows.lines, "{\"k\":1,\"v\":0.1}\n{\"k\":2,\"v\":[true]}\n");
+  const auto write = Parse(R"({"feature_view_name":"v","df":{"k":[]}})", true).ValueOrDie();
+  EXPECT_EQ(write.rows.view, "v");
+  EXPECT_EQ(write.rows.lines, "");
+}
+
+TEST(PushJsonTest, WhatIsWrongIsNamed) {
+  EXPECT_EQ(FieldAtFault("["), "body");
+  EXPECT_EQ(FieldAtFault("[]"), "body");
+  EXPECT_EQ(FieldAtFault("{\"source\":\"s\",\"rows\":" + std::string(100, '[')), "body");
+  EXPECT_EQ(FieldAtFault("{}"), "source");
+  EXPECT_EQ(FieldAtFault(R"({"source":""})"), "source");
+  EXPECT_EQ(FieldAtFault(R"({"source":"s","rows":{}})"), "rows");
+  EXPECT_EQ(FieldAtFault(R"({"source":"s","rows":[{},1]})"), "rows[1]");
+  EXPECT_EQ(FieldAtFault(R"({"push_source_name":"s"})"), "df");
+  EXPECT_EQ(FieldAtFault(R"({"push_source_name":"s","df":{"a":1}})"), "df.a");
+  EXPECT_EQ(FieldAtFault(R"({"push_source_name":"s","df":{"a":[1],"b":[]}})"), "df.b");
+  EXPECT_EQ(FieldAtFault(R"({"push_source_name":"s","df":{"a":[1]},"to":"offline"})"), "to");
+  EXPECT_EQ(FieldAtFault(R"({"df":{"a":[1]}})", true), "feature_view_name");
+  EXPECT_EQ(base::CodeOf(Parse(R"({"source":"s","rows":[{},{},{},{}]})").status()),
+            base::ErrorCode::kLimit);
+}
+
+class PushServerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    HttpServer::Options options;
+    options.port = 0;
+    server_ = HttpServer::Start(options, &api_).ValueOrDie();
+  }
+  Reply Push(const std::string& body, const std::string& headers = "",
+             const std::string& path = "/push") {
+    Client client(server_->port());
+    EXPECT_TRUE(client.Send(PostTo(path, body, headers)));
+    return client.Receive();
+  }
+
+  FakeApi api_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(PushServerTest, EachFormHasItsAnswer) {
+  const Reply ours = Push(R"({"source":"events","rows":[{"a":1},{"a":2}]})");
+  EXPECT_EQ(ours.status, 200);
+  EXPECT_EQ(ours.body, R"({"source":"events","rows":2,"duplicate":false})");
+  const Reply feast = Push(R"({"push_source_name":"events","df":{"a":[1]}})");
+  EXPECT_EQ(feast.status, 200);
+  EXPECT_EQ(feast.body, "");
+  const Reply write =
+      Push(R"({"feature_view_name":"seen","df":{"a":[1]}})", "", "/write-to-online-store");
+  EXPECT_EQ(write.status, 200);
+  EXPECT_EQ(write.body, "null");
+  ASSERT_EQ(api_.pushed().size(), 3);
+  EXPECT_EQ(api_.pushed()[0].lines, "{\"a\":1}\n{\"a\":2}\n");
+}
+
+TEST_F(PushServerTest, AKeyIsTakenOnce) {
+  const std::string key = "Idempotency-Key: k1\r\n";
+  const std::string body = R"({"source":"events","rows":[{"a":1}]})";
+  EXPECT_NE(Push(body, key).body.find("\"duplicate\":false"), std::string::npos);
+  EXPECT_NE(Push(body, key).body.find("\"duplicate\":true"), std::string::npos);
+  EXPECT_NE(Push(body).body.find("\"duplicate\":false"), std::string::npos);
+}
+
+TEST_F(PushServerTest, ErrorsHaveTheFormOfTheRequest) {
+  const Reply ours = Push(R"({"source":"evnts","rows":[]})");
+  EXPECT_EQ(ours.status, 404);
+  EXPECT_EQ(json::parse(ours.body)["error"]["code"], "not_found");
+  EXPECT_EQ(Push(R"({"rows":[]})").status, 400);
+  const Reply feast = Push(R"({"push_source_name":"evnts","df":{"a":[1]}})");
+  EXPECT_EQ(feast.status, 404);
+  EXPECT_EQ(json::parse(json::parse(feast.body).get<std::string>())["class"],
+            "PushSourceNotFoundException");
+  EXPECT_EQ(Push(R"({"push_source_name":"events"})").status, 422);
+}
+
+}  // namespace
+}  // namespace icecore::server::testing

@@ -1,0 +1,23 @@
+// Any bytes as the body of POST /push and POST /write-to-online-store: an error, or rows one a
+// line.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "icecore/server/push_json.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string body(reinterpret_cast<const char*>(data), size);
+  for (const bool write : {false, true}) {
+    const auto push = icecore::server::ParsePush(body, write, 1 << 20, 100);
+    if (!push.ok()) continue;
+    const std::string& lines = push->rows.lines;
+    if (push->rows.source.empty() && push->rows.view.empty()) std::abort();
+    if (!lines.empty() && lines.back() != '\n') std::abort();
+    if (std::count(lines.begin(), lines.end(), '\n') > 100) std::abort();
+  }
+  return 0;
+}

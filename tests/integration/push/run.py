@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Rows pushed over HTTP while `icecore serve` runs: durable when they are acknowledged, once per key, in the lake and in answers soon
+after, and the same in both.
+
+    run.py --icecore BINARY
+
+Last line: `N passed, N failed`.
+"""
+import argparse
+import http.client
+import json
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
+from project import Failed, Project  # noqa: E402
+
+WAIT_S = 60
+DEFINITIONS = """\
+source: clicks
+from: {push: {}}
+contract:
+  columns:
+    - {name: user, type: string, required: true}
+    - {name: at, type: timestamp, required: true}
+    - {name: n, type: int64, between: [0, 10]}
+---
+entity: user
+keys: [{name: user, type: string}]
+---
+feature_view: seen
+entity: user
+from: landing.clicks
+event_time: at
+online: true
+features: [n, {name: clicks, aggregate: count, windows: [3650d]}]
+---
+feature_service: model
+features: [seen]
+"""
+
+
+def expect(got, expected, what: str) -> None:
+    if got != expected:
+        raise Failed(f"{what}: got {got!r}, expected {expected!r}")
+
+
+class Server:
+    def __init__(self, project: Project):
+        self.project = project
+        self.process = project.start("serve", "--http", "127.0.0.1:0")
+        line = self.process.stdout.readline().decode()
+        found = re.search(r"://127\.0\.0\.1:(\d+)", line)
+        if not found:
+            raise Failed(f"serve did not start: {line!r} {project.end(self.process).says}")
+        self.port = int(found.group(1))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def post(self, path: str, document, headers: dict | None = None) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("POST", path, json.dumps(document), headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def value(self, user: str, feature: str):
+        status, text = self.post("/v1/features", {"service": "model", "entities": {"user": user}})
+        expect(status, 200, f"status of {text[:300]}")
+        return json.loads(text)["features"][feature]["values"][0]
+
+    def await_value(self, user: str, feature: str, value) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while (got := self.value(user, feature)) != value:
+            if time.monotonic() > deadline:
+                raise Failed(f"{feature} of {user} is {got!r}, not {value!r}")
+            time.sleep(0.02)
+
+
+def prepared(icecore: str, folder: str) -> Project:
+    project = Project(icecore, folder)
+    project.write("icecore.yaml", "language: 1\nproject: pushed\n")
+    project.write("definitions/all.yaml", DEFINITIONS)
+    project.must("apply")
+    project.must("push", "clicks", "--file", first_rows(project))
+    project.must("run")
+    return project
+
+
+def first_rows(project: Project) -> str:
+    project.write("rows.ndjson", '{"user": "first", "at": "2024-03-01T10:00:00Z", "n": 1}\n')
+    return "rows.ndjson"
+
+
+def rows_arrive(project: Project) -> None:
+    with Server(project) as server:
+        status, text = server.post("/push", {"source": "clicks", "rows": [
+            {"user": "ann", "at": "2024-03-01T10:00:00Z", "n": 3}, {"user": "bob", "at": "2024-03-01T10:00:00Z", "n": 99},
+            {"user": "ann", "at": "2024-03-01T11:00:00Z", "n": 4}]})
+        expect((status, json.loads(text)), (200, {"source": "clicks", "rows": 3, "duplicate": False}), "answer")
+        server.await_value("ann", "n", 4)
+        expect(server.value("ann", "clicks_3650d"), 2, "count")
+        expect(server.value("bob", "n"), None, "a row that broke the contract")
+    expect(project.value("""select count(*) from landing.clicks where "user" = 'ann'"""), 2, "rows in the lake")
+    expect(project.value("""select count(*) from quarantine.clicks where "user" = 'bob'"""), 1, "rows in quarantine")
+
+
+def feast_pushes(project: Project) -> None:
+    with Server(project) as server:
+        status, text = server.post("/push", {"push_source_name": "clicks", "to": "online", "df": {
+            "user": ["cid", "dan"], "at": ["2024-03-01T10:00:00Z"] * 2, "n": [5, 6]}})
+        expect((status, text), (200, ""), "answer")
+        server.await_value("dan", "n", 6)
+        status, text = server.post("/write-to-online-store", {"feature_view_name": "seen", "df": {
+            "user": ["eve"], "at": ["2024-03-01T10:00:00Z"], "n": [7]}})
+        expect((status, text), (200, "null"), "answer")
+        server.await_value("eve", "n", 7)
+        for path, document, status in [
+                ("/push", {"push_source_name": "clocks", "df": {"user": ["x"]}}, 404),
+                ("/push", {"push_source_name": "clicks"}, 422),
+                ("/push", {"push_source_name": "clicks", "df": {"user": ["x"]}, "to": "offline"}, 422),
+                ("/write-to-online-store", {"feature_view_name": "sehn", "df": {"user": ["x"]}}, 404),
+                ("/push", {"source": "clicks", "rows": [1]}, 400)]:
+            expect(server.post(path, document)[0], status, f"status of {document}")
+
+
+def keys_are_taken_once(project: Project) -> None:
+    with Server(project) as server:
+        answers = []
+
+        def push() -> None:
+            answers.append(json.loads(server.post(
+                "/push", {"source": "clicks", "rows": [{"user": "once", "at": "2024-03-01T10:00:00Z", "n": 1}]},
+                {"Idempotency-Key": "key-1"})[1]))
+
+        threads = [threading.Thread(target=push) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        expect(sorted(answer["duplicate"] for answer in answers), [False] + [True] * 7, "duplicates")
+        server.await_value("once", "clicks_3650d", 1)
+
+
+def acknowledged_rows_survive_a_kill(project: Project) -> None:
+    acknowledged = 0
+    server = Server(project)
+    with server:
+        for i in range(20):
+            status, _ = server.post("/push", {"source": "clicks", "rows": [
+                {"user": "kept", "at": "2024-03-01T10:00:00Z", "n": i % 10}]}, {"Idempotency-Key": f"kill-{i}"})
+            acknowledged += status == 200
+        server.process.kill()
+    project.must("run")
+    expect(project.value("""select count(*) from landing.clicks where "user" = 'kept'"""), acknowledged, "rows")
+    with Server(project) as server:
+        expect(server.value("kept", "clicks_3650d"), acknowledged, "count that is served")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Pushes rows to `icecore serve`.")
+    parser.add_argument("--icecore", required=True)
+    given = parser.parse_args()
+    passed = failed = 0
+    with tempfile.TemporaryDirectory(prefix="push-") as temporary:
+        for test in (rows_arrive, feast_pushes, keys_are_taken_once, acknowledged_rows_survive_a_kill):
+            try:
+                test(prepared(given.icecore, os.path.join(temporary, test.__name__)))
+                passed += 1
+            except Exception as error:  # a test that could not run has failed
+                failed += 1
+                print(f"FAIL {test.__name__}: {type(error).__name__}: {error}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
