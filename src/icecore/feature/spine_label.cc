@@ -5,6 +5,7 @@
 #include <arrow/array/util.h>
 #include <arrow/builder.h>
 #include <arrow/compute/api_scalar.h>
+#include <arrow/compute/initialize.h>
 #include <arrow/datum.h>
 #include <arrow/scalar.h>
 #include <arrow/table.h>
@@ -144,6 +145,7 @@ class Judge {
 
 arrow::Result<LabelledSpine> JudgeLabels(const spec::LabelColumn& rule, int64_t cut_us,
                                          const std::shared_ptr<arrow::Table>& spine) {
+  ARROW_RETURN_NOT_OK(arrow::compute::Initialize());
   return Judge(rule, cut_us, *spine).Run();
 }
 

@@ -4,6 +4,7 @@
 #include <arrow/builder.h>
 #include <arrow/compute/api_vector.h>
 #include <arrow/compute/cast.h>
+#include <arrow/compute/initialize.h>
 #include <arrow/datum.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
@@ -76,6 +77,7 @@ bool CanBeKey(const arrow::DataType& type) {
 
 arrow::Result<std::shared_ptr<arrow::Table>> SampleSpine(
     const spec::SampleRule& rule, const std::shared_ptr<arrow::Table>& spine) {
+  ARROW_RETURN_NOT_OK(arrow::compute::Initialize());
   std::vector<std::string> rows(static_cast<size_t>(spine->num_rows()));
   for (std::string& row : rows) {
     AppendInt64(rule.seed, &row);
