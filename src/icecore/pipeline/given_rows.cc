@@ -125,7 +125,7 @@ arrow::Status WriteGiven(const Workspace& workspace, const spec::TestTable& give
   // A test says what matters to it, also of columns that a contract requires.
   arrow::FieldVector fields;
   for (const auto& field : table->fields()) {
-    fields.push_back(lake::IsEnvelope(field->name()) ? field : field->WithNullable(true));
+    fields.push_back(field->name() == lake::kSeq ? field : field->WithNullable(true));
   }
   const auto schema = arrow::schema(fields);
   ARROW_ASSIGN_OR_RAISE(const auto rows, BatchOfRows(given, schema, arrived_at_us));
