@@ -237,7 +237,8 @@ arrow::Status LandDeltaOnce(const Workspace& workspace, const spec::Source& sour
   DeltaPosition position = pending->position;
   position.table_id = pending->newest->table_id;
   position.version = pending->newest->version;
-  if (pending->is_snapshot && landed > 0) {
+  // Once there are snapshots every row is of one, also where load was append for a while.
+  if (landed > 0 && (pending->is_snapshot || !position.snapshots.empty())) {
     position.snapshots.push_back({before->last_seq() + 1, landed});
   }
   if (pending->is_snapshot && landed == 0) {
