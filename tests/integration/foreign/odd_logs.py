@@ -112,11 +112,12 @@ def check_broken_entries(icecore, folder):
     without_path = {"add": {k: v for k, v in add["add"].items() if k != "path"}}
     for content in (whole[:len(whole) // 2], whole[:-5], b"\0" * 100, b"{", b"[]\n", b"null\n", b'"text"\n', whole + b"{\n",
                     json.dumps(without_path).encode(), b'{"add":3}\n', b'{"add":{"path":7}}\n', b"\xff\xfe" + whole,
-                    b'{"metaData":{"id":"x"}}\n', b'{"protocol":{}}\n',
-                    b'{"protocol":{"minReaderVersion":"1","minWriterVersion":2}}\n'):
+                    b'{"protocol":{"minReaderVersion":"1","minWriterVersion":2}}\n', b'{"protocol":{}}\n'):
         write_bytes(path, 2, content)
         icecore.refused(path, version_name(2, "json"))
         same(icecore.rows(path, ", 1"), ids(range(20)))
+    write_bytes(path, 2, b'{"metaData":{"id":"x"}}\n')
+    icecore.refused(path, "schemaString")
     write_bytes(path, 2, whole)
     same(icecore.rows(path), ids(range(30)))
 
