@@ -27,11 +27,26 @@ entity_key_serialization_version: 3
 
 
 def feast_type(kind):
-    """The value type by Feast's own table of Arrow types."""
-    known = pa_to_feast_value_type(str(kind))
-    if known == Kind.UNKNOWN:
-        raise NotExpressible(f"columns of type {kind}")
-    return from_value_type(known)
+    """The value type by Feast's own table of Arrow types; None: it has none."""
+    name = f"list<item: {kind.value_type}>" if pa.types.is_list(kind) else str(kind)
+    try:
+        known = pa_to_feast_value_type(name)
+    except KeyError:
+        return None
+    return None if known == Kind.UNKNOWN else from_value_type(known)
+
+
+def without_foreign_types(question):
+    """The question without features of types that Feast has not."""
+    for view in question.views:
+        for feature in view.features:
+            kind = view.rows.column(feature.column).type
+            if feast_type(kind) is None:
+                question.left_out[feature.name] = f"columns of type {kind}"
+        view.features = [feature for feature in view.features if feature.name not in question.left_out]
+    question.views = [view for view in question.views if view.features]
+    if not question.views:
+        raise NotExpressible("; ".join(sorted(set(question.left_out.values()))))
 
 
 def key_type(kind):
@@ -79,6 +94,7 @@ def as_before(column, kind):
 def answer(question):
     if question.known_at not in ("label", "latest"):
         raise NotExpressible("the knowledge of one moment for every label")
+    without_foreign_types(question)
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "feature_store.yaml"), "w", encoding="utf-8") as file:
             file.write(STORE)

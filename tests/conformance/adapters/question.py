@@ -83,7 +83,7 @@ class Case:
         self.documents = list(documents(folder))
 
     def of(self, kind):
-        return {one[kind]: one for one in self.documents if kind in one}
+        return {one[kind]: one for one in self.documents if next(iter(one)) == kind}
 
     def spine(self):
         path = os.path.join(self.folder, self.case.get("spine", "spine.parquet"))
@@ -132,7 +132,7 @@ class Case:
         for one in view["features"]:
             one = {"name": one} if isinstance(one, str) else one
             if "expression" in one:
-                out[one["name"]] = ("", "features computed when asked")
+                out[one["name"]] = ("", "features computed when asked: expressions are not translated")
                 continue
             for name in names_of(one, view):
                 reason = ("windows at label times" if "aggregate" in one or "aggregates" in one
