@@ -66,8 +66,7 @@ def main() -> int:
             if done.returncode != 0 and not wrong:
                 wrong = [f"FAIL {group}: exit code {done.returncode}: {done.stderr[-2000:]}"]
             failed += len(wrong)
-            for line in wrong:
-                print(line, flush=True)
+            print(f"{group}: {sum(line.startswith('ok ') for line in lines)} ok", *wrong, sep="\n", flush=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
