@@ -57,7 +57,9 @@ function(icecore_plain_library name link)
   add_library(dep::${name} ALIAS dep_${name})
   target_link_libraries(dep_${name} INTERFACE ${link})
 endfunction()
-# The system's OpenSSL must come before Arrow's libraries, which export parts of their own (see docs/decisions).
+# The system's OpenSSL must come before Arrow's libraries, which export parts of their own (see docs/decisions). Options stand
+# before all libraries, so that no module's place in the link can change it.
+add_link_options(${OPENSSL_SSL_LIBRARY} ${OPENSSL_CRYPTO_LIBRARY})
 icecore_plain_library(crypto "OpenSSL::Crypto")
 icecore_plain_library(tls "OpenSSL::SSL;OpenSSL::Crypto")
 icecore_plain_library(curl "OpenSSL::SSL;CURL::libcurl")

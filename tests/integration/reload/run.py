@@ -183,7 +183,7 @@ def definitions_change_under_load(project: Project) -> None:
             server.await_metric("icecore_definitions_version", 3)
             server.await_metric("icecore_definitions_pending_services", 0)
             expect(list(json.loads(server.get("/v1/services"))["services"][0]["features"]),
-                   [{"name": "x", "type": "double"}], "features")
+                   [{"name": "x", "type": "float64"}], "features")
         finally:
             clients.end()
         expect(clients.wrong[:3], [], f"wrong answers of {clients.answers}")
