@@ -28,6 +28,15 @@ std::string JournalFolder(const Workspace& workspace, const spec::Source& source
   return workspace.project->root + "/.icecore/push/" + source.name;
 }
 
+// The contract's columns, as text, with those of every row that lands.
+std::shared_ptr<arrow::Schema> ColumnsOf(const spec::Source& source) {
+  arrow::FieldVector columns;
+  for (const spec::ColumnContract& column : source.contract.columns) {
+    columns.push_back(arrow::field(column.name, arrow::utf8()));
+  }
+  return ingest::WithFileEnvelope(columns);
+}
+
 }  // namespace
 
 bool IsPushPosition(const std::string& position) {
@@ -92,8 +101,12 @@ arrow::Status LandPushOnce(const Workspace& workspace, const spec::Source& sourc
       break;
     }
   }
-  if (position.empty()) {
+  if (position.empty() && before->exists()) {
     return arrow::Status::OK();
+  }
+  if (position.empty()) {  // tables over it have something to read before anything was pushed
+    ARROW_RETURN_NOT_OK(writer.UseColumns(*ColumnsOf(source)));
+    position = ingest::PushPosition().Serialize();
   }
   ARROW_RETURN_NOT_OK(writer.EndPart(0));
   ARROW_RETURN_NOT_OK(writer.Commit(table.get(), json{{kConnector, position}}.dump(), report));
@@ -107,11 +120,7 @@ arrow::Result<RawColumns> PeekPushSource(const Workspace& workspace, const spec:
     out.schema = raw->schema;
     return out;
   }
-  arrow::FieldVector columns;
-  for (const spec::ColumnContract& column : source.contract.columns) {
-    columns.push_back(arrow::field(column.name, arrow::utf8()));
-  }
-  ARROW_ASSIGN_OR_RAISE(out.schema, MergeColumns(nullptr, *ingest::WithFileEnvelope(columns)));
+  ARROW_ASSIGN_OR_RAISE(out.schema, MergeColumns(nullptr, *ColumnsOf(source)));
   return out;
 }
 
