@@ -18,7 +18,7 @@ def join(connection, view, spine):
     connection.register("rows_of_view", rows)
     keys = " and ".join(f"s.{quoted(left)} = v.{quoted(right)}" for left, right in view.keys.items())
     event_time = f"v.{quoted(view.event_time)}"
-    alive = "true" if view.ttl_us is None else f"s.event_timestamp - {event_time} <= interval {view.ttl_us} microseconds"
+    alive = "true" if view.ttl_us is None else f"s.event_timestamp - {event_time} <= to_microseconds({view.ttl_us})"
     features = ", ".join(f"case when {alive} then v.{quoted(one.column)} end as {quoted(one.name)}" for one in view.features)
     return connection.sql(f"select s.{ROW}, {features} from spine s asof left join rows_of_view v "
                           f"on {keys + ' and ' if keys else ''}s.event_timestamp >= {event_time} order by s.{ROW}").to_arrow_table()

@@ -17,7 +17,7 @@ def joined(view, spine):
                        *(pl.col(one.column).alias(one.name) for one in view.features))
     rows = rows.filter(pl.col("__e").is_not_null()).with_columns(pl.col("__e").cast(pl.Datetime("us", "UTC"))).sort("__e", maintain_order=True)
     asked = spine.select(ROW, pl.col("event_timestamp").cast(pl.Datetime("us", "UTC")).alias("__t"),
-                         *(pl.col(left).cast(rows.schema[name]).alias(name) for name, left in zip(keys, view.keys)))
+                         *(pl.col(left).cast(rows.schema[name], strict=False).alias(name) for name, left in zip(keys, view.keys)))
     asked = asked.sort("__t", maintain_order=True)
     tolerance = {} if view.ttl_us is None else {"tolerance": datetime.timedelta(microseconds=view.ttl_us)}
     return asked.join_asof(rows, left_on="__t", right_on="__e", by=list(keys) or None, strategy="backward",
