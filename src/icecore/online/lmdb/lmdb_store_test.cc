@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -144,6 +145,9 @@ TEST_F(LmdbStoreTest, DamagedCellsAreCorruptForTheirKey) {
     ASSERT_TRUE(transaction->Commit().ok());
   };
   ASSERT_GE(cells.size(), 3u);
+  const std::vector<state::CellRange> ranges = view.engine->CellsAt(kStart);
+  std::string head;
+  int tiles_not_needed = 0;
   for (const auto& [key, value] : cells) {
     const std::optional<std::string> owner = key.find(std::string(100, 'x')) != std::string::npos
                                                  ? long_key
@@ -152,21 +156,41 @@ TEST_F(LmdbStoreTest, DamagedCellsAreCorruptForTheirKey) {
                                                    "a") != std::string::npos
                                                  ? "a"
                                                  : "b";
+    // A tile's name ends in its suffix of ten bytes; heads come first among the cells of a key.
+    if (head.empty() || !key.starts_with(head)) {
+      head = key;
+    }
+    const std::string suffix = key.substr(head.size());
+    const bool needed =
+        suffix.empty() || std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) {
+          return range.from <= suffix && suffix < range.to;
+        });
+    tiles_not_needed += needed ? 0 : 1;
     for (size_t position : {size_t{0}, size_t{1}, size_t{5}, value.size() / 2, value.size() - 1}) {
       std::string damaged = value;
       damaged[position] = static_cast<char>(damaged[position] ^ 0x40);
       put(key, damaged);
-      EXPECT_EQ(CodeOf(ReadKeys(store.get(), view, {owner}, kStart).status()), ErrorCode::kCorrupt);
+      // Reads take only the cells that they need, so damage elsewhere is for the load to find.
+      const arrow::Status read = ReadKeys(store.get(), view, {owner}, kStart).status();
+      EXPECT_EQ(read.ok(), !needed);
+      if (needed) {
+        EXPECT_EQ(CodeOf(read), ErrorCode::kCorrupt);
+      }
       EXPECT_TRUE(ReadKeys(store.get(), view, {owner == "b" ? "a" : "b"}, kStart).ok());
       EXPECT_EQ(CodeOf(Load(store.get(), view, {{owner, kStart, kStart, 4, 4}},
                             At(4, kStart, kStart + kHour))),
                 ErrorCode::kCorrupt);
     }
     put(key, value.substr(0, 3));
-    EXPECT_EQ(CodeOf(ReadKeys(store.get(), view, {owner}, kStart).status()), ErrorCode::kCorrupt);
+    const arrow::Status cut = ReadKeys(store.get(), view, {owner}, kStart).status();
+    EXPECT_EQ(cut.ok(), !needed);
+    if (needed) {
+      EXPECT_EQ(CodeOf(cut), ErrorCode::kCorrupt);
+    }
     put(key, value);
     EXPECT_TRUE(ReadKeys(store.get(), view, {owner}, kStart).ok());
   }
+  EXPECT_EQ(tiles_not_needed, 3);  // one tile of each key, whose roll-up answers for it
   EXPECT_EQ(store->Position("v").ValueOrDie()->seq, 3);
 }
 
