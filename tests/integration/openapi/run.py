@@ -51,13 +51,6 @@ event_time: happened_at
 online: true
 features: [x, {of: x, aggregates: [sum, last_n(2)], windows: [1h]}]
 ---
-feature_view: pushed
-entity: user
-from: landing.clicks
-event_time: happened_at
-online: true
-features: [{name: clicks, aggregate: count, windows: [1h]}]
----
 feature_service: model
 description: What the model reads
 features: [seen]
@@ -80,7 +73,7 @@ REQUESTS = [
     ("POST", "/push", {"source": "clicks", "rows": [{"user_id": 1}]}, {}, 200),
     ("POST", "/push", {"source": "clocks", "rows": []}, {}, 404),
     ("POST", "/push", {"push_source_name": "clicks"}, {}, 422),
-    ("POST", "/write-to-online-store", {"feature_view_name": "pushed", "df": {"user_id": [1]}}, {}, 200),
+    ("POST", "/write-to-online-store", {"feature_view_name": "sehn", "df": {"user_id": [1]}}, {}, 404),
     ("POST", "/write-to-online-store", {"feature_view_name": "seen", "df": {"user_id": [1]}}, {}, 501),
     ("GET", "/health", None, {}, 200),
     ("GET", "/metrics", None, {}, 200),

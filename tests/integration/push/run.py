@@ -30,12 +30,17 @@ contract:
     - {name: at, type: timestamp, required: true}
     - {name: n, type: int64, between: [0, 10]}
 ---
+table: clicks
+zone: processing
+mode: append
+sql: select "user", "at", n from landing.clicks
+---
 entity: user
 keys: [{name: user, type: string}]
 ---
 feature_view: seen
 entity: user
-from: landing.clicks
+from: processing.clicks
 event_time: at
 online: true
 features: [n, {name: clicks, aggregate: count, windows: [3650d]}]
@@ -115,7 +120,7 @@ def rows_arrive(project: Project) -> None:
         expect(server.value("ann", "clicks_3650d"), 2, "count")
         expect(server.value("bob", "n"), None, "a row that broke the contract")
     expect(project.value("""select count(*) from landing.clicks where "user" = 'ann'"""), 2, "rows in the lake")
-    expect(project.value("""select count(*) from quarantine.clicks where "user" = 'bob'"""), 1, "rows in quarantine")
+    expect(project.value("""select count(*) from quarantine.clicks"""), 1, "rows in quarantine")
 
 
 def feast_pushes(project: Project) -> None:
@@ -124,14 +129,11 @@ def feast_pushes(project: Project) -> None:
             "user": ["cid", "dan"], "at": ["2024-03-01T10:00:00Z"] * 2, "n": [5, 6]}})
         expect((status, text), (200, ""), "answer")
         server.await_value("dan", "n", 6)
-        status, text = server.post("/write-to-online-store", {"feature_view_name": "seen", "df": {
-            "user": ["eve"], "at": ["2024-03-01T10:00:00Z"], "n": [7]}})
-        expect((status, text), (200, "null"), "answer")
-        server.await_value("eve", "n", 7)
         for path, document, status in [
                 ("/push", {"push_source_name": "clocks", "df": {"user": ["x"]}}, 404),
                 ("/push", {"push_source_name": "clicks"}, 422),
                 ("/push", {"push_source_name": "clicks", "df": {"user": ["x"]}, "to": "offline"}, 422),
+                ("/write-to-online-store", {"feature_view_name": "seen", "df": {"user": ["x"]}}, 501),
                 ("/write-to-online-store", {"feature_view_name": "sehn", "df": {"user": ["x"]}}, 404),
                 ("/push", {"source": "clicks", "rows": [1]}, 400)]:
             expect(server.post(path, document)[0], status, f"status of {document}")
