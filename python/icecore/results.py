@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from . import errors
+
 if TYPE_CHECKING:
     import pandas
     import polars
@@ -46,7 +48,11 @@ class Rows:
     def to_arrow(self) -> pa.Table:
         """All rows as a pyarrow.Table; kept, so that it costs once."""
         if self._table is None:
-            self._table = self.to_reader().read_all()
+            reader = self.to_reader()
+            try:
+                self._table = reader.read_all()
+            except (pa.ArrowException, OSError) as error:      # rows are computed as they are read
+                raise stream_error(error) from None
         return self._table
 
     def to_pandas(self, **options: Any) -> "pandas.DataFrame":
@@ -89,8 +95,11 @@ class TrainingSet(Rows):
 
     @property
     def report(self) -> dict:
-        """rows, columns, duration_us; ``table_versions`` that were read; ``features``: a list of {name, rows, nulls,
-        expired}, counted before defaults. Complete once the rows have been read."""
+        """rows, columns, digest, spine, duration_us; ``tables`` that were read, with their versions; ``features``: a list
+        of {name, rows, nulls, expired}, counted before defaults. Reads the rows first, unless to_reader() gave them out: it is complete once
+        they have been read."""
+        if self._reader is not None:
+            self.to_arrow()
         return self._report()
 
     @property
@@ -99,7 +108,7 @@ class TrainingSet(Rows):
 
     def _repr_html_(self) -> str:
         table = self.to_arrow()
-        read = ", ".join(f"{name}@{version}" for name, version in self.report["table_versions"].items())
+        read = ", ".join(f"{name}@{one['version']}" for name, one in self.report["tables"].items())
         return (f"<p>{table.num_rows:,} rows, {table.num_columns} columns; read {html.escape(read)}</p>"
                 + table_html(table))
 
@@ -123,6 +132,14 @@ class Vectors(Rows):
     def to_dict(self) -> dict[str, list]:
         """A list of values per column."""
         return self.to_arrow().to_pydict()
+
+
+def stream_error(error: Exception) -> errors.IcecoreError:
+    """The Arrow stream interface keeps the text of an error and its kind, not our code."""
+    kind = (errors.InvalidArgument if isinstance(error, pa.ArrowInvalid)
+            else errors.Unsupported if isinstance(error, pa.ArrowNotImplementedError)
+            else errors.Unavailable if isinstance(error, OSError) else errors.Internal)
+    return kind(str(error))
 
 
 def table_html(table: pa.Table) -> str:

@@ -82,7 +82,7 @@ int32_t icecore_training_set_open(icecore_project* project, const char* service,
 /* Moves the rows into *rows, which the caller releases; once only. */
 int32_t icecore_training_set_rows(icecore_training_set* training_set, struct ArrowArrayStream* rows,
                                   icecore_error** error);
-/* JSON: rows, columns, table_versions (what was read), duration_us, features (nulls and expired of
+/* JSON: rows, columns, tables (what was read, by name), duration_us, features (nulls and expired of
  * each, before defaults). Complete once the rows have ended. */
 int32_t icecore_training_set_report(icecore_training_set* training_set, char** json,
                                     icecore_error** error);

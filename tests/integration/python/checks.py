@@ -222,7 +222,7 @@ def parity(folder):
         by_name = {one["name"]: one for one in made.report["features"]}
         equal(made.report["rows"], len(SPINE))
         equal(by_name["amount"]["nulls"], made.to_arrow().column("amount").null_count)
-        equal(list(made.report["table_versions"]), ["processing.orders"])
+        equal(list(made.report["tables"]), ["processing.orders"])
 
     return (training_sets_equal_the_commands, a_moment_may_be_a_datetime, sql_equals_the_command, online_equals_offline,
             documents_equal_the_commands, the_report_counts)
@@ -301,7 +301,7 @@ def errors_group(folder):
             yield SPINE.slice(0, 10).combine_chunks().to_batches()[0]
             raise RuntimeError("the source broke")
         reader = pa.RecordBatchReader.from_batches(SPINE.schema, batches())
-        refused(icecore.IcecoreError, lambda: project.training_set("shop", reader), "the source broke")
+        refused(icecore.IcecoreError, lambda: project.training_set("shop", reader).to_arrow(), "the source broke")
 
     def definitions_with_errors():
         project = loaded(folder)
@@ -543,7 +543,8 @@ def bindings(folder):
         equal([one for one in into if not one[1].startswith("icecore_")], [], "bound to us")
 
     def only_the_interface_is_exported():
-        library = os.path.join(os.path.dirname(icecore.__file__), "libicecore.so")
+        from icecore import _native
+        library = _native.find_library()
         listed = subprocess.run(["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
         names = [line.split()[-1].split("@")[0] for line in listed.splitlines()]
         equal([name for name in names if not name.startswith("icecore_") and name != "ICECORE_1"], [], "exported")
