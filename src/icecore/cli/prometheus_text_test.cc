@@ -1,5 +1,7 @@
 #include "icecore/cli/prometheus_text.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
 

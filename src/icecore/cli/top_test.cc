@@ -1,5 +1,7 @@
 #include "icecore/cli/top.h"
 
+#include <gtest/gtest.h>
+
 namespace icecore::cli {
 namespace {
 

@@ -1,5 +1,7 @@
 #include "icecore/server/request_log.h"
 
+#include <gtest/gtest.h>
+
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
