@@ -79,6 +79,7 @@ class Clients:
             path = "/get-online-features" if feast else "/v1/features"
             body = ({"features": ["seen:x"], "entities": {"user_id": [key]}} if feast
                     else {"service": "model", "entities": {"user_id": key}})
+            text = b""
             try:
                 connection.request("POST", path, json.dumps(body))
                 answer = connection.getresponse()
@@ -88,7 +89,7 @@ class Clients:
                 names = () if feast else tuple(document["features"])
                 problem = None if answer.status == 200 and value == key / 4 else f"{answer.status} {text[:200]}"
             except Exception as error:
-                problem, names = f"{type(error).__name__}: {error}", ()
+                problem, names = f"{type(error).__name__}: {error} {text[:300]}", ()
                 connection.close()
             with self.lock:
                 self.answers += 1
