@@ -91,8 +91,11 @@ bool ParseSample(LineReader line, MetricSample* sample) {
   line.SkipSpaces();
   if (!line.TakeNumber(&sample->value)) return false;
   line.SkipSpaces();
+  if (line.empty()) return true;
   double timestamp = 0;
-  return line.empty() || line.TakeNumber(&timestamp);
+  if (!line.TakeNumber(&timestamp)) return false;
+  line.SkipSpaces();
+  return line.empty();
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ TEST(FeastRequestTest, WhatIsWrongIsNamed) {
   EXPECT_EQ(FieldAtFault(R"({"entities":{"k":[1]},"features":["v:a","w:a"]})"), "features");
   EXPECT_EQ(FieldAtFault(R"({"entities":{"k":[1]},"feature_service":1})"), "feature_service");
   EXPECT_EQ(FieldAtFault(R"({"entities":{},"full_feature_names":1})"), "full_feature_names");
-  EXPECT_EQ(FieldAtFault("{"), "1");
+  EXPECT_EQ(FieldAtFault("{"), "2");
   EXPECT_FALSE(Parse("7").ok());
   std::string many = R"({"features":["v:a"],"entities":{"k":[0)";
   for (int i = 0; i < 100; ++i) many += ",0";
