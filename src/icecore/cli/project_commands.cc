@@ -24,23 +24,9 @@ void PrintFindings(const base::Diagnostics& diagnostics) {
   }
 }
 
-const char* ChangeName(catalog::ChangeKind change) {
-  switch (change) {
-    case catalog::ChangeKind::kAdded:
-      return "add";
-    case catalog::ChangeKind::kChanged:
-      return "change";
-    case catalog::ChangeKind::kDocumentation:
-      return "document";
-    case catalog::ChangeKind::kRemoved:
-      return "remove";
-  }
-  return "";
-}
-
 void PrintChanges(const std::vector<catalog::DefinitionChange>& changes) {
   for (const auto& change : changes) {
-    std::printf("%-9s %s  (%s)\n", ChangeName(change.change), change.name.c_str(),
+    std::printf("%-9s %s  (%s)\n", engine::ChangeName(change.change), change.name.c_str(),
                 change.location.c_str());
   }
 }

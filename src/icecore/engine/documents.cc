@@ -82,20 +82,6 @@ json ToJson(const base::Diagnostics& diagnostics) {
   return list;
 }
 
-const char* ChangeName(catalog::ChangeKind change) {
-  switch (change) {
-    case catalog::ChangeKind::kAdded:
-      return "add";
-    case catalog::ChangeKind::kChanged:
-      return "change";
-    case catalog::ChangeKind::kDocumentation:
-      return "document";
-    case catalog::ChangeKind::kRemoved:
-      return "remove";
-  }
-  return "";
-}
-
 json ToJson(const std::vector<catalog::DefinitionChange>& changes) {
   json list = json::array();
   for (const auto& change : changes) {
@@ -238,6 +224,20 @@ void AddOutputs(const feature::BoundService& service, json* document) {
 }
 
 }  // namespace
+
+const char* ChangeName(catalog::ChangeKind change) {
+  switch (change) {
+    case catalog::ChangeKind::kAdded:
+      return "add";
+    case catalog::ChangeKind::kChanged:
+      return "change";
+    case catalog::ChangeKind::kDocumentation:
+      return "document";
+    case catalog::ChangeKind::kRemoved:
+      return "remove";
+  }
+  return "";
+}
 
 arrow::Result<std::shared_ptr<arrow::Table>> OpenQuarantine(Engine* engine) {
   ARROW_ASSIGN_OR_RAISE(const auto tables, engine->Tables());

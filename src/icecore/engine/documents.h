@@ -20,6 +20,9 @@ arrow::Result<std::shared_ptr<arrow::Table>> OpenQuarantine(Engine* engine);
 // A run by its id, or a definition by its full or short name; kNotFound names the nearest.
 arrow::Result<std::string> ShowDocument(Engine* engine, const std::string& name);
 
+// "add", "change", "document" or "remove".
+const char* ChangeName(catalog::ChangeKind change);
+
 std::string PlanDocument(const PlanReport& plan);
 std::string ApplyDocument(const ApplyReport& report);
 std::string FindingsDocument(const base::Diagnostics& diagnostics);
