@@ -96,7 +96,11 @@ class ServedLogImpl final : public ServedLog {
     writer_ = std::jthread([this](const std::stop_token& stop) { Write(stop); });
   }
   ~ServedLogImpl() override {
-    writer_.request_stop();
+    {
+      // Under the lock: a writer between its look and its wait would miss the signal.
+      const std::lock_guard lock(mutex_);
+      writer_.request_stop();
+    }
     wake_.notify_all();
     writer_.join();
   }

@@ -24,7 +24,7 @@ using base::MakeError;
 
 constexpr size_t kMaxPicked = 256;
 
-constexpr int kMaxTries = 3;
+constexpr int kMaxTries = 10;
 constexpr int64_t kRetryNanos = 15'000'000'000;
 
 // A service that can be asked, with the engine that it reads through.
@@ -283,6 +283,9 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     arrow::Status status;
     if (version != newest_.version && !failed_before) {
       status = ReadAnew();
+      for (int i = 1; i < kMaxTries && base::CodeOf(status) == ErrorCode::kConflict; ++i) {
+        status = ReadAnew();
+      }
       if (status.ok()) {
         ++reloads_;
         failed_version_ = -1;
@@ -305,11 +308,15 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   }
 
   // Services whose views are not loaded by the new definitions wait in pending_, as long as the old
-  // ones can answer.
+  // ones can answer. kConflict when others were applied meanwhile: then none of these would answer.
   arrow::Status ReadAnew() {
     ARROW_ASSIGN_OR_RAISE(Definitions definitions, OpenDefinitions());
     Serving opened;
     ARROW_RETURN_NOT_OK(OpenServices(definitions, &opened));
+    ARROW_ASSIGN_OR_RAISE(const auto latest, definitions.engine->catalog().LatestVersion());
+    if (!latest || latest->version != definitions.version) {
+      return MakeError(ErrorCode::kConflict, "definitions were applied while they were read");
+    }
     const auto old = serving_.load();
     pending_.clear();
     for (auto& [name, plan] : opened.services) {
@@ -374,12 +381,20 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   // stale; the first opens the service again for all.
   arrow::Result<PlanPtr> Reopen(const FeatureRequest& request, const PlanPtr& stale) {
     std::lock_guard lock(engine_mutex_);
-    // What made the plan stale may be a change of definitions that nobody has noticed yet.
-    if (const arrow::Status status = TakeOver(); !status.ok()) {
-      base::Log(base::LogLevel::kError, status.message());
+    arrow::Result<PlanPtr> plan;
+    for (int i = 0; i < kMaxTries; ++i) {
+      // What made the plan stale may be a change of definitions that nobody has noticed yet.
+      if (const arrow::Status status = TakeOver(); !status.ok()) {
+        base::Log(base::LogLevel::kError, status.message());
+      }
+      plan = request.service.empty() ? ReopenPicked(request, stale)
+                                     : ReopenService(request.service, stale);
+      // Definitions that were applied since the look above leave nothing to open by the old ones.
+      if (plan.ok() || base::CodeOf(plan.status()) != ErrorCode::kInvalidDefinition) {
+        break;
+      }
     }
-    return request.service.empty() ? ReopenPicked(request, stale)
-                                   : ReopenService(request.service, stale);
+    return plan;
   }
 
   arrow::Result<PlanPtr> ReopenService(const std::string& name, const PlanPtr& stale) {
