@@ -7,12 +7,14 @@
 #include <arrow/table.h>
 #include <arrow/type.h>
 #include <arrow/type_traits.h>
+#include <arrow/util/bit_run_reader.h>
 
 #include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/parallel.h"
 
 namespace icecore::feature {
 namespace {
@@ -106,13 +108,12 @@ struct TableDigest::Column {
   base::Sha256 values;
 
   arrow::Status Add(const arrow::Array& array, int64_t first_row) {
+    std::string bytes;
     for (int64_t row = 0; array.null_count() > 0 && row < array.length(); ++row) {
-      if (array.IsNull(row)) {
-        std::string number;
-        AppendInt64(first_row + row, &number);
-        nulls.Update(number);
-      }
+      if (array.IsNull(row)) AppendInt64(first_row + row, &bytes);
+      if (bytes.size() > kFlushBytes) Flush(&nulls, &bytes);
     }
+    Flush(&nulls, &bytes);
     if (array.type_id() == arrow::Type::NA) {
       return arrow::Status::OK();
     }
@@ -124,18 +125,28 @@ struct TableDigest::Column {
       }
       return arrow::Status::OK();
     }
-    std::string bytes;
-    for (int64_t row = 0; row < array.length(); ++row) {
-      if (array.IsValid(row)) {
-        ARROW_RETURN_NOT_OK(AppendValue(array, row, &bytes));
+    if (width > 0) {
+      const arrow::Buffer& validity = *array.data()->buffers[0];
+      arrow::internal::SetBitRunReader runs(validity.data(), array.offset(), array.length());
+      for (auto run = runs.NextRun(); run.length > 0; run = runs.NextRun()) {
+        bytes.append(reinterpret_cast<const char*>(FixedValue(array, run.position, width)),
+                     static_cast<size_t>(run.length * width));
+        if (bytes.size() > kFlushBytes) Flush(&values, &bytes);
       }
-      if (bytes.size() > kFlushBytes) {
-        values.Update(bytes);
-        bytes.clear();
-      }
+      Flush(&values, &bytes);
+      return arrow::Status::OK();
     }
-    values.Update(bytes);
+    for (int64_t row = 0; row < array.length(); ++row) {
+      if (array.IsValid(row)) ARROW_RETURN_NOT_OK(AppendValue(array, row, &bytes));
+      if (bytes.size() > kFlushBytes) Flush(&values, &bytes);
+    }
+    Flush(&values, &bytes);
     return arrow::Status::OK();
+  }
+
+  static void Flush(base::Sha256* digest, std::string* bytes) {
+    digest->Update(*bytes);
+    bytes->clear();
   }
 
   static constexpr size_t kFlushBytes = 64 * 1024;
@@ -153,14 +164,14 @@ arrow::Status TableDigest::Add(const arrow::RecordBatch& batch) {
   if (!batch.schema()->Equals(*schema_, /*check_metadata=*/false)) {
     return base::MakeError(base::ErrorCode::kInternal, "a digest of rows of another schema");
   }
-  for (size_t i = 0; i < columns_.size(); ++i) {
+  ARROW_RETURN_NOT_OK(base::RunParallel(columns_.size(), [&](size_t i) -> arrow::Status {
     std::shared_ptr<arrow::Array> column = batch.column(static_cast<int>(i));
     if (column->type_id() == arrow::Type::DICTIONARY) {
       const auto& type = static_cast<const arrow::DictionaryType&>(*column->type());
       ARROW_ASSIGN_OR_RAISE(column, arrow::compute::Cast(*column, type.value_type()));
     }
-    ARROW_RETURN_NOT_OK(columns_[i]->Add(*column, rows_));
-  }
+    return columns_[i]->Add(*column, rows_);
+  }));
   rows_ += batch.num_rows();
   return arrow::Status::OK();
 }

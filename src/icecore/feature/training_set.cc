@@ -11,8 +11,12 @@
 #include <arrow/util/byte_size.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
+#include <future>
 #include <map>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -36,6 +40,10 @@ using base::ErrorCode;
 using base::MakeError;
 
 constexpr char kEventTimestamp[] = "event_timestamp";
+// Of a block, about: few enough that the blocks under way are a small part of the memory.
+constexpr int64_t kBlockBytes = int64_t{32} << 20;
+constexpr int64_t kLeastBlockRows = 1024;
+constexpr size_t kJobsAtOnce = 2;
 
 // The spine's column as one array.
 arrow::Result<std::shared_ptr<arrow::Array>> SpineColumn(const arrow::Table& spine,
@@ -175,6 +183,34 @@ void Count(const state::VectorSink::Column& column, FeatureReport* report) {
   }
 }
 
+// A log that views may ask from several threads. What it gives is read outside the lock.
+class LockedLog final : public FeatureLog {
+ public:
+  explicit LockedLog(FeatureLog* log) : log_(log) {}
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const BoundView& view) override {
+    const std::lock_guard lock(mutex_);
+    return log_->Scan(view);
+  }
+  arrow::Result<std::vector<std::shared_ptr<arrow::RecordBatchReader>>> ScanParts(
+      const BoundView& view, const LogQuery& query) override {
+    const std::lock_guard lock(mutex_);
+    return log_->ScanParts(view, query);
+  }
+  arrow::Result<std::shared_ptr<const ClusteredLog>> Clustered(const BoundView& view) override {
+    const std::lock_guard lock(mutex_);
+    return log_->Clustered(view);
+  }
+
+ private:
+  std::mutex mutex_;
+  FeatureLog* const log_;
+};
+
+struct MadeBlock {
+  std::shared_ptr<arrow::RecordBatch> rows;
+  std::vector<FeatureReport> reports;
+};
+
 class StreamedTrainingSet final : public TrainingSetReader {
  public:
   StreamedTrainingSet(const BoundService& service, std::shared_ptr<arrow::RecordBatchReader> spine,
@@ -196,26 +232,29 @@ class StreamedTrainingSet final : public TrainingSetReader {
   arrow::Result<arrow::RecordBatchVector> ReadPiece();
   arrow::Status Cut(arrow::RecordBatchVector batches);
   arrow::Status AnswerPiece(const arrow::Int64Array& times);
-  arrow::Result<JobAnswers> AnswerJob(const ViewJob& job, const LabelSet& labels);
+  arrow::Status AnswerInto(const ViewJob& job, const LabelSet& labels, JobAnswers* answers);
+  arrow::Result<std::unique_ptr<ViewAnswers>> AnswerJob(const ViewJob& job, const LabelSet& labels);
+  arrow::Result<std::unique_ptr<SpilledAnswers>> Spill(const ViewJob& job,
+                                                       const ViewAnswers& answers) const;
   arrow::Result<UseValues> ValuesOf(const JobAnswers& answers, size_t use, size_t block) const;
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> MakeBlock(
-      size_t block, std::vector<FeatureReport>* reports) const;
-  arrow::Status MakeBlocks();
+  arrow::Result<MadeBlock> MakeBlock(size_t block) const;
+  void MakeAhead();
 
   const BoundService& service_;
   std::shared_ptr<arrow::RecordBatchReader> spine_;  // null once it has ended
   const KnowledgeCut cut_;
-  FeatureLog* log_;
+  LockedLog log_;
   const TrainingSetOptions options_;
   std::shared_ptr<arrow::Schema> spine_schema_;
   std::shared_ptr<arrow::Schema> schema_;
   std::vector<ViewJob> jobs_;
   std::shared_ptr<arrow::RecordBatch> pending_;  // read, and not yet in a piece
   int64_t piece_rows_ = 0;
-  int64_t held_bytes_ = 0;
-  Piece piece_;
-  std::deque<std::shared_ptr<arrow::RecordBatch>> ready_;
+  int64_t block_rows_ = 0;
+  std::atomic<int64_t> held_bytes_ = 0;  // of the piece's answers
   std::vector<FeatureReport> reports_;
+  Piece piece_;
+  std::deque<std::future<arrow::Result<MadeBlock>>> making_;  // last: they use all the others
 };
 
 arrow::Status StreamedTrainingSet::Init() {
@@ -235,28 +274,32 @@ arrow::Status StreamedTrainingSet::Init() {
     fields.push_back(arrow::field(output.name, output.type));
     reports_.push_back({output.name, 0, 0, 0});
   }
+  const auto row_bytes = static_cast<int64_t>(fields.size()) * 9;
+  block_rows_ = std::min(options_.block_rows, std::max(kBlockBytes / row_bytes, kLeastBlockRows));
   schema_ = arrow::schema(std::move(fields), spine_schema_->metadata());
   return arrow::Status::OK();
 }
 
-// Half of the memory is the piece's: its rows, their labels, and what is found for them.
+// Three quarters of the memory are the piece's: its rows, their labels, and what is found for them.
 arrow::Result<int64_t> StreamedTrainingSet::PieceRows(const arrow::RecordBatch& first) const {
   ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(first));
   int64_t row_bytes = 2 * bytes / first.num_rows();
   int64_t answers = 0;
   int64_t widest = 0;
+  std::set<std::string_view> labels;
   for (const ViewJob& job : jobs_) {
     const auto uses = static_cast<int64_t>(job.uses.size());
     const auto features = static_cast<int64_t>(job.plan.layout.features.size());
     const int64_t values = uses * features * 9;
-    row_bytes += uses * 24;
+    if (labels.insert(job.labels).second) row_bytes += uses * 24;
     answers += values;
     widest = std::max(widest, uses * 96 + 2 * values);
   }
+  widest *= static_cast<int64_t>(std::min(kJobsAtOnce, jobs_.size()));
   // Without a place to spill to, all views' values are held.
   row_bytes += options_.scratch_dir.empty() ? answers + widest : widest;
-  return std::clamp(options_.memory_bytes / 2 / std::max<int64_t>(row_bytes, 1),
-                    options_.block_rows, int64_t{1} << 30);
+  return std::clamp(options_.memory_bytes / 4 * 3 / std::max<int64_t>(row_bytes, 1), block_rows_,
+                    int64_t{1} << 30);
 }
 
 arrow::Result<arrow::RecordBatchVector> StreamedTrainingSet::ReadPiece() {
@@ -284,8 +327,8 @@ arrow::Result<arrow::RecordBatchVector> StreamedTrainingSet::ReadPiece() {
 arrow::Status StreamedTrainingSet::Cut(arrow::RecordBatchVector batches) {
   int64_t start = 0;
   for (const auto& batch : batches) {
-    for (int64_t at = 0; at < batch->num_rows(); at += options_.block_rows) {
-      piece_.blocks.push_back(batch->Slice(at, options_.block_rows));
+    for (int64_t at = 0; at < batch->num_rows(); at += block_rows_) {
+      piece_.blocks.push_back(batch->Slice(at, block_rows_));
       piece_.starts.push_back(start + at);
     }
     start += batch->num_rows();
@@ -293,19 +336,20 @@ arrow::Status StreamedTrainingSet::Cut(arrow::RecordBatchVector batches) {
   return arrow::Table::FromRecordBatches(spine_schema_, std::move(batches)).Value(&piece_.spine);
 }
 
-arrow::Result<JobAnswers> StreamedTrainingSet::AnswerJob(const ViewJob& job,
-                                                         const LabelSet& labels) {
-  JobAnswers answers;
-  answers.held = std::make_unique<ViewAnswers>();
+arrow::Result<std::unique_ptr<ViewAnswers>> StreamedTrainingSet::AnswerJob(const ViewJob& job,
+                                                                           const LabelSet& labels) {
+  auto answers = std::make_unique<ViewAnswers>();
   if (IsAsOfOnly(job.plan)) {
-    ARROW_ASSIGN_OR_RAISE(*answers.held, AnswerAsOf(*job.view, job.plan, labels, cut_,
-                                                    options_.memory_bytes / 4, log_));
+    ARROW_ASSIGN_OR_RAISE(*answers, AnswerAsOf(*job.view, job.plan, labels, cut_,
+                                               options_.memory_bytes / 4 / kJobsAtOnce, &log_));
   } else {
-    ARROW_ASSIGN_OR_RAISE(*answers.held, AnswerBySweep(*job.view, job.plan, labels, cut_, log_));
+    ARROW_ASSIGN_OR_RAISE(*answers, AnswerBySweep(*job.view, job.plan, labels, cut_, &log_));
   }
-  held_bytes_ += answers.held->byte_count();
-  if (held_bytes_ <= options_.memory_bytes / 4 || options_.scratch_dir.empty()) return answers;
-  held_bytes_ -= answers.held->byte_count();
+  return answers;
+}
+
+arrow::Result<std::unique_ptr<SpilledAnswers>> StreamedTrainingSet::Spill(
+    const ViewJob& job, const ViewAnswers& answers) const {
   std::vector<std::pair<int64_t, int64_t>> blocks;  // of all uses, use after use
   for (size_t u = 0; u < job.uses.size(); ++u) {
     const int64_t first = static_cast<int64_t>(u) * piece_.spine->num_rows();
@@ -313,30 +357,54 @@ arrow::Result<JobAnswers> StreamedTrainingSet::AnswerJob(const ViewJob& job,
       blocks.emplace_back(first + piece_.starts[b], piece_.blocks[b]->num_rows());
     }
   }
-  ARROW_ASSIGN_OR_RAISE(answers.spilled,
-                        SpilledAnswers::Write(*answers.held, blocks, options_.scratch_dir));
-  answers.held.reset();
-  return answers;
+  return SpilledAnswers::Write(answers, blocks, options_.scratch_dir);
 }
 
+arrow::Status StreamedTrainingSet::AnswerInto(const ViewJob& job, const LabelSet& labels,
+                                              JobAnswers* answers) {
+  const arrow::Status answered = AnswerJob(job, labels).Value(&answers->held);
+  if (!answered.ok()) {
+    return base::WithContext(answered, "feature_view '" + job.view->name() + "'");
+  }
+  const int64_t bytes = answers->held->byte_count();
+  if (options_.scratch_dir.empty() || (held_bytes_ += bytes) <= options_.memory_bytes / 4) {
+    return arrow::Status::OK();
+  }
+  held_bytes_ -= bytes;
+  const std::unique_ptr<ViewAnswers> held = std::move(answers->held);
+  return Spill(job, *held).Value(&answers->spilled);
+}
+
+// Two at a time: while one reads or goes to the disk, the other computes. Those that hold all rows
+// in reach are alone.
 arrow::Status StreamedTrainingSet::AnswerPiece(const arrow::Int64Array& times) {
   std::map<std::string, size_t> left;  // how many jobs still need the labels
   for (const ViewJob& job : jobs_) ++left[job.labels];
-  std::map<std::string, std::unique_ptr<LabelSet>> sets;
+  std::map<std::string, std::shared_ptr<const LabelSet>> sets;
+  piece_.answers.resize(jobs_.size());
   held_bytes_ = 0;
-  for (const ViewJob& job : jobs_) {
-    std::unique_ptr<LabelSet>& labels = sets[job.labels];
+  std::deque<std::future<arrow::Status>> under_way;
+  const auto await = [&](size_t most) {
+    arrow::Status status;
+    for (; under_way.size() > most; under_way.pop_front()) status &= under_way.front().get();
+    return status;
+  };
+  for (size_t j = 0; j < jobs_.size(); ++j) {
+    const ViewJob& job = jobs_[j];
+    const bool alone = !IsAsOfOnly(job.plan);
+    ARROW_RETURN_NOT_OK(await(alone ? 0 : kJobsAtOnce - 1));
+    std::shared_ptr<const LabelSet>& labels = sets[job.labels];
     if (labels == nullptr) {
       ARROW_ASSIGN_OR_RAISE(labels, LabelsOf(service_, job, *piece_.spine, times));
     }
-    auto answers = AnswerJob(job, *labels);
-    if (!answers.ok()) {
-      return base::WithContext(answers.status(), "feature_view '" + job.view->name() + "'");
-    }
-    piece_.answers.push_back(*std::move(answers));
+    under_way.push_back(
+        std::async(std::launch::async, [this, &job, labels, answers = &piece_.answers[j]] {
+          return AnswerInto(job, *labels, answers);
+        }));
     if (--left[job.labels] == 0) labels.reset();
+    if (alone) ARROW_RETURN_NOT_OK(await(0));
   }
-  return arrow::Status::OK();
+  return await(0);
 }
 
 // false: the spine has ended.
@@ -346,7 +414,7 @@ arrow::Result<bool> StreamedTrainingSet::NextPiece() {
   if (batches.empty()) {
     // Also a spine of no rows names the logs that it asks, and finds what is wrong with them.
     for (const ViewJob& job : jobs_) {
-      if (piece_rows_ == 0) ARROW_RETURN_NOT_OK(log_->Scan(*job.view).status());
+      if (piece_rows_ == 0) ARROW_RETURN_NOT_OK(log_.Scan(*job.view).status());
     }
     return false;
   }
@@ -368,8 +436,7 @@ arrow::Result<UseValues> StreamedTrainingSet::ValuesOf(const JobAnswers& answers
   return answers.held->Block(first + piece_.starts[block], piece_.blocks[block]->num_rows());
 }
 
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> StreamedTrainingSet::MakeBlock(
-    size_t block, std::vector<FeatureReport>* reports) const {
+arrow::Result<MadeBlock> StreamedTrainingSet::MakeBlock(size_t block) const {
   const auto& spine = piece_.blocks[block];
   const int64_t start = piece_.starts[block];
   std::vector<UseValues> uses(service_.uses().size());
@@ -386,42 +453,41 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> StreamedTrainingSet::MakeBloc
       const auto columns,
       service_.Assemble(uses, request, piece_.event_timestamp->Slice(start, spine->num_rows())));
   Arrays arrays = spine->columns();
-  reports->resize(columns.size());
+  MadeBlock made;
+  made.reports.resize(columns.size());
   for (size_t i = 0; i < columns.size(); ++i) {
-    Count(columns[i], &(*reports)[i]);
+    Count(columns[i], &made.reports[i]);
     arrays.push_back(columns[i].values);
   }
-  return arrow::RecordBatch::Make(schema_, spine->num_rows(), std::move(arrays));
+  made.rows = arrow::RecordBatch::Make(schema_, spine->num_rows(), std::move(arrays));
+  return made;
 }
 
-// One block per core.
-arrow::Status StreamedTrainingSet::MakeBlocks() {
-  const size_t count = std::min(base::ParallelPieces(), piece_.blocks.size() - piece_.next);
-  std::vector<std::shared_ptr<arrow::RecordBatch>> made(count);
-  std::vector<std::vector<FeatureReport>> reports(count);
-  ARROW_RETURN_NOT_OK(base::RunParallel(
-      count, [&](size_t i) { return MakeBlock(piece_.next + i, &reports[i]).Value(&made[i]); }));
-  piece_.next += count;
-  for (size_t i = 0; i < count; ++i) {
-    ready_.push_back(std::move(made[i]));
-    for (size_t f = 0; f < reports_.size(); ++f) {
-      reports_[f].rows += reports[i][f].rows;
-      reports_[f].nulls += reports[i][f].nulls;
-      reports_[f].expired += reports[i][f].expired;
-    }
+// A block per core is on its way while the reader is busy with another.
+void StreamedTrainingSet::MakeAhead() {
+  while (making_.size() < base::ParallelPieces() && piece_.next < piece_.blocks.size()) {
+    making_.push_back(
+        std::async(std::launch::async, [this, block = piece_.next++] { return MakeBlock(block); }));
   }
-  return arrow::Status::OK();
 }
 
 arrow::Status StreamedTrainingSet::ReadNext(std::shared_ptr<arrow::RecordBatch>* out) {
   *out = nullptr;
-  if (ready_.empty() && piece_.next == piece_.blocks.size()) {
+  if (making_.empty() && piece_.next == piece_.blocks.size()) {
     ARROW_ASSIGN_OR_RAISE(const bool more, NextPiece());
     if (!more) return arrow::Status::OK();
   }
-  if (ready_.empty()) ARROW_RETURN_NOT_OK(MakeBlocks());
-  *out = std::move(ready_.front());
-  ready_.pop_front();
+  MakeAhead();
+  auto made = making_.front().get();
+  making_.pop_front();
+  ARROW_RETURN_NOT_OK(made.status());
+  MakeAhead();
+  for (size_t f = 0; f < reports_.size(); ++f) {
+    reports_[f].rows += made->reports[f].rows;
+    reports_[f].nulls += made->reports[f].nulls;
+    reports_[f].expired += made->reports[f].expired;
+  }
+  *out = std::move(made->rows);
   return arrow::Status::OK();
 }
 
