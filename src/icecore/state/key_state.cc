@@ -35,27 +35,14 @@ std::string SuffixOf(size_t level, int64_t start) {
   return suffix;
 }
 
-// Whether a tile or roll-up from `start` on ends at or before the tail. One that is cut short at
-// the begin of time is kept a little longer.
-bool EndsBefore(int64_t start, int64_t span_us, int64_t tail) {
-  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
-  if (tail < kLeast + span_us) return false;
-  const int64_t last = tail - span_us;
-  return start <= last && (start != kLeast || last >= kLeast + span_us);
-}
-
-bool StartsBefore(const Tile& tile, int64_t start) { return tile.start() < start; }
-
 }  // namespace
 
-TiledKeyState::TiledKeyState(const ViewPlan* plan) : plan_(plan), chosen_(plan->as_of.size()) {
+TiledKeyState::TiledKeyState(const ViewPlan* plan)
+    : plan_(plan), buffer_(plan), chosen_(plan->as_of.size()) {
   levels_.reserve(plan->groups.size() * 2);
   for (const TileGroup& group : plan->groups) {
-    for (const int64_t span_us : {group.tile_us, group.roll_us}) {
-      levels_.emplace_back();
-      levels_.back().group = &group;
-      levels_.back().span_us = span_us;
-    }
+    levels_.emplace_back(&group, group.tile_us);
+    levels_.emplace_back(&group, group.roll_us);
   }
 }
 
@@ -90,7 +77,9 @@ arrow::Status TiledKeyState::Add(const PreparedRows& rows, int64_t row) {
   }
   if (activation <= advanced_to_) {
     ARROW_RETURN_NOT_OK(EnterAsOf(order, masks_, rows.values, row));
-    return EnterTiles(order, masks_, rows.values, row);
+    if (plan_->groups.empty()) return arrow::Status::OK();
+    if (buffer_.full()) ARROW_RETURN_NOT_OK(Settle());
+    return buffer_.Add(order, advanced_to_, masks_, rows.values, row);
   }
   Waiting waiting{masks_, std::vector<std::string>(plan_->codecs.size())};
   for (size_t i = 0; i < plan_->codecs.size(); ++i) {
@@ -112,73 +101,6 @@ arrow::Status TiledKeyState::EnterAsOf(const RowOrder& order, const std::vector<
           plan_->codecs[at]->Encode(*values[at], row, &chosen.values.emplace_back()));
     }
     chosen_[i] = std::move(chosen);
-  }
-  return arrow::Status::OK();
-}
-
-void TiledKeyState::ReadRow(const Values& values, int64_t row) {
-  row_.resize(plan_->codecs.size());
-  for (size_t i = 0; i < row_.size(); ++i) {
-    const ValueCodec& codec = *plan_->codecs[i];
-    row_[i].usable = codec.Usable(*values[i], row);
-    if (row_[i].usable && codec.form() == ValueForm::kNarrow) {
-      row_[i].narrow = codec.Narrow(*values[i], row);
-    }
-  }
-}
-
-Tile* TiledKeyState::TileAt(Level* level, int64_t start) {
-  std::vector<Tile>& tiles = level->tiles;
-  if (!tiles.empty() && tiles.back().start() == start) return &tiles.back();
-  auto at = tiles.end();
-  if (!tiles.empty() && tiles.back().start() > start) {
-    at = std::lower_bound(tiles.begin(), tiles.end(), start, StartsBefore);
-    if (at->start() == start) return &*at;
-  }
-  return &*tiles.emplace(at, level->group, start);
-}
-
-arrow::Status TiledKeyState::EnterTile(Tile* tile, const RowOrder& order,
-                                       const std::vector<uint8_t>& masks, const Values& values,
-                                       int64_t row) {
-  ARROW_RETURN_NOT_OK(tile->Parse());
-  tile->set_changed(true);
-  const std::vector<Slot>& slots = tile->group().slots;
-  for (size_t s = 0; s < slots.size(); ++s) {
-    const Slot& slot = slots[s];
-    if (!Passes(masks, slot.mask)) continue;
-    SlotState* state = tile->Ensure(s);
-    if (slot.value < 0) {
-      state->AddNarrow(0, order);
-      continue;
-    }
-    const auto at = static_cast<size_t>(slot.value);
-    if (!row_[at].usable) continue;
-    if (plan_->codecs[at]->form() == ValueForm::kNarrow) {
-      state->AddNarrow(row_[at].narrow, order);
-    } else {
-      ARROW_RETURN_NOT_OK(state->Add(values[at].get(), row, order));
-    }
-  }
-  return arrow::Status::OK();
-}
-
-arrow::Status TiledKeyState::EnterTiles(const RowOrder& order, const std::vector<uint8_t>& masks,
-                                        const Values& values, int64_t row) {
-  if (plan_->groups.empty()) return arrow::Status::OK();
-  ReadRow(values, row);
-  for (size_t g = 0; g < plan_->groups.size(); ++g) {
-    const TileGroup& group = plan_->groups[g];
-    const int64_t start = TileStart(order.event_time, group.tile_us);
-    if (start < levels_[2 * g].tail) continue;
-    if (std::none_of(group.slots.begin(), group.slots.end(),
-                     [&](const Slot& slot) { return Passes(masks, slot.mask); })) {
-      continue;
-    }
-    ARROW_RETURN_NOT_OK(EnterTile(TileAt(&levels_[2 * g], start), order, masks, values, row));
-    if (group.roll_us == 0) continue;
-    Tile* roll = TileAt(&levels_[2 * g + 1], TileStart(order.event_time, group.roll_us));
-    ARROW_RETURN_NOT_OK(EnterTile(roll, order, masks, values, row));
   }
   return arrow::Status::OK();
 }
@@ -206,21 +128,38 @@ arrow::Status TiledKeyState::EnterWaiting(const RowOrder& order, const Waiting& 
     chosen_[i] = std::move(chosen);
   }
   if (plan_->groups.empty()) return arrow::Status::OK();
-  ARROW_ASSIGN_OR_RAISE(const Values values, Decode(waiting));
-  return EnterTiles(order, waiting.masks, values, 0);
+  if (buffer_.full()) ARROW_RETURN_NOT_OK(Settle());
+  return buffer_.AddEncoded(order, advanced_to_, waiting.masks, waiting.values);
 }
 
-void TiledKeyState::DropTiles() {
+void TiledKeyState::DropTiles() const {
+  settled_at_ = advanced_to_;
   for (size_t i = 0; i < levels_.size(); ++i) {
-    Level& level = levels_[i];
+    TileLevel& level = levels_[i];
     level.tail = WindowTail(advanced_to_, level.group->longest_us, level.group->hop_us);
     auto kept = level.tiles.begin();
     for (; kept != level.tiles.end() && EndsBefore(kept->start(), level.span_us, level.tail);
          ++kept) {
-      dropped_.push_back(SuffixOf(i, kept->start()));
+      if (kept->stored()) dropped_.push_back(SuffixOf(i, kept->start()));
     }
-    level.tiles.erase(level.tiles.begin(), kept);
+    if (kept != level.tiles.begin()) level.tiles.erase(level.tiles.begin(), kept);
   }
+  if (!dropped_.empty()) head_changed_ = true;
+}
+
+arrow::Status TiledKeyState::Settle() const {
+  if (settled_at_ != advanced_to_) DropTiles();
+  if (buffer_.empty()) return arrow::Status::OK();
+  RowBuffer::Sorted sorted;
+  buffer_.Sort(&sorted);
+  std::vector<TileLevel::Cut> cuts(levels_.size());
+  for (size_t i = 0; i < levels_.size(); ++i) {
+    if (levels_[i].span_us == 0) continue;
+    ARROW_RETURN_NOT_OK(levels_[i].Prepare(buffer_, sorted, &cuts[i]));
+  }
+  for (size_t i = 0; i < levels_.size(); ++i) levels_[i].Enter(buffer_, sorted, cuts[i]);
+  buffer_.Clear();
+  return arrow::Status::OK();
 }
 
 arrow::Status TiledKeyState::AdvanceTo(int64_t t) {
@@ -229,8 +168,6 @@ arrow::Status TiledKeyState::AdvanceTo(int64_t t) {
   }
   if (t == advanced_to_) return arrow::Status::OK();
   advanced_to_ = t;
-  DropTiles();
-  if (!dropped_.empty()) head_changed_ = true;
   while (!queue_.empty() && queue_.begin()->first.first <= t) {
     const auto first = queue_.begin();
     head_changed_ = true;
@@ -248,6 +185,7 @@ arrow::Status TiledKeyState::Read(int64_t t, VectorSink* sink) const {
     ARROW_RETURN_NOT_OK(ReadAsOf(t, plan_->as_of[i], chosen_[i], sink));
   }
   if (plan_->groups.empty()) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(Settle());
   ActiveRows active;
   for (const auto& waiting : queue_) {
     if (waiting.first.first > t) break;
@@ -279,11 +217,11 @@ arrow::Status TiledKeyState::ReadAsOf(int64_t t, const AsOfSet& set,
   });
 }
 
-arrow::Status TiledKeyState::MergeTiles(Level* level, int64_t from, int64_t to, size_t slot,
+arrow::Status TiledKeyState::MergeTiles(TileLevel* level, int64_t from, int64_t to, size_t slot,
                                         SlotState* window) {
-  auto tile = std::lower_bound(level->tiles.begin(), level->tiles.end(), from, StartsBefore);
   const bool all = to == std::numeric_limits<int64_t>::max();
-  for (; tile != level->tiles.end() && (all || tile->start() < to); ++tile) {
+  for (auto tile = level->From(from); tile != level->tiles.end() && (all || tile->start() < to);
+       ++tile) {
     ARROW_RETURN_NOT_OK(tile->Parse());
     const SlotState* state = tile->state(slot);
     if (state != nullptr) ARROW_RETURN_NOT_OK(window->Merge(*state));
@@ -345,6 +283,7 @@ std::string TiledKeyState::EncodeTile(size_t level, const Tile& tile) {
 }
 
 arrow::Result<std::vector<CellChange>> TiledKeyState::TakeChanges() {
+  ARROW_RETURN_NOT_OK(Settle());
   std::vector<CellChange> changes;
   if (head_changed_) {
     ARROW_ASSIGN_OR_RAISE(std::string head, EncodeHead());
@@ -355,7 +294,7 @@ arrow::Result<std::vector<CellChange>> TiledKeyState::TakeChanges() {
     for (Tile& tile : levels_[i].tiles) {
       if (!tile.changed()) continue;
       changes.push_back({SuffixOf(i, tile.start()), EncodeTile(i, tile)});
-      tile.set_changed(false);
+      tile.SetStored();
     }
   }
   head_changed_ = false;
@@ -417,8 +356,8 @@ arrow::Status TiledKeyState::LoadTile(const Cell& cell) {
       start != TileStart(start, levels_[at].span_us) || cell.suffix != SuffixOf(at, start)) {
     return CorruptCell("a tile is of another layout");
   }
-  Level& level = levels_[at];
-  level.tiles.emplace_back(level.group, start, std::string(in));
+  TileLevel& level = levels_[at];
+  level.tiles.emplace_back(level.group, start, in);
   return arrow::Status::OK();
 }
 
@@ -426,7 +365,7 @@ arrow::Status TiledKeyState::LoadTile(const Cell& cell) {
 arrow::Status TiledKeyState::SortTiles() {
   auto earlier = [](const Tile& a, const Tile& b) { return a.start() < b.start(); };
   auto same = [](const Tile& a, const Tile& b) { return a.start() == b.start(); };
-  for (Level& level : levels_) {
+  for (TileLevel& level : levels_) {
     std::vector<Tile>& tiles = level.tiles;
     if (!std::is_sorted(tiles.begin(), tiles.end(), earlier)) {
       std::sort(tiles.begin(), tiles.end(), earlier);

@@ -1,5 +1,6 @@
 #pragma once
-// The state of one key: what is visible, in tiles and chosen rows, and what is not yet, in a queue.
+// The state of one key: what is visible, in tiles, chosen rows and a buffer of rows that are about
+// to enter tiles, and what is not yet, in a queue.
 
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
@@ -14,7 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "icecore/state/row_buffer.h"
 #include "icecore/state/tile.h"
+#include "icecore/state/tile_level.h"
 #include "icecore/state/view_plan.h"
 #include "icecore/state/view_state.h"
 
@@ -39,13 +42,6 @@ class TiledKeyState final : public KeyState {
  private:
   using Values = std::vector<std::shared_ptr<arrow::Array>>;
 
-  // The tiles or the roll-ups of a group, by start.
-  struct Level {
-    const TileGroup* group = nullptr;
-    int64_t span_us = 0;
-    int64_t tail = std::numeric_limits<int64_t>::min();  // of the longest window at advanced_to_
-    std::vector<Tile> tiles;
-  };
   struct Chosen {
     RowOrder order;
     std::vector<std::string> values;  // encoded, one per AsOfSet::values
@@ -57,34 +53,25 @@ class TiledKeyState final : public KeyState {
   };
   using Queue = std::multimap<std::pair<int64_t, RowOrder>, Waiting>;
   using ActiveRows = std::vector<std::pair<const Queue::value_type*, Values>>;
-  // One value of the row at hand.
-  struct RowValue {
-    bool usable = false;
-    uint64_t narrow = 0;  // where it is usable and narrow
-  };
 
   bool Passes(const std::vector<uint8_t>& masks, int mask) const {
     return mask < 0 || masks[static_cast<size_t>(mask)] != 0;
   }
   arrow::Status EnterAsOf(const RowOrder& order, const std::vector<uint8_t>& masks,
                           const Values& values, int64_t row);
-  arrow::Status EnterTiles(const RowOrder& order, const std::vector<uint8_t>& masks,
-                           const Values& values, int64_t row);
-  arrow::Status EnterTile(Tile* tile, const RowOrder& order, const std::vector<uint8_t>& masks,
-                          const Values& values, int64_t row);
-  void ReadRow(const Values& values, int64_t row);
   arrow::Status EnterWaiting(const RowOrder& order, const Waiting& waiting);
   arrow::Result<Values> Decode(const Waiting& waiting) const;
-  // The tile that begins at `start`, made where there is none.
-  static Tile* TileAt(Level* level, int64_t start);
-  // Moves tails to advanced_to_ and drops what lies before them.
-  void DropTiles();
+  // Brings tails to advanced_to_, drops what lies before them, and lets the buffered rows enter. Of
+  // stored tiles it may say kCorrupt; then nothing has entered.
+  arrow::Status Settle() const;
+  // The first half of it.
+  void DropTiles() const;
 
   arrow::Status ReadAsOf(int64_t t, const AsOfSet& set, const std::optional<Chosen>& entered,
                          VectorSink* sink) const;
   arrow::Status ReadWindow(int64_t t, size_t group, const WindowRead& read,
                            const ActiveRows& active, VectorSink* sink) const;
-  static arrow::Status MergeTiles(Level* level, int64_t from, int64_t to, size_t slot,
+  static arrow::Status MergeTiles(TileLevel* level, int64_t from, int64_t to, size_t slot,
                                   SlotState* window);
 
   arrow::Result<std::string> EncodeHead() const;
@@ -94,18 +81,21 @@ class TiledKeyState final : public KeyState {
   arrow::Status SortTiles();
 
   const ViewPlan* plan_;
-  std::vector<std::optional<Chosen>> chosen_;  // one per AsOfSet
-  // Per group its tiles and its roll-ups (none where the group has none); what was stored is parsed
-  // as it is read.
-  mutable std::vector<Level> levels_;
-  Queue queue_;
   int64_t applied_seq_ = std::numeric_limits<int64_t>::min();
   int64_t applied_until_ = std::numeric_limits<int64_t>::min();
   int64_t advanced_to_ = std::numeric_limits<int64_t>::min();
-  bool head_changed_ = true;
-  std::vector<std::string> dropped_;  // suffixes of tiles dropped since the last TakeChanges
-  std::vector<uint8_t> masks_;        // of the row at hand
-  std::vector<RowValue> row_;         // of the row at hand, one per value
+  // What Settle moves: a read sees the same before and after it.
+  mutable int64_t settled_at_ = std::numeric_limits<int64_t>::min();  // what tails belong to
+  mutable bool head_changed_ = true;
+  mutable RowBuffer buffer_;
+  Queue queue_;
+  std::vector<uint8_t> masks_;                 // of the row at hand
+  std::vector<std::optional<Chosen>> chosen_;  // one per AsOfSet
+  // Per group its tiles and its roll-ups (none where the group has none); what was stored is parsed
+  // as it is read.
+  mutable std::vector<TileLevel> levels_;
+  mutable std::vector<std::string>
+      dropped_;  // suffixes of stored tiles, since the last TakeChanges
 };
 
 // Which cells of a key an answer at t needs beside its head, and which no answer at t or later

@@ -13,6 +13,8 @@ namespace icecore::state {
 
 namespace {
 
+using Wide = unsigned __int128;
+
 constexpr uint64_t kPowersOfTen[] = {1ULL,
                                      10ULL,
                                      100ULL,
@@ -48,12 +50,74 @@ void Scale(int32_t scale, big::Number* number, std::vector<uint64_t>* divisors) 
   }
 }
 
+// A finite double as mantissa * 2^exponent.
+struct Parts {
+  uint64_t mantissa = 0;
+  int exponent = 0;
+  bool negative = false;
+};
+
+Parts PartsOf(double value) {
+  const auto bits = std::bit_cast<uint64_t>(value);
+  const auto biased = static_cast<int>((bits >> 52) & 0x7ff);
+  const uint64_t fraction = bits & ((uint64_t{1} << 52) - 1);
+  return {biased == 0 ? fraction : fraction | uint64_t{1} << 52, std::max(biased, 1) - 1075,
+          (bits >> 63) != 0};
+}
+
+// Of so many numbers at most the sums are made at once, and of doubles only where their exponents
+// lie so close together: 2^106 squared mantissas, shifted by twice the spread, 2^6 of them, stay
+// below 2^192.
+constexpr size_t kMostAtOnce = 64;
+constexpr int kMostSpread = 37;
+
+// Sums in units of one exponent, which a state then takes as one number each.
+struct BatchSums {
+  __int128 sum = 0;
+  Wide squares_low = 0;
+  uint64_t squares_high = 0;
+
+  void Add(uint64_t magnitude, int shift, bool negative) {
+    const auto scaled = static_cast<__int128>(Wide{magnitude} << shift);
+    sum += negative ? -scaled : scaled;
+  }
+  void AddSquare(uint64_t magnitude, int shift) {
+    const Wide square = Wide{magnitude} * magnitude;
+    const Wide low = square << (2 * shift);
+    squares_low += low;
+    squares_high += squares_low < low ? 1 : 0;
+    if (shift != 0) squares_high += static_cast<uint64_t>(square >> (128 - 2 * shift));
+  }
+  void AddTo(int exponent, FixedPoint* total, FixedPoint* squares) const {
+    const Wide magnitude = sum < 0 ? -static_cast<Wide>(sum) : static_cast<Wide>(sum);
+    const uint64_t words[3] = {static_cast<uint64_t>(magnitude),
+                               static_cast<uint64_t>(magnitude >> 64), 0};
+    total->AddScaled(Used(words), exponent, sum < 0);
+    if (squares == nullptr) return;
+    const uint64_t square_words[3] = {static_cast<uint64_t>(squares_low),
+                                      static_cast<uint64_t>(squares_low >> 64), squares_high};
+    squares->AddScaled(Used(square_words), 2 * exponent, false);
+  }
+  static std::span<const uint64_t> Used(std::span<const uint64_t> words) {
+    while (words.size() > 1 && words.back() == 0) words = words.first(words.size() - 1);
+    return words;
+  }
+};
+
 }  // namespace
 
 arrow::Status SumLeavesInt64(int64_t count) {
   return base::MakeError(base::ErrorCode::kInvalidArgument,
                          "the sum of " + std::to_string(count) +
                              " integers leaves int64; cast the column to float64 or decimal");
+}
+
+void Moments::AddFinite(uint64_t mantissa, int exponent, bool negative, bool remove) {
+  sum_.AddScaled({&mantissa, 1}, exponent, negative != remove);
+  if (!with_squares_) return;
+  const Wide square = Wide{mantissa} * mantissa;
+  const uint64_t words[2] = {static_cast<uint64_t>(square), static_cast<uint64_t>(square >> 64)};
+  squares_.AddScaled(words, 2 * exponent, remove);
 }
 
 void Moments::AddDouble(double value, bool remove) {
@@ -63,32 +127,13 @@ void Moments::AddDouble(double value, bool remove) {
     (value > 0 ? positive_infinities_ : negative_infinities_) += one;
     return;
   }
-  const auto bits = std::bit_cast<uint64_t>(value);
-  const bool negative = (bits >> 63) != 0;
-  int exponent = static_cast<int>((bits >> 52) & 0x7ff);
-  uint64_t mantissa = bits & ((uint64_t{1} << 52) - 1);
-  if (exponent == 0) {
-    exponent = 1;
-  } else {
-    mantissa |= uint64_t{1} << 52;
-  }
-  exponent -= 1075;
-  if (mantissa == 0) return;
-  sum_.AddScaled({&mantissa, 1}, exponent, negative != remove);
-  if (!with_squares_) return;
-  const auto square = static_cast<unsigned __int128>(mantissa) * mantissa;
-  const uint64_t words[2] = {static_cast<uint64_t>(square), static_cast<uint64_t>(square >> 64)};
-  squares_.AddScaled(words, 2 * exponent, remove);
+  const Parts parts = PartsOf(value);
+  if (parts.mantissa != 0) AddFinite(parts.mantissa, parts.exponent, parts.negative, remove);
 }
 
 void Moments::AddInteger(uint64_t magnitude, bool negative, bool remove) {
   count_ += remove ? -1 : 1;
-  if (magnitude == 0) return;
-  sum_.AddScaled({&magnitude, 1}, 0, negative != remove);
-  if (!with_squares_) return;
-  const auto square = static_cast<unsigned __int128>(magnitude) * magnitude;
-  const uint64_t words[2] = {static_cast<uint64_t>(square), static_cast<uint64_t>(square >> 64)};
-  squares_.AddScaled(words, 0, remove);
+  if (magnitude != 0) AddFinite(magnitude, 0, negative, remove);
 }
 
 void Moments::AddDecimal(const uint64_t magnitude[4], bool negative, bool remove) {
@@ -112,6 +157,66 @@ void Moments::AddNarrow(const ValueCodec& codec, uint64_t narrow, bool remove) {
   bool negative = false;
   const uint64_t magnitude = codec.ToMagnitude(narrow, &negative);
   AddInteger(magnitude, negative, remove);
+}
+
+void Moments::AddNarrowRows(const ValueCodec& codec, std::span<const uint64_t> narrow) {
+  while (!narrow.empty()) {
+    const auto some = narrow.first(std::min(narrow.size(), kMostAtOnce));
+    if (some.size() == 1) {
+      AddNarrow(codec, some[0], false);
+    } else if (codec.is_floating()) {
+      AddDoubles(codec, some);
+    } else {
+      AddIntegers(codec, some);
+    }
+    narrow = narrow.subspan(some.size());
+  }
+}
+
+void Moments::AddDoubles(const ValueCodec& codec, std::span<const uint64_t> narrow) {
+  Parts parts[kMostAtOnce];
+  size_t used = 0;
+  int least = std::numeric_limits<int>::max();
+  int greatest = std::numeric_limits<int>::min();
+  for (const uint64_t bits : narrow) {
+    const double value = codec.ToDouble(bits);
+    if (std::isinf(value)) {
+      ++(value > 0 ? positive_infinities_ : negative_infinities_);
+      continue;
+    }
+    parts[used] = PartsOf(value);
+    if (parts[used].mantissa == 0) continue;
+    least = std::min(least, parts[used].exponent);
+    greatest = std::max(greatest, parts[used].exponent);
+    ++used;
+  }
+  count_ += static_cast<int64_t>(narrow.size());
+  if (used == 0) return;
+  const std::span<const Parts> finite(parts, used);
+  if (greatest - least > kMostSpread) {
+    for (const Parts& part : finite) {
+      AddFinite(part.mantissa, part.exponent, part.negative, false);
+    }
+    return;
+  }
+  BatchSums sums;
+  for (const Parts& part : finite) sums.Add(part.mantissa, part.exponent - least, part.negative);
+  if (with_squares_) {
+    for (const Parts& part : finite) sums.AddSquare(part.mantissa, part.exponent - least);
+  }
+  sums.AddTo(least, &sum_, with_squares_ ? &squares_ : nullptr);
+}
+
+void Moments::AddIntegers(const ValueCodec& codec, std::span<const uint64_t> narrow) {
+  BatchSums sums;
+  for (const uint64_t bits : narrow) {
+    bool negative = false;
+    const uint64_t magnitude = codec.ToMagnitude(bits, &negative);
+    sums.Add(magnitude, 0, negative);
+    if (with_squares_) sums.AddSquare(magnitude, 0);
+  }
+  count_ += static_cast<int64_t>(narrow.size());
+  sums.AddTo(0, &sum_, with_squares_ ? &squares_ : nullptr);
 }
 
 void Moments::Merge(const Moments& other) {

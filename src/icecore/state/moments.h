@@ -6,6 +6,7 @@
 #include <arrow/type_fwd.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,8 @@ class Moments {
   void AddDecimal(const uint64_t magnitude[4], bool negative, bool remove);
   // A value of the codec's type, narrow or (decimals) wide.
   void AddNarrow(const ValueCodec& codec, uint64_t narrow, bool remove);
+  // Adds many of a narrow type at once.
+  void AddNarrowRows(const ValueCodec& codec, std::span<const uint64_t> narrow);
 
   void Merge(const Moments& other);
   void Subtract(const Moments& other);
@@ -47,6 +50,10 @@ class Moments {
   bool Parse(std::string_view* in);
 
  private:
+  // mantissa * 2^exponent; not counted.
+  void AddFinite(uint64_t mantissa, int exponent, bool negative, bool remove);
+  void AddDoubles(const ValueCodec& codec, std::span<const uint64_t> narrow);
+  void AddIntegers(const ValueCodec& codec, std::span<const uint64_t> narrow);
   bool infinite() const { return positive_infinities_ != 0 || negative_infinities_ != 0; }
   double InfiniteSum() const;
 

@@ -31,17 +31,6 @@ using MakerPtr = std::shared_ptr<const StateMaker>;
 
 // Values as states keep them: V is uint64_t for narrow types, std::string for the others.
 template <typename V>
-arrow::Result<V> ReadElement(const ValueCodec& codec, const arrow::Array& array, int64_t row) {
-  if constexpr (std::is_same_v<V, uint64_t>) {
-    return codec.Narrow(array, row);
-  } else {
-    std::string bytes;
-    ARROW_RETURN_NOT_OK(codec.Wide(array, row, &bytes));
-    return bytes;
-  }
-}
-
-template <typename V>
 arrow::Status AppendElement(const ValueCodec& codec, const V& value, arrow::ArrayBuilder* builder) {
   if constexpr (std::is_same_v<V, uint64_t>) {
     return codec.AppendNarrow(value, builder);
@@ -89,9 +78,25 @@ class StateOf : public SlotState {
   explicit StateOf(MakerPtr maker) : maker_(std::move(maker)) {}
 
   StateKind kind() const final { return kKind; }
+  arrow::Status Add(const arrow::Array* values, int64_t row, const RowOrder& order) override {
+    if (!codec().Usable(*values, row)) return arrow::Status::OK();
+    if (codec().form() == ValueForm::kNarrow) {
+      self()->AddNarrow(codec().Narrow(*values, row), order);
+      return arrow::Status::OK();
+    }
+    std::string bytes;
+    ARROW_RETURN_NOT_OK(codec().Wide(*values, row, &bytes));
+    self()->AddWide(bytes, order);
+    return arrow::Status::OK();
+  }
+  void AddNarrowRows(const NarrowRows& rows) override {
+    for (size_t i = 0; i < rows.count; ++i) {
+      self()->AddNarrow(rows.values[i], rows.orders[rows.places[i]]);
+    }
+  }
   arrow::Status Merge(const AggregateState& other) final {
     ARROW_ASSIGN_OR_RAISE(const Derived* same, Same(other));
-    static_cast<Derived*>(this)->MergeSame(*same);
+    self()->MergeSame(*same);
     return arrow::Status::OK();
   }
   bool invertible() const override { return false; }
@@ -109,8 +114,7 @@ class StateOf : public SlotState {
   bool Parse(std::string_view* bytes) final {
     this->Reset();
     uint8_t kind = 0;
-    return wire::GetByte(bytes, &kind) && kind == static_cast<uint8_t>(kKind) &&
-           static_cast<Derived*>(this)->Get(bytes);
+    return wire::GetByte(bytes, &kind) && kind == static_cast<uint8_t>(kKind) && self()->Get(bytes);
   }
 
  protected:
@@ -122,6 +126,7 @@ class StateOf : public SlotState {
     return static_cast<const Derived*>(&other);
   }
   const ValueCodec& codec() const { return *maker_->codec(); }
+  Derived* self() { return static_cast<Derived*>(this); }
 
   MakerPtr maker_;
 };
@@ -134,6 +139,10 @@ class CountState final : public StateOf<CountState, StateKind::kCount> {
     return arrow::Status::OK();
   }
   void AddNarrow(uint64_t, const RowOrder&) override { ++count_; }
+  void AddNarrowRows(const NarrowRows& rows) override {
+    count_ += static_cast<int64_t>(rows.count);
+  }
+  void AddWide(std::string_view, const RowOrder&) override { ++count_; }
   bool invertible() const override { return true; }
   arrow::Status Subtract(const AggregateState& other) override {
     ARROW_ASSIGN_OR_RAISE(const CountState* same, Same(other));
@@ -161,21 +170,16 @@ class MomentsState final : public StateOf<MomentsState, StateKind::kMoments> {
   explicit MomentsState(MakerPtr maker)
       : StateOf(std::move(maker)), moments_(maker_->with_squares()) {}
 
-  arrow::Status Add(const arrow::Array* values, int64_t row, const RowOrder&) override {
-    if (!codec().Usable(*values, row)) return arrow::Status::OK();
-    if (codec().form() == ValueForm::kNarrow) {
-      moments_.AddNarrow(codec(), codec().Narrow(*values, row), false);
-      return arrow::Status::OK();
-    }
-    std::string bytes;
-    ARROW_RETURN_NOT_OK(codec().Wide(*values, row, &bytes));
+  void AddNarrow(uint64_t narrow, const RowOrder&) override {
+    moments_.AddNarrow(codec(), narrow, false);
+  }
+  void AddNarrowRows(const NarrowRows& rows) override {
+    moments_.AddNarrowRows(codec(), {rows.values, rows.count});
+  }
+  void AddWide(std::string_view bytes, const RowOrder&) override {
     uint64_t magnitude[4];
     const bool negative = ValueCodec::DecimalMagnitude(bytes, magnitude);
     moments_.AddDecimal(magnitude, negative, false);
-    return arrow::Status::OK();
-  }
-  void AddNarrow(uint64_t narrow, const RowOrder&) override {
-    moments_.AddNarrow(codec(), narrow, false);
   }
   bool invertible() const override { return true; }
   arrow::Status Subtract(const AggregateState& other) override {
@@ -201,14 +205,11 @@ template <typename V, StateKind kKind>
 class ExtremeState final : public StateOf<ExtremeState<V, kKind>, kKind> {
  public:
   using StateOf<ExtremeState, kKind>::StateOf;
-  arrow::Status Add(const arrow::Array* values, int64_t row, const RowOrder&) override {
-    if (!this->codec().Usable(*values, row)) return arrow::Status::OK();
-    ARROW_ASSIGN_OR_RAISE(V value, ReadElement<V>(this->codec(), *values, row));
-    Offer(value);
-    return arrow::Status::OK();
-  }
   void AddNarrow(uint64_t narrow, const RowOrder&) override {
     if constexpr (std::is_same_v<V, uint64_t>) Offer(narrow);
+  }
+  void AddWide(std::string_view bytes, const RowOrder&) override {
+    if constexpr (std::is_same_v<V, std::string>) Offer(V(bytes));
   }
   arrow::Status AppendAs(const AggregateSpec&, arrow::ArrayBuilder* builder) const override {
     return value_ ? AppendElement(this->codec(), *value_, builder) : builder->AppendNull();
@@ -246,14 +247,11 @@ template <typename V, StateKind kKind>
 class EdgeState final : public StateOf<EdgeState<V, kKind>, kKind> {
  public:
   using StateOf<EdgeState, kKind>::StateOf;
-  arrow::Status Add(const arrow::Array* values, int64_t row, const RowOrder& order) override {
-    if (!this->codec().Usable(*values, row)) return arrow::Status::OK();
-    ARROW_ASSIGN_OR_RAISE(V value, ReadElement<V>(this->codec(), *values, row));
-    Offer({order, std::move(value)});
-    return arrow::Status::OK();
-  }
   void AddNarrow(uint64_t narrow, const RowOrder& order) override {
     if constexpr (std::is_same_v<V, uint64_t>) Offer({order, narrow});
+  }
+  void AddWide(std::string_view bytes, const RowOrder& order) override {
+    if constexpr (std::is_same_v<V, std::string>) Offer({order, V(bytes)});
   }
   arrow::Status AppendAs(const AggregateSpec&, arrow::ArrayBuilder* builder) const override {
     return edge_ ? AppendElement(this->codec(), edge_->second, builder) : builder->AppendNull();
@@ -325,14 +323,11 @@ class LastNState final : public StateOf<LastNState<V>, StateKind::kLastN> {
  public:
   explicit LastNState(MakerPtr maker)
       : StateOf<LastNState, StateKind::kLastN>(std::move(maker)), rows_(this->maker_->spec().n) {}
-  arrow::Status Add(const arrow::Array* values, int64_t row, const RowOrder& order) override {
-    if (!this->codec().Usable(*values, row)) return arrow::Status::OK();
-    ARROW_ASSIGN_OR_RAISE(V value, ReadElement<V>(this->codec(), *values, row));
-    rows_.Add({order, std::move(value)});
-    return arrow::Status::OK();
-  }
   void AddNarrow(uint64_t narrow, const RowOrder& order) override {
     if constexpr (std::is_same_v<V, uint64_t>) rows_.Add({order, narrow});
+  }
+  void AddWide(std::string_view bytes, const RowOrder& order) override {
+    if constexpr (std::is_same_v<V, std::string>) rows_.Add({order, V(bytes)});
   }
   arrow::Status AppendAs(const AggregateSpec&, arrow::ArrayBuilder* builder) const override {
     if (rows_.kept().empty()) return builder->AppendNull();
@@ -373,14 +368,11 @@ class TopNState final : public StateOf<TopNState<V>, StateKind::kTopN> {
  public:
   explicit TopNState(MakerPtr maker)
       : StateOf<TopNState, StateKind::kTopN>(std::move(maker)), values_(this->maker_->spec().n) {}
-  arrow::Status Add(const arrow::Array* values, int64_t row, const RowOrder&) override {
-    if (!this->codec().Usable(*values, row)) return arrow::Status::OK();
-    ARROW_ASSIGN_OR_RAISE(V value, ReadElement<V>(this->codec(), *values, row));
-    values_.Add(std::move(value));
-    return arrow::Status::OK();
-  }
   void AddNarrow(uint64_t narrow, const RowOrder&) override {
     if constexpr (std::is_same_v<V, uint64_t>) values_.Add(narrow);
+  }
+  void AddWide(std::string_view bytes, const RowOrder&) override {
+    if constexpr (std::is_same_v<V, std::string>) values_.Add(V(bytes));
   }
   arrow::Status AppendAs(const AggregateSpec&, arrow::ArrayBuilder* builder) const override {
     const std::vector<V>& kept = values_.kept();
@@ -418,21 +410,11 @@ class TopNState final : public StateOf<TopNState<V>, StateKind::kTopN> {
 class QuantileState final : public StateOf<QuantileState, StateKind::kQuantile> {
  public:
   using StateOf::StateOf;
-  arrow::Status Add(const arrow::Array* values, int64_t row, const RowOrder&) override {
-    if (!codec().Usable(*values, row)) return arrow::Status::OK();
-    double value = 0;
-    if (codec().form() == ValueForm::kNarrow) {
-      value = codec().ToDouble(codec().Narrow(*values, row));
-    } else {
-      std::string bytes;
-      ARROW_RETURN_NOT_OK(codec().Wide(*values, row, &bytes));
-      value = codec().DecimalToDouble(bytes);
-    }
-    buckets_.Add(value, false);
-    return arrow::Status::OK();
-  }
   void AddNarrow(uint64_t narrow, const RowOrder&) override {
     buckets_.Add(codec().ToDouble(narrow), false);
+  }
+  void AddWide(std::string_view bytes, const RowOrder&) override {
+    buckets_.Add(codec().DecimalToDouble(bytes), false);
   }
   bool invertible() const override { return true; }
   arrow::Status Subtract(const AggregateState& other) override {
@@ -457,19 +439,11 @@ class QuantileState final : public StateOf<QuantileState, StateKind::kQuantile> 
 class DistinctState final : public StateOf<DistinctState, StateKind::kDistinct> {
  public:
   using StateOf::StateOf;
-  arrow::Status Add(const arrow::Array* values, int64_t row, const RowOrder&) override {
-    if (!codec().Usable(*values, row)) return arrow::Status::OK();
-    if (codec().form() == ValueForm::kNarrow) {
-      sketch_.Add(codec().HashNarrow(codec().Narrow(*values, row)));
-      return arrow::Status::OK();
-    }
-    std::string bytes;
-    ARROW_RETURN_NOT_OK(codec().Wide(*values, row, &bytes));
-    sketch_.Add(ValueCodec::HashWide(bytes));
-    return arrow::Status::OK();
-  }
   void AddNarrow(uint64_t narrow, const RowOrder&) override {
     sketch_.Add(codec().HashNarrow(narrow));
+  }
+  void AddWide(std::string_view bytes, const RowOrder&) override {
+    sketch_.Add(ValueCodec::HashWide(bytes));
   }
   arrow::Status AppendAs(const AggregateSpec&, arrow::ArrayBuilder* builder) const override {
     return checked_cast<arrow::Int64Builder*>(builder)->Append(sketch_.Estimate());
@@ -531,9 +505,10 @@ size_t StateMaker::state_bytes() const {
 }
 
 SlotState* StateMaker::NewAt(void* memory) const {
-  return ForClass(*this, [this, memory]<typename State>() -> SlotState* {
-    return new (memory) State(shared_from_this());
-  });
+  // Owns nothing: a count of references for each state would be a good part of what a tile costs.
+  const MakerPtr borrowed(MakerPtr(), this);
+  return ForClass(*this,
+                  [&]<typename State>() -> SlotState* { return new (memory) State(borrowed); });
 }
 
 arrow::Result<std::unique_ptr<SlotState>> StateMaker::Read(std::string_view* bytes) const {

@@ -5,6 +5,7 @@
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -34,6 +35,15 @@ std::string_view AggregateName(AggregateKind kind);
 StateKind StateKindOf(AggregateKind kind);
 bool NeedsSquares(AggregateKind kind);
 
+// Usable values of a narrow type, of rows of one tile: values[i] is of the row of the order
+// orders[places[i]].
+struct NarrowRows {
+  const uint64_t* values = nullptr;
+  const uint8_t* places = nullptr;
+  size_t count = 0;
+  const RowOrder* orders = nullptr;
+};
+
 class SlotState : public AggregateState {
  public:
   virtual StateKind kind() const = 0;
@@ -43,6 +53,9 @@ class SlotState : public AggregateState {
   // As Add of a usable value of a narrow type, read once for all states of its column; of a count
   // of rows, any.
   virtual void AddNarrow(uint64_t narrow, const RowOrder& order) = 0;
+  virtual void AddNarrowRows(const NarrowRows& rows) = 0;
+  // As Add of a usable value of a type that is not narrow, as ValueCodec::Wide gives it.
+  virtual void AddWide(std::string_view bytes, const RowOrder& order) = 0;
   // Takes one state off the front of *bytes, in place of what it held; false for anything else.
   virtual bool Parse(std::string_view* bytes) = 0;
 };
@@ -62,7 +75,7 @@ class StateMaker : public std::enable_shared_from_this<StateMaker> {
 
   std::unique_ptr<SlotState> New() const;
   // States side by side in memory of the caller: their size (a multiple of 16) and one made at
-  // `memory`, aligned to 16, which the caller destroys.
+  // `memory`, aligned to 16, which the caller destroys while the maker is there.
   size_t state_bytes() const;
   SlotState* NewAt(void* memory) const;
   arrow::Result<std::unique_ptr<SlotState>> Read(std::string_view* bytes) const;

@@ -1,28 +1,41 @@
 #include "icecore/state/tile.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "icecore/state/cell_bytes.h"
 #include "icecore/state/wire.h"
 
 namespace icecore::state {
 
+Tile::Tile(const TileGroup* group, int64_t start, std::string_view content)
+    : group_(group),
+      start_(start),
+      content_bytes_(content.size()),
+      memory_(new std::byte[content.size()]),
+      stored_(true) {
+  std::memcpy(memory_.get(), content.data(), content.size());
+}
+
 Tile& Tile::operator=(Tile&& other) noexcept {
   if (this == &other) return *this;
   Clear();
   group_ = other.group_;
   start_ = other.start_;
-  changed_ = other.changed_;
+  content_bytes_ = std::exchange(other.content_bytes_, 0);
   memory_ = std::move(other.memory_);
-  content_ = std::move(other.content_);
+  changed_ = other.changed_;
+  stored_ = other.stored_;
   return *this;
 }
 
 void Tile::Clear() {
-  if (memory_ == nullptr) return;
-  for (size_t slot = 0; slot < group_->slots.size(); ++slot) {
-    if (slots()[slot] != nullptr) slots()[slot]->~SlotState();
+  if (memory_ != nullptr && content_bytes_ == 0) {
+    for (size_t slot = 0; slot < group_->slots.size(); ++slot) {
+      if (slots()[slot] != nullptr) slots()[slot]->~SlotState();
+    }
   }
+  content_bytes_ = 0;
   memory_.reset();
 }
 
@@ -39,15 +52,18 @@ SlotState* Tile::Ensure(size_t slot) {
 }
 
 arrow::Status Tile::Parse() {
-  if (content_.empty()) return arrow::Status::OK();
-  std::string_view in = content_;
+  if (content_bytes_ == 0) return arrow::Status::OK();
+  // Its states are made in a tile of their own, so that damaged bytes stay what they are.
+  Tile parsed(group_, start_);
+  std::string_view in(reinterpret_cast<const char*>(memory_.get()), content_bytes_);
   for (size_t slot = 0; slot < group_->slots.size(); ++slot) {
     uint8_t present = 0;
     if (!wire::GetByte(&in, &present) || present > 1) return CorruptCell("a state of a tile");
-    if (present != 0 && !Ensure(slot)->Parse(&in)) return CorruptCell("a state of a tile");
+    if (present != 0 && !parsed.Ensure(slot)->Parse(&in)) return CorruptCell("a state of a tile");
   }
   if (!in.empty()) return CorruptCell("bytes behind a tile");
-  content_ = std::string();
+  memory_ = std::move(parsed.memory_);
+  content_bytes_ = 0;
   return arrow::Status::OK();
 }
 

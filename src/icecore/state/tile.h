@@ -19,24 +19,30 @@ namespace icecore::state {
 class Tile {
  public:
   Tile(const TileGroup* group, int64_t start) : group_(group), start_(start) {}
-  // `content`: of its cell, unsealed, behind its name.
-  Tile(const TileGroup* group, int64_t start, std::string content)
-      : group_(group), start_(start), content_(std::move(content)) {}
+  // `content`: of its cell, unsealed, behind its name. Such a tile is stored().
+  Tile(const TileGroup* group, int64_t start, std::string_view content);
   ~Tile() { Clear(); }
   Tile(Tile&& other) noexcept
       : group_(other.group_),
         start_(other.start_),
-        changed_(other.changed_),
+        content_bytes_(std::exchange(other.content_bytes_, 0)),
         memory_(std::move(other.memory_)),
-        content_(std::move(other.content_)) {}
+        changed_(other.changed_),
+        stored_(other.stored_) {}
   Tile& operator=(Tile&& other) noexcept;
   Tile(const Tile&) = delete;
   Tile& operator=(const Tile&) = delete;
 
   const TileGroup& group() const { return *group_; }
   int64_t start() const { return start_; }
+  // Whether it differs from its cell, and whether there may be a cell of it.
   bool changed() const { return changed_; }
-  void set_changed(bool changed) { changed_ = changed; }
+  bool stored() const { return stored_; }
+  void SetChanged() { changed_ = true; }
+  void SetStored() {
+    changed_ = false;
+    stored_ = true;
+  }
 
   // kCorrupt where the bytes it came from are not those of a tile.
   arrow::Status Parse();
@@ -44,7 +50,7 @@ class Tile {
   const SlotState* state(size_t slot) const { return memory_ ? slots()[slot] : nullptr; }
   // The same, made where there is none.
   SlotState* Ensure(size_t slot);
-  // Appends the states.
+  // Appends the states. Of a parsed tile.
   void Serialize(std::string* out) const;
 
  private:
@@ -53,9 +59,11 @@ class Tile {
 
   const TileGroup* group_;
   int64_t start_;
+  size_t content_bytes_ = 0;  // not parsed yet: what memory_ holds instead of states
+  // A pointer per slot, then the states.
+  std::unique_ptr<std::byte[]> memory_;
   bool changed_ = false;
-  std::unique_ptr<std::byte[]> memory_;  // a pointer per slot, then the states
-  std::string content_;                  // not parsed yet
+  bool stored_ = false;
 };
 
 }  // namespace icecore::state

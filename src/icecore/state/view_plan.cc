@@ -88,7 +88,7 @@ arrow::Result<TileGroup> MakeGroup(const ViewLayout& layout, int64_t hop_us,
     const auto [slot, added] = slots.try_emplace(key, static_cast<int>(group.slots.size()));
     if (added) {
       ARROW_ASSIGN_OR_RAISE(auto maker, StateMaker::Make(feature.aggregate, squares[key]));
-      group.slots.push_back({std::move(maker), feature.value, feature.mask});
+      group.slots.push_back({std::move(maker), feature.value, feature.mask, -1});
     }
     const auto [read, fresh] =
         reads.try_emplace({slot->second, feature.length_us}, group.reads.size());
@@ -102,6 +102,21 @@ arrow::Result<TileGroup> MakeGroup(const ViewLayout& layout, int64_t hop_us,
     group.tile_bytes += slot.maker->state_bytes();
   }
   return group;
+}
+
+// Numbers the values that windows read.
+void SetColumns(ViewPlan* plan) {
+  std::vector<WindowColumn>& columns = plan->columns;
+  for (TileGroup& group : plan->groups) {
+    for (Slot& slot : group.slots) {
+      if (slot.value < 0) continue;
+      auto at = std::find_if(columns.begin(), columns.end(),
+                             [&](const WindowColumn& c) { return c.value == slot.value; });
+      if (at == columns.end()) at = columns.insert(at, {slot.value, true});
+      at->only_counted &= slot.maker->spec().kind == AggregateKind::kCount;
+      slot.column = static_cast<int>(at - columns.begin());
+    }
+  }
 }
 
 }  // namespace
@@ -173,6 +188,7 @@ arrow::Result<ViewPlan> ViewPlan::Make(ViewLayout layout) {
     ARROW_ASSIGN_OR_RAISE(auto group, MakeGroup(layout, hop_us, indices));
     plan.groups.push_back(std::move(group));
   }
+  SetColumns(&plan);
   plan.layout = std::move(layout);
   return plan;
 }

@@ -22,6 +22,7 @@ struct Slot {
   std::shared_ptr<const StateMaker> maker;
   int value = -1;
   int mask = -1;
+  int column = -1;  // index into ViewPlan::columns
 };
 
 // One window over one slot, and the features that take their answers from it.
@@ -58,6 +59,12 @@ WindowTiles TilesOf(const TileGroup& group, int64_t length_us, int64_t t);
 // The greatest multiple of span_us that is <= event_time, held at the least int64.
 int64_t TileStart(int64_t event_time, int64_t span_us);
 
+// A value that windows read.
+struct WindowColumn {
+  int value = 0;
+  bool only_counted = true;  // whether it is there is all that they ask
+};
+
 // The as-of features under one mask: they choose the same row.
 struct AsOfSet {
   struct Member {
@@ -74,6 +81,7 @@ struct ViewPlan {
   std::vector<std::shared_ptr<arrow::DataType>> output_types;
   std::vector<std::unique_ptr<ValueCodec>> codecs;  // one per value type
   std::vector<TileGroup> groups;                    // by hop, ascending
+  std::vector<WindowColumn> columns;                // each value once
   std::vector<AsOfSet> as_of;
 
   static arrow::Result<ViewPlan> Make(ViewLayout layout);
