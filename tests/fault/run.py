@@ -17,6 +17,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 from damage import audit_lake, planted_damage, upkeep  # noqa: E402
+from feature_logs import feature_logs  # noqa: E402
 from flow import Flow  # noqa: E402
 from project import Failed  # noqa: E402
 
@@ -261,7 +262,7 @@ def clock_going_back(flow: Flow, given: argparse.Namespace) -> None:
 
 
 FAULTS = [kills, pushes, at_once, full_disk, read_only_lake, torn_log, missing_log_entry, corrupt_parquet, clock_going_back,
-          planted_damage, upkeep]
+          planted_damage, upkeep, feature_logs]
 
 
 def main() -> int:

@@ -158,6 +158,28 @@ void Name(DeltaMention* mention, const std::vector<DeltaMention>& others) {
   }
 }
 
+lake::Predicate::Op OperatorOf(sql::ColumnCondition::Op op) {
+  using From = sql::ColumnCondition::Op;
+  using To = lake::Predicate::Op;
+  switch (op) {
+    case From::kEqual:
+      return To::kEqual;
+    case From::kLess:
+      return To::kLess;
+    case From::kLessOrEqual:
+      return To::kLessOrEqual;
+    case From::kGreater:
+      return To::kGreater;
+    case From::kGreaterOrEqual:
+      return To::kGreaterOrEqual;
+    case From::kIsNull:
+      return To::kIsNull;
+    case From::kIsNotNull:
+      break;
+  }
+  return To::kIsNotNull;
+}
+
 class LocatedDeltaTable : public DeltaTable {
  public:
   arrow::Status Init(const DeltaMention& mention, const std::string& directory) {
@@ -170,10 +192,15 @@ class LocatedDeltaTable : public DeltaTable {
 
   const lake::Snapshot& snapshot() const override { return *snapshot_; }
 
-  arrow::Status Register(const std::string& name, const lake::ReadAccess& access,
-                         sql::Session* session) override {
+  arrow::Status Register(const std::string& name, const sql::TableNeeds& needs,
+                         const lake::ReadAccess& access, sql::Session* session) override {
+    lake::ScanOptions options;
+    options.columns = needs.columns;
+    for (const sql::ColumnCondition& condition : needs.conditions) {
+      options.predicates.push_back({condition.column, OperatorOf(condition.op), condition.value});
+    }
     ARROW_ASSIGN_OR_RAISE(const auto reader,
-                          lake::Scan(*located_.store, *snapshot_, lake::ScanOptions(), access));
+                          lake::Scan(*located_.store, *snapshot_, options, access));
     return session->RegisterReader(std::string(kFunction), name, reader);
   }
 
@@ -227,6 +254,32 @@ arrow::Result<std::unique_ptr<DeltaTable>> DeltaTable::Open(const DeltaMention& 
   return std::unique_ptr<DeltaTable>(std::move(table));
 }
 
+arrow::Result<DeltaTables> DeltaTables::Open(const std::vector<DeltaMention>& mentions,
+                                             const std::string& directory) {
+  DeltaTables tables;
+  for (const DeltaMention& mention : mentions) {
+    ARROW_ASSIGN_OR_RAISE(auto table, DeltaTable::Open(mention, directory));
+    tables.schemas_.push_back({.full_name = std::string(kFunction) + "." + mention.name,
+                               .columns = table->snapshot().schema,
+                               .is_static = true,
+                               .known_at_column = std::nullopt,
+                               .is_foreign = true});
+    tables.names_.push_back(mention.name);
+    tables.tables_.push_back(std::move(table));
+  }
+  return tables;
+}
+
+arrow::Status DeltaTables::Register(const std::string& plain_sql, const lake::ReadAccess& access,
+                                    sql::Session* session) const {
+  if (tables_.empty()) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto needs, sql::NeedsOf(plain_sql, schemas_));
+  for (size_t i = 0; i < tables_.size(); ++i) {
+    ARROW_RETURN_NOT_OK(tables_[i]->Register(names_[i], needs[i], access, session));
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Result<std::shared_ptr<arrow::Table>> RunDeltaSql(const std::string& query,
                                                          const std::string& directory,
                                                          const base::Clock& clock) {
@@ -235,16 +288,8 @@ arrow::Result<std::shared_ptr<arrow::Table>> RunDeltaSql(const std::string& quer
   request.sql = replaced.sql;
   request.location = {"query", 1, 1};
   request.for_table = false;
-  std::vector<std::unique_ptr<DeltaTable>> tables;
-  for (const DeltaMention& mention : replaced.mentions) {
-    ARROW_ASSIGN_OR_RAISE(auto table, DeltaTable::Open(mention, directory));
-    request.tables.push_back({.full_name = std::string(kFunction) + "." + mention.name,
-                              .columns = table->snapshot().schema,
-                              .is_static = true,
-                              .known_at_column = std::nullopt,
-                              .is_foreign = true});
-    tables.push_back(std::move(table));
-  }
+  ARROW_ASSIGN_OR_RAISE(const auto tables, DeltaTables::Open(replaced.mentions, directory));
+  request.tables = tables.schemas();
   ARROW_ASSIGN_OR_RAISE(auto analysis, sql::Analyse(request));
   ARROW_RETURN_NOT_OK(analysis.diagnostics.ToStatus());
   ARROW_ASSIGN_OR_RAISE(auto session, sql::Session::Open(sql::Limits(), {}));
@@ -252,9 +297,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> RunDeltaSql(const std::string& quer
   lake::ReadAccess access;
   access.context.principal = "local";
   access.context.now_us = clock.NowMicros();
-  for (size_t i = 0; i < tables.size(); ++i) {
-    ARROW_RETURN_NOT_OK(tables[i]->Register(replaced.mentions[i].name, access, session.get()));
-  }
+  ARROW_RETURN_NOT_OK(tables.Register(analysis.plain_sql, access, session.get()));
   ARROW_RETURN_NOT_OK(session->Lock());
   return session->QueryTable(analysis.plain_sql);
 }

@@ -14,6 +14,7 @@
 #include "icecore/lake/read_context.h"
 #include "icecore/lake/snapshot.h"
 #include "icecore/sql/session.h"
+#include "icecore/sql/table_needs.h"
 
 namespace icecore::engine {
 
@@ -43,9 +44,27 @@ class DeltaTable {
   virtual ~DeltaTable() = default;
 
   virtual const lake::Snapshot& snapshot() const = 0;
-  // All its rows as the relation delta."name".
-  virtual arrow::Status Register(const std::string& name, const lake::ReadAccess& access,
-                                 sql::Session* session) = 0;
+  // Its rows as the relation delta."name": the columns that the query needs, and files and row
+  // groups that may hold rows that meet its conditions.
+  virtual arrow::Status Register(const std::string& name, const sql::TableNeeds& needs,
+                                 const lake::ReadAccess& access, sql::Session* session) = 0;
+};
+
+// The tables of a query's mentions, in their order.
+class DeltaTables {
+ public:
+  static arrow::Result<DeltaTables> Open(const std::vector<DeltaMention>& mentions,
+                                         const std::string& directory);
+  // As the analysis of the query knows them.
+  const std::vector<sql::TableSchema>& schemas() const { return schemas_; }
+  // What the query (plain_sql of its analysis) needs of each, as relations of the session.
+  arrow::Status Register(const std::string& plain_sql, const lake::ReadAccess& access,
+                         sql::Session* session) const;
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<std::unique_ptr<DeltaTable>> tables_;
+  std::vector<sql::TableSchema> schemas_;
 };
 
 // A query over delta('…') alone, where there is no project.

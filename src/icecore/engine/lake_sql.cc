@@ -151,16 +151,9 @@ arrow::Result<std::shared_ptr<arrow::Table>> RunLakeSql(const pipeline::Workspac
           {name, arrow::schema({arrow::field("_seq", arrow::int64())}), true, {}});
     }
   }
-  std::vector<std::unique_ptr<DeltaTable>> foreign;
-  for (const DeltaMention& mention : delta.mentions) {
-    ARROW_ASSIGN_OR_RAISE(auto table, DeltaTable::Open(mention, workspace.project->root));
-    request.tables.push_back({.full_name = "delta." + mention.name,
-                              .columns = table->snapshot().schema,
-                              .is_static = true,
-                              .known_at_column = std::nullopt,
-                              .is_foreign = true});
-    foreign.push_back(std::move(table));
-  }
+  ARROW_ASSIGN_OR_RAISE(const auto foreign,
+                        DeltaTables::Open(delta.mentions, workspace.project->root));
+  request.tables.insert(request.tables.end(), foreign.schemas().begin(), foreign.schemas().end());
   ARROW_ASSIGN_OR_RAISE(auto analysis, sql::Analyse(request));
   ARROW_RETURN_NOT_OK(analysis.diagnostics.ToStatus());
   sql::Limits limits;
@@ -176,10 +169,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> RunLakeSql(const pipeline::Workspac
     ARROW_RETURN_NOT_OK(pipeline::RegisterTable(workspace, no_project, named.input, named.sql_name,
                                                 std::nullopt, session.get()));
   }
-  for (size_t i = 0; i < foreign.size(); ++i) {
-    ARROW_RETURN_NOT_OK(
-        foreign[i]->Register(delta.mentions[i].name, workspace.access, session.get()));
-  }
+  ARROW_RETURN_NOT_OK(foreign.Register(analysis.plain_sql, workspace.access, session.get()));
   ARROW_RETURN_NOT_OK(session->Lock());
   return session->QueryTable(analysis.plain_sql);
 }

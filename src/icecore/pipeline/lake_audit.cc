@@ -6,6 +6,7 @@
 #include "icecore/base/error.h"
 #include "icecore/lake/table_audit.h"
 #include "icecore/pipeline/step_audit_internal.h"
+#include "icecore/pipeline/view_log_audit.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -96,6 +97,7 @@ arrow::Result<LakeAudit> AuditLake(const Workspace& shared, const std::vector<st
     workspace.Tell({Event::Kind::kProgress, name, "check", "", out.tables.back().rows,
                     out.tables.back().bytes, 0});
   }
+  ARROW_RETURN_NOT_OK(AuditViewLogs(workspace, tables, options, &out.findings));
   return out;
 }
 

@@ -182,6 +182,7 @@ class Runner {
         return KeepViewLog(workspace_, *bound->second, view, request_.full, report);
       });
     }
+    RemoveOldViewLogs(workspace_);
     return arrow::Status::OK();
   }
 

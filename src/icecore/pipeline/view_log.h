@@ -20,12 +20,21 @@ namespace icecore::pipeline {
 bool WantsViewLog(const Workspace& workspace, const spec::FeatureView& view,
                   const lake::Snapshot& table);
 
-// Brings the log up to the table: new rows become one more run, runs are merged so that few remain.
-// A definition or generation that differs, `full`, and a log that cannot be trusted begin a new
-// one. What a kill leaves behind is taken up by the next call. Does nothing while another process
-// is at it. The rows held at once are bounded by the project's `memory`.
+// Absolute; need not exist.
+std::string ViewLogFolder(const Workspace& workspace, const std::string& view);
+
+// Brings the log up to the table: new rows become one more run, runs are merged so that few remain;
+// the bytes of what is merged are held against their checksums first. A definition or generation
+// that differs and `full` build a new log beside the old one, which answers until the new one takes
+// its place; a log that is not what was written is refused, named in a warning, and built anew.
+// What a kill leaves behind is taken up by the next call. Does nothing while another process is at
+// it. The rows held at once are bounded by the project's `memory`.
 arrow::Status KeepViewLog(const Workspace& workspace, const feature::BoundView& bound,
                           const spec::FeatureView& view, bool full, StepReport* report);
+
+// Logs of views that are no more, or that get none, leave the disk; one that another process writes
+// stays, and so do those of tables that cannot be read.
+void RemoveOldViewLogs(const Workspace& workspace);
 
 // The log, where it is of this definition and of this table, and nothing is wrong with it; else
 // null. `table`: as it is read; the log holds no row above `seq_up_to`.

@@ -1,9 +1,11 @@
 #include "icecore/pipeline/view_log_manifest.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -20,8 +22,8 @@ using base::MakeError;
 using nlohmann::json;
 
 constexpr int kFormat = 1;
-
-std::string ManifestPath(const std::string& folder) { return folder + "/manifest.json"; }
+// Files up to this size are read at each opening: that costs less than the seek to them.
+constexpr int64_t kSmallFileBytes = int64_t{4} << 20;
 
 json ToJson(const LoggedFile& file) {
   return {{"size", file.size}, {"modified_ns", file.modified_ns}, {"checksum", file.checksum}};
@@ -95,8 +97,9 @@ arrow::Result<LoggedFile> StampOf(const std::string& path) {
 
 }  // namespace
 
-arrow::Result<ViewLogManifest> ReadManifest(const std::string& folder) {
-  std::ifstream in(ManifestPath(folder), std::ios::binary);
+arrow::Result<ViewLogManifest> ReadManifest(const std::string& folder, const std::string& name) {
+  const std::string path = folder + "/" + name;
+  std::ifstream in(path, std::ios::binary);
   if (!in) return MakeError(ErrorCode::kNotFound, "no log at " + folder);
   std::stringstream bytes;
   bytes << in.rdbuf();
@@ -110,14 +113,16 @@ arrow::Result<ViewLogManifest> ReadManifest(const std::string& folder) {
   } catch (const json::exception&) {
     // Said below.
   }
-  return MakeError(ErrorCode::kCorrupt, ManifestPath(folder) + " is no manifest of a feature log");
+  return MakeError(ErrorCode::kCorrupt, path + " is no manifest of a feature log");
 }
 
-arrow::Status WriteManifest(const std::string& folder, const ViewLogManifest& manifest) {
+arrow::Status WriteManifest(const std::string& folder, const std::string& name,
+                            const ViewLogManifest& manifest) {
+  const std::string path = folder + "/" + name;
   const json content = ToJson(manifest);
   const std::string text =
       json{{"log", content}, {"checksum", base::Hash64(content.dump())}}.dump(1) + "\n";
-  const std::string beside = ManifestPath(folder) + ".writing";
+  const std::string beside = path + ".writing";
   {
     std::ofstream out(beside, std::ios::binary | std::ios::trunc);
     out << text;
@@ -125,10 +130,17 @@ arrow::Status WriteManifest(const std::string& folder, const ViewLogManifest& ma
     if (!out) return MakeError(ErrorCode::kUnavailable, "cannot write " + beside);
   }
   ARROW_RETURN_NOT_OK(SyncPath(beside));
-  if (std::rename(beside.c_str(), ManifestPath(folder).c_str()) != 0) {
+  if (std::rename(beside.c_str(), path.c_str()) != 0) {
     return MakeError(ErrorCode::kUnavailable, "cannot rename " + beside);
   }
   return SyncPath(folder);
+}
+
+arrow::Status RemoveManifest(const std::string& folder, const std::string& name) {
+  const std::string path = folder + "/" + name;
+  if (::unlink(path.c_str()) == 0) return SyncPath(folder);
+  return errno == ENOENT ? arrow::Status::OK()
+                         : MakeError(ErrorCode::kUnavailable, "cannot remove " + path);
 }
 
 arrow::Result<LoggedFile> DescribeFile(const std::string& path) {
@@ -137,14 +149,41 @@ arrow::Result<LoggedFile> DescribeFile(const std::string& path) {
   return file;
 }
 
-arrow::Status CheckFile(const std::string& path, const LoggedFile& file) {
+arrow::Status CheckFile(const std::string& path, const LoggedFile& file, FileCheck check) {
   ARROW_ASSIGN_OR_RAISE(const LoggedFile now, StampOf(path));
-  if (now.size == file.size && now.modified_ns == file.modified_ns) return arrow::Status::OK();
-  if (now.size == file.size) {
-    ARROW_ASSIGN_OR_RAISE(const uint64_t checksum, feature::ChecksumOf(path));
-    if (checksum == file.checksum) return arrow::Status::OK();
+  if (now.size != file.size) {
+    return MakeError(ErrorCode::kCorrupt, path + " has " + std::to_string(now.size) +
+                                              " bytes, written were " + std::to_string(file.size));
   }
-  return MakeError(ErrorCode::kCorrupt, path + " is not the file that was written");
+  const bool is_trusted = now.modified_ns == file.modified_ns && file.size > kSmallFileBytes;
+  if (check == FileCheck::kOpening && is_trusted) return arrow::Status::OK();
+  const auto checksum = feature::ChecksumOf(path);
+  if (!checksum.ok()) {
+    return MakeError(ErrorCode::kCorrupt, path + " cannot be read: " + checksum.status().message());
+  }
+  return *checksum == file.checksum
+             ? arrow::Status::OK()
+             : MakeError(ErrorCode::kCorrupt, path + " does not hold the bytes that were written");
+}
+
+arrow::Status CheckRunFiles(const std::string& folder, const LoggedRun& run, FileCheck check) {
+  const std::string prefix = folder + "/" + run.name;
+  ARROW_RETURN_NOT_OK(CheckFile(prefix + ".rows", run.rows, check));
+  return CheckFile(prefix + ".keys", run.keys, check);
+}
+
+LogLock::LogLock(const std::string& folder)
+    : file_(::open((folder + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
+  if (file_ < 0 || ::flock(file_, LOCK_EX | LOCK_NB) != 0) return;
+  // Who removes a log removes this file too: then it locks nothing.
+  struct stat mine;
+  struct stat there;
+  held_ = ::fstat(file_, &mine) == 0 && ::stat((folder + "/lock").c_str(), &there) == 0 &&
+          mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+}
+
+LogLock::~LogLock() {
+  if (file_ >= 0) ::close(file_);
 }
 
 }  // namespace icecore::pipeline

@@ -1,5 +1,5 @@
 #pragma once
-// What a clustered log consists of: `manifest.json` in its folder. docs/formats/feature-log.md.
+// What a clustered log consists of: the manifests in its folder. docs/formats/feature-log.md.
 
 #include <arrow/result.h>
 
@@ -34,15 +34,43 @@ struct ViewLogManifest {
   std::vector<LoggedRun> runs;  // oldest first
 };
 
-// kNotFound without a manifest, kCorrupt for bytes that WriteManifest did not write.
-arrow::Result<ViewLogManifest> ReadManifest(const std::string& folder);
+// The log that answers, and the one that is being built to take its place.
+inline constexpr char kLogInUse[] = "manifest.json";
+inline constexpr char kLogInMaking[] = "manifest.next.json";
+
+// `name`: kLogInUse or kLogInMaking. kNotFound without one, kCorrupt for bytes that WriteManifest
+// did not write.
+arrow::Result<ViewLogManifest> ReadManifest(const std::string& folder, const std::string& name);
 // In one step, on the disk when it returns.
-arrow::Status WriteManifest(const std::string& folder, const ViewLogManifest& manifest);
+arrow::Status WriteManifest(const std::string& folder, const std::string& name,
+                            const ViewLogManifest& manifest);
+// Gone from the disk when it returns; one that is not there is no error.
+arrow::Status RemoveManifest(const std::string& folder, const std::string& name);
 
 // The file at `path` now, its bytes read.
 arrow::Result<LoggedFile> DescribeFile(const std::string& path);
-// kCorrupt where the file is not the one described. Its bytes are read only where size or time of
-// change differ.
-arrow::Status CheckFile(const std::string& path, const LoggedFile& file);
+
+enum class FileCheck {
+  kOpening,  // the bytes of small files, and of those whose size or time of change differ
+  kBytes,    // the bytes
+};
+// kCorrupt, naming it, where the file at `path` is not the one described.
+arrow::Status CheckFile(const std::string& path, const LoggedFile& file, FileCheck check);
+// The same of both files of a run in `folder`.
+arrow::Status CheckRunFiles(const std::string& folder, const LoggedRun& run, FileCheck check);
+
+// Held by the process that writes the log in `folder`, until it ends.
+class LogLock {
+ public:
+  explicit LogLock(const std::string& folder);
+  ~LogLock();
+  LogLock(const LogLock&) = delete;
+  LogLock& operator=(const LogLock&) = delete;
+  bool held() const { return held_; }  // false: another process writes it
+
+ private:
+  int file_;
+  bool held_ = false;
+};
 
 }  // namespace icecore::pipeline

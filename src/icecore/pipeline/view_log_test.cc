@@ -5,84 +5,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "icecore/pipeline/lake_feature_log.h"
-#include "icecore/pipeline/orders_fixture.h"
-#include "icecore/pipeline/view_log_manifest.h"
+#include "icecore/pipeline/view_log_fixture.h"
 
 namespace icecore::pipeline {
 namespace {
 
-// LakeFeatureLog without its clustered part.
-class PlainLog : public LakeFeatureLog {
- public:
-  using LakeFeatureLog::LakeFeatureLog;
-  arrow::Result<std::shared_ptr<const feature::ClusteredLog>> Clustered(
-      const feature::BoundView& /*view*/) override {
-    return std::shared_ptr<const feature::ClusteredLog>();
-  }
-};
-
-class ViewLogTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    WriteProject(folder_.path(), FirstRules().Definitions());
-    WriteText(folder_.path() + "/icecore.yaml",
-              std::string(kProjectYaml) + "feature_log_rows: 0\nmemory: 64MB\n");
-    WriteOrders(folder_.path() + "/data/a.csv", FirstOrders());
-    Open();
-    Run(false);
-  }
-  void Open() {
-    open_.reset();
-    open_.emplace(folder_.path(), OpenProject::Options{});
-    open_->workspace().features_root = folder_.path() + "/.icecore/features";
-  }
-  void Run(bool full) {
-    RunRequest request;
-    request.command = "run";
-    request.full = full;
-    const RunOutcome outcome = Must(RunProject(open_->workspace(), request));
-    for (const StepOutcome& step : outcome.steps) {
-      if (step.report.step == "log") {
-        EXPECT_EQ(step.error, "");
-      }
-    }
-  }
-  std::string LogFolder() const { return folder_.path() + "/.icecore/features/spending"; }
-  ViewLogManifest Manifest() const { return Must(ReadManifest(LogFolder())); }
-  std::vector<std::string> Files() const {
-    std::vector<std::string> files;
-    for (const auto& entry : std::filesystem::directory_iterator(LogFolder())) {
-      files.push_back(entry.path().string());
-    }
-    return files;
-  }
-
-  // Whether the log is there and trusted, and training sets with and without it agree.
-  bool IsUsed() {
-    const AnalysedProject analysed = Must(AnalyseProject(open_->workspace(), true));
-    const auto spine = BatchOf(
-        {arrow::field("user_name", arrow::utf8()), arrow::field("event_timestamp", arrow::utf8())},
-        R"([{"user_name": "ann", "event_timestamp": "2024-01-01T12:00:00Z"},
-            {"user_name": "bob", "event_timestamp": "2024-01-01T12:00:00Z"},
-            {"user_name": "nobody", "event_timestamp": "2024-01-01T12:00:00Z"},
-            {"user_name": "ann", "event_timestamp": "2024-03-20T00:00:00Z"},
-            {"user_name": "eve", "event_timestamp": "2024-03-20T00:00:00Z"}])");
-    LakeFeatureLog clustered(open_->workspace());
-    PlainLog plain(open_->workspace());
-    const auto build = [&](feature::FeatureLog* log) {
-      return Must(feature::BuildTrainingSet(*analysed.services.at("all"),
-                                            Must(arrow::Table::FromRecordBatches({spine})), {},
-                                            log))
-          .table;
-    };
-    EXPECT_TRUE(build(&clustered)->Equals(*build(&plain)));
-    return Must(clustered.Clustered(*analysed.views.at("spending"))) != nullptr;
-  }
-
-  TemporaryFolder folder_;
-  std::optional<OpenProject> open_;
-};
+class ViewLogTest : public ViewLogFixture {};
 
 TEST_F(ViewLogTest, KeepsUpWithItsTable) {
   EXPECT_TRUE(IsUsed());
@@ -136,14 +64,7 @@ TEST_F(ViewLogTest, ADamagedFileIsNotBelievedAndMadeAnew) {
   for (size_t victim = 0; victim < Files().size(); ++victim) {
     const std::string path = Files()[victim];
     if (path.ends_with("lock")) continue;
-    {
-      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-      const auto size = static_cast<int64_t>(std::filesystem::file_size(path));
-      file.seekg(size / 2);
-      const auto byte = static_cast<char>(file.get() ^ 0x10);
-      file.seekp(size / 2);
-      file.put(byte);
-    }
+    Damage(path, /*unseen=*/victim % 2 == 0);
     EXPECT_FALSE(IsUsed()) << path;
     Run(false);
     EXPECT_TRUE(IsUsed()) << path;
@@ -174,6 +95,105 @@ TEST_F(ViewLogTest, TwoDoNotWriteAtOnce) {
   ::close(lock);
   Run(false);
   EXPECT_GT(Manifest().seq_up_to, first.seq_up_to);
+}
+
+// Files too large to be read at each opening are read before their rows go into another run.
+TEST_F(ViewLogTest, WhatIsMergedIsHeldAgainstItsChecksumFirst) {
+  const auto add = [&](int number) {
+    WriteOrders(folder_.path() + "/data/d" + std::to_string(number) + ".csv",
+                {{std::to_string(200 + number),
+                  std::string(size_t{5} << 20, static_cast<char>('a' + number)),
+                  "2024-02-01T00:00:00Z", "7"}});
+    Open();
+  };
+  for (int number = 0; number < 2; ++number) {
+    add(number);
+    Run(false);
+  }
+  const ViewLogManifest before = Manifest();
+  ASSERT_EQ(before.runs.size(), 3U);
+  const std::string victim = LogFolder() + "/" + before.runs[1].name + ".keys";
+  ASSERT_GT(std::filesystem::file_size(victim), 4U << 20);
+  Damage(victim, /*unseen=*/true);
+  EXPECT_TRUE(CheckRunFiles(LogFolder(), before.runs[1], FileCheck::kOpening).ok());
+  EXPECT_FALSE(CheckRunFiles(LogFolder(), before.runs[1], FileCheck::kBytes).ok());
+
+  add(2);
+  std::string warnings;
+  open_->workspace().listener = [&](const Event& event) {
+    if (event.kind == Event::Kind::kWarning) warnings += event.message + "\n";
+  };
+  Run(false);
+  EXPECT_NE(warnings.find(before.runs[1].name + ".keys"), std::string::npos) << warnings;
+  for (const LoggedRun& run : Manifest().runs) {
+    EXPECT_TRUE(CheckRunFiles(LogFolder(), run, FileCheck::kBytes).ok());
+    EXPECT_NE(run.name, before.runs[1].name);
+  }
+  EXPECT_EQ(Files().size(), 2 + 2 * Manifest().runs.size());
+  EXPECT_TRUE(IsUsed());
+}
+
+TEST_F(ViewLogTest, TheOldLogAnswersUntilTheNewOneIsWhole) {
+  const ViewLogManifest before = Manifest();
+  Define("amount, id");
+  EXPECT_FALSE(IsUsed());  // it lacks a column
+  int looks = 0;
+  open_->workspace().listener = [&](const Event& event) {
+    if (event.step != "log" || event.kind != Event::Kind::kProgress) return;
+    ++looks;
+    EXPECT_EQ(Manifest().definition, before.definition);
+    EXPECT_TRUE(std::filesystem::exists(LogFolder() + "/" + before.runs[0].name + ".rows"));
+  };
+  Run(false);
+  EXPECT_GT(looks, 0);
+  EXPECT_NE(Manifest().definition, before.definition);
+  EXPECT_EQ(Files().size(), 2 + 2 * Manifest().runs.size());
+  EXPECT_TRUE(IsUsed());
+}
+
+TEST_F(ViewLogTest, ALogInMakingIsTakenUp) {
+  Define("amount, id");
+  Run(false);
+  const ViewLogManifest made = Manifest();
+  // As a kill leaves it just before the switch, beside the log of the definition before.
+  std::filesystem::rename(LogFolder() + "/manifest.json", LogFolder() + "/manifest.next.json");
+  ViewLogManifest old = made;
+  old.definition = "another";
+  old.runs.clear();
+  ASSERT_TRUE(WriteManifest(LogFolder(), kLogInUse, old).ok());
+  EXPECT_TRUE(IsUsed());
+  Run(false);
+  EXPECT_EQ(Manifest().runs[0].name, made.runs[0].name);
+  EXPECT_EQ(Files().size(), 2 + 2 * made.runs.size());
+  EXPECT_TRUE(IsUsed());
+}
+
+TEST_F(ViewLogTest, FeaturesOverTheSameValuesKeepTheLog) {
+  const ViewLogManifest before = Manifest();
+  Define(
+      "{name: n, aggregate: count, windows: [30d]}, {name: last, of: amount, default: 3.5}, "
+      "{of: amount, aggregates: [sum, max], windows: [1d, 90d]}");
+  EXPECT_TRUE(IsUsed());
+  Run(false);
+  EXPECT_EQ(Manifest().runs[0].name, before.runs[0].name);
+  EXPECT_TRUE(IsUsed());
+}
+
+TEST_F(ViewLogTest, LogsOfNoViewGo) {
+  std::string text = FirstRules().Definitions();
+  for (size_t at = text.find("spending"); at != std::string::npos; at = text.find("spending", at)) {
+    text.replace(at, 8, "expenses");
+  }
+  WriteText(folder_.path() + "/definitions/all.yaml", text);
+  Open();
+  Run(false);
+  EXPECT_FALSE(std::filesystem::exists(LogFolder()));
+  EXPECT_TRUE(std::filesystem::exists(folder_.path() + "/.icecore/features/expenses"));
+  WriteText(folder_.path() + "/icecore.yaml",
+            std::string(kProjectYaml) + "feature_log_rows: 1000\n");
+  Open();
+  Run(false);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/.icecore/features/expenses"));
 }
 
 }  // namespace

@@ -75,6 +75,12 @@ std::optional<size_t> OffsetOf(const Json& node) {
   return first;
 }
 
+const Json& Member(const Json& node, const char* name) {
+  static const Json kNothing;
+  const auto found = node.find(name);
+  return found == node.end() ? kNothing : *found;
+}
+
 std::string TextMember(const Json& node, const char* name) {
   const auto found = node.find(name);
   return found != node.end() && found->is_string() ? found->get<std::string>() : "";

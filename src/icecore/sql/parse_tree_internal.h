@@ -31,6 +31,8 @@ arrow::Result<std::string> TreeToSql(Database& database, const Json& document);
 // The byte in the SQL text that a node, or its first child with a place, comes from.
 std::optional<size_t> OffsetOf(const Json& node);
 
+// A member of a node; null where absent.
+const Json& Member(const Json& node, const char* name);
 // Members of a node; "" where absent or null.
 std::string TextMember(const Json& node, const char* name);
 // The same in lower case: SQL names ignore case.

@@ -25,6 +25,7 @@ from deltalake import DeltaTable, write_deltalake
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, "..", "..", ".."))
 sys.path.insert(0, HERE)
+import asked_parts  # noqa: E402
 import odd_files  # noqa: E402
 import odd_logs  # noqa: E402
 from foreign_table import Icecore, appended, clean_up, entries, ids, log, same, version_name, write_entries  # noqa: E402
@@ -403,7 +404,7 @@ def check_many_files(icecore, folder):
     same(icecore.rows(path), ids())
 
 
-CHECKS = [value for names in (globals(), vars(odd_files), vars(odd_logs)) for name, value in sorted(names.items())
+CHECKS = [value for names in (globals(), vars(asked_parts), vars(odd_files), vars(odd_logs)) for name, value in sorted(names.items())
           if name.startswith("check_")]
 
 

@@ -1,0 +1,42 @@
+#pragma once
+// What readers, the keeper and the audit of clustered logs share.
+
+#include <arrow/result.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "icecore/feature/clustered_run.h"
+#include "icecore/pipeline/analysis.h"
+#include "icecore/pipeline/view_log_manifest.h"
+#include "icecore/pipeline/workspace.h"
+
+namespace icecore::pipeline {
+
+using OpenRuns = std::vector<std::shared_ptr<const feature::ClusteredRun>>;
+
+// Fingerprint of what decides the rows of the view's log and their columns: features that read the
+// same values through the same filters change nothing.
+std::string LogDefinitionOf(const spec::Project& project, const spec::FeatureView& view);
+
+// The manifest of that name, where it is of this definition and table; nullopt otherwise. Its files
+// are not looked at.
+arrow::Result<std::optional<ViewLogManifest>> FindManifest(const Workspace& workspace,
+                                                           const spec::FeatureView& view,
+                                                           const lake::Snapshot& table,
+                                                           const std::string& name);
+
+arrow::Result<feature::RunSchema> RunSchemaOf(const feature::BoundView& bound);
+
+// kCorrupt, naming the file, where one is not as it was written.
+arrow::Result<std::shared_ptr<const feature::ClusteredRun>> OpenRun(
+    const std::string& folder, const feature::RunSchema& schema, const LoggedRun& run);
+arrow::Result<OpenRuns> OpenAllRuns(const std::string& folder, const feature::RunSchema& schema,
+                                    const ViewLogManifest& manifest);
+
+// The files that the manifest names, without their folder.
+std::vector<std::string> FilesOf(const ViewLogManifest& manifest);
+
+}  // namespace icecore::pipeline
