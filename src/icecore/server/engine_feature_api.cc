@@ -13,6 +13,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
 #include "icecore/base/suggest.h"
+#include "icecore/engine/usage.h"
 #include "icecore/server/request_columns.h"
 #include "icecore/spec/parse.h"
 
@@ -24,6 +25,7 @@ using base::MakeError;
 
 constexpr size_t kMaxPicked = 256;
 
+constexpr int64_t kUsageIntervalUs = 5'000'000;
 constexpr int kMaxTries = 10;
 constexpr int64_t kRetryNanos = 15'000'000'000;
 
@@ -33,6 +35,7 @@ struct Plan {
   int64_t version = 0;     // of the definitions that it was looked at with last
   bool in_memory = false;  // the store is mapped into this process
   std::shared_ptr<const engine::OnlineService> service;
+  std::shared_ptr<engine::UsageCounter> usage;
   std::string description;
   std::vector<std::string> keys;
   std::vector<std::string> full_names;  // VIEW__FEATURE
@@ -55,13 +58,15 @@ struct Definitions {
   std::shared_ptr<engine::PushDoor> door;  // goes before it
 };
 
-PlanPtr MakePlan(const Definitions& definitions,
+// `is_defined`: a service of the project, no list of features.
+PlanPtr MakePlan(const Definitions& definitions, engine::UsageRecorder* usage, bool is_defined,
                  std::shared_ptr<const engine::OnlineService> service) {
   auto plan = std::make_shared<Plan>();
   plan->engine = definitions.engine;
   plan->version = definitions.version;
   plan->in_memory = definitions.engine->project().online.starts_with("lmdb:");
   const feature::BoundService& bound = service->service();
+  plan->usage = usage->CounterOf(engine::UsedNames(bound, is_defined));
   if (const auto* defined = definitions.engine->project().FindService(bound.name())) {
     plan->description = defined->doc.description;
   }
@@ -108,6 +113,12 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   arrow::Status Init() {
     ARROW_ASSIGN_OR_RAISE(newest_, OpenDefinitions());
     first_ = newest_.engine;
+    const spec::Project& project = first_->project();
+    const bool is_absolute = project.catalog.starts_with('/');
+    ARROW_ASSIGN_OR_RAISE(usage_,
+                          engine::UsageFlusher::Start(
+                              is_absolute ? project.catalog : project.root + "/" + project.catalog,
+                              kUsageIntervalUs));
     Serving serving;
     ARROW_RETURN_NOT_OK(OpenServices(newest_, &serving));
     serving_ = std::make_shared<const Serving>(std::move(serving));
@@ -259,12 +270,13 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     return definitions;
   }
 
-  static arrow::Status OpenServices(const Definitions& definitions, Serving* serving) {
+  arrow::Status OpenServices(const Definitions& definitions, Serving* serving) {
     serving->version = definitions.version;
     for (const auto& service : definitions.engine->project().services) {
       auto opened = definitions.engine->OpenService(service.name);
       if (opened.ok()) {
-        serving->services[service.name] = MakePlan(definitions, *std::move(opened));
+        serving->services[service.name] =
+            MakePlan(definitions, &usage_->recorder(), true, *std::move(opened));
       } else if (base::CodeOf(opened.status()) != ErrorCode::kInvalidDefinition) {
         return opened.status();
       } else {
@@ -408,7 +420,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     }
     pending_.erase(name);
     ARROW_ASSIGN_OR_RAISE(auto service, newest_.engine->OpenService(name));
-    PlanPtr plan = MakePlan(newest_, std::move(service));
+    PlanPtr plan = MakePlan(newest_, &usage_->recorder(), true, std::move(service));
     SetPlan(name, plan);
     return plan;
   }
@@ -427,7 +439,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
       features.emplace_back(feature.substr(0, colon), feature.substr(colon + 1));
     }
     ARROW_ASSIGN_OR_RAISE(auto service, newest_.engine->OpenFeatures(features));
-    PlanPtr plan = MakePlan(newest_, std::move(service));
+    PlanPtr plan = MakePlan(newest_, &usage_->recorder(), false, std::move(service));
     if (stale != nullptr && stale->version != newest_.version && !IsLoaded(*plan) &&
         IsLoaded(*stale)) {
       auto kept = std::make_shared<Plan>(*stale);
@@ -460,6 +472,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
                  together ? "entities" : "request", rows));
     const int64_t t = request.at_us.value_or(plan.engine->clock().NowMicros());
     ARROW_ASSIGN_OR_RAISE(auto vectors, plan.service->Read(keys, columns, t));
+    plan.usage->Count(request.caller, rows);
     FeatureResponse response;
     response.t_us = t;
     response.num_rows = rows;
@@ -507,6 +520,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   }
 
   const engine::OpenOptions options_;
+  std::unique_ptr<engine::UsageFlusher> usage_;
   std::shared_ptr<const engine::Engine> first_;
   std::atomic<std::shared_ptr<const Serving>> serving_;
   std::atomic<std::shared_ptr<online::Store>> store_;    // of newest_

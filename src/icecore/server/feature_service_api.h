@@ -38,6 +38,7 @@ struct FeatureRequest {
   // Rows of the answer: every list has this length, or one element that holds for all rows.
   int64_t num_rows = 0;
   std::optional<int64_t> at_us;  // UTC microseconds; nullopt: now
+  std::string caller;            // id of the access token, for the counts of usage; may be empty
 };
 
 // One feature of the answer; the three have num_rows elements.
