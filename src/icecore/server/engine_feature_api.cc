@@ -14,6 +14,7 @@
 #include "icecore/base/log.h"
 #include "icecore/base/suggest.h"
 #include "icecore/engine/usage.h"
+#include "icecore/server/freshness_watch.h"
 #include "icecore/server/request_columns.h"
 #include "icecore/spec/parse.h"
 
@@ -210,6 +211,9 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   arrow::Result<PushAnswer> Push(const PushedRows& rows) override {
     ARROW_ASSIGN_OR_RAISE(const std::string source, PushTarget(rows));
     ARROW_ASSIGN_OR_RAISE(const auto receipt, door_.load()->Push({source, rows.lines, rows.key}));
+    if (!receipt.duplicate) {
+      freshness_.Accepted(source, base::MonotonicNanos());
+    }
     return PushAnswer{source, receipt.row_count, receipt.duplicate};
   }
 
@@ -217,7 +221,13 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
 
   ApiState State() override {
     std::lock_guard lock(state_mutex_);
-    return state_;
+    ApiState state = state_;
+    state.push_delays = freshness_.push_delays();
+    return state;
+  }
+
+  void PushesServable(int64_t begin_ns) override {
+    freshness_.Servable(begin_ns, base::MonotonicNanos());
   }
 
   arrow::Status Refresh() override {
@@ -497,8 +507,10 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
 
   void LookUpState() {
     ApiState state;
+    std::shared_ptr<engine::Engine> engine;
     {
       std::lock_guard lock(engine_mutex_);
+      engine = newest_.engine;
       state.now_us = newest_.engine->clock().NowMicros();
       state.definitions_version = newest_.version;
       state.pending_services = static_cast<int64_t>(pending_.size());
@@ -515,6 +527,16 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
             {view, position.fingerprint, position.seq, position.applied_at, false});
       }
     }
+    std::vector<std::string> views;
+    for (const spec::FeatureView& view : engine->project().views) {
+      if (view.online && !view.on_request()) {
+        views.push_back(view.name);
+      }
+    }
+    if (const auto looked = freshness_.LookAtLoads(&engine->catalog(), views); !looked.ok()) {
+      base::Log(base::LogLevel::kWarning, "the loads are not known: " + looked.message());
+    }
+    state.view_delays = freshness_.view_delays();
     std::lock_guard lock(state_mutex_);
     state_ = std::move(state);
   }
@@ -533,6 +555,8 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   int64_t failed_at_ns_ = 0;
   int64_t reloads_ = 0;
   int64_t failed_reloads_ = 0;
+
+  FreshnessWatch freshness_;
 
   std::mutex state_mutex_;
   ApiState state_;

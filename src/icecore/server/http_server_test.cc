@@ -139,6 +139,20 @@ TEST_F(HttpServerTest, MetricsCount) {
   EXPECT_EQ(text.find("wp-admin"), std::string::npos);
 }
 
+TEST_F(HttpServerTest, MetricsTellHowLongRowsTook) {
+  Start();
+  EXPECT_TRUE(
+      MetricsHave("icecore_view_event_to_servable_seconds_bucket{view=\"v\",le=\"1\"} 0\n"));
+  EXPECT_TRUE(
+      MetricsHave("icecore_view_event_to_servable_seconds_bucket{view=\"v\",le=\"2.5\"} 1\n"));
+  EXPECT_TRUE(
+      MetricsHave("icecore_view_event_to_servable_seconds_bucket{view=\"v\",le=\"+Inf\"} 1\n"));
+  EXPECT_TRUE(MetricsHave("icecore_view_event_to_servable_seconds_sum{view=\"v\"} 2\n"));
+  EXPECT_TRUE(MetricsHave("icecore_view_known_to_servable_seconds_count{view=\"v\"} 0\n"));
+  EXPECT_TRUE(
+      MetricsHave("icecore_push_to_servable_seconds_bucket{source=\"events\",le=\"0.1\"} 1\n"));
+}
+
 TEST_F(HttpServerTest, ConnectionsAreKeptAndClosedAsAsked) {
   Start();
   Client client(server_->port());
