@@ -195,11 +195,11 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
 
   arrow::Result<std::string> PushTarget(const PushedRows& rows) override {
     const auto door = door_.load();
-    std::string name = rows.source;
-    if (name.empty()) {
-      ARROW_ASSIGN_OR_RAISE(name, SourceOfView(rows.view));
+    if (rows.source.empty()) {
+      return RefuseView(rows.view);
     }
-    name = name.starts_with("source.") ? name.substr(7) : name;
+    const std::string& given = rows.source;
+    std::string name = given.starts_with("source.") ? given.substr(7) : given;
     const auto& sources = door->sources();
     if (std::find(sources.begin(), sources.end(), name) == sources.end()) {
       return MakeError(ErrorCode::kNotFound, "no source '" + name + "' that takes pushes" +
@@ -241,8 +241,9 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   }
 
  private:
-  // Rows of a view come from its source, or the store would hold what the lake does not.
-  arrow::Result<std::string> SourceOfView(const std::string& name) {
+  // Rows of a view come from its table, or the store would hold what the lake does not; and a table
+  // is made by SQL, so that rows of the view are no rows of a source.
+  arrow::Status RefuseView(const std::string& name) {
     std::lock_guard lock(engine_mutex_);
     const spec::Project& project = newest_.engine->project();
     const spec::FeatureView* view = project.FindView(name);
@@ -254,16 +255,10 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
       return MakeError(ErrorCode::kNotFound,
                        "no feature view '" + name + "'" + base::DidYouMean(name, names));
     }
-    const std::string landing = "landing.";
-    const spec::Source* source = view->from.starts_with(landing)
-                                     ? project.FindSource(view->from.substr(landing.size()))
-                                     : nullptr;
-    if (source == nullptr || !source->is_push) {
-      return MakeError(ErrorCode::kUnsupported,
-                       "view '" + name + "' is over " + view->from +
-                           ", which is no source of pushes; push to the source that feeds it");
-    }
-    return source->name;
+    const std::string what =
+        view->from.empty() ? "is computed when it is asked for" : "is over " + view->from;
+    return MakeError(ErrorCode::kUnsupported,
+                     "view '" + name + "' " + what + "; push rows to the source that feeds it");
   }
 
   arrow::Result<Definitions> OpenDefinitions() {
