@@ -340,6 +340,34 @@ TEST_F(HttpServerTest, AFullQueueRefusesAtOnce) {
   EXPECT_EQ(third.Receive().status, 200);
 }
 
+TEST_F(HttpServerTest, ASlowQueueShedsWhatWouldWaitLongest) {
+  HttpServer::Options options;
+  options.workers = 1;
+  options.max_queued_requests = 100;
+  options.max_queue_wait_ms = 0;
+  Start(options);
+  Client first(server_->port());
+  ASSERT_TRUE(first.Send(Post(kClosed)));
+  api_.AwaitWaiting(1);
+  Client second(server_->port());
+  ASSERT_TRUE(second.Send(Post(kEcho)));
+  ASSERT_TRUE(AwaitMetric("icecore_http_requests_queued 1\n"));
+  // There is room, but the one that waits has waited too long already.
+  Client third(server_->port());
+  ASSERT_TRUE(third.Send(Post(kEcho)));
+  const Reply refused = third.Receive();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.headers.at("Retry-After"), "1");
+  EXPECT_TRUE(MetricsHave("icecore_http_refused_total{reason=\"shed\"} 1\n"));
+  EXPECT_TRUE(MetricsHave("icecore_http_refused_total{reason=\"queue\"} 0\n"));
+  api_.Open();
+  EXPECT_EQ(first.Receive().status, 200);
+  EXPECT_EQ(second.Receive().status, 200);
+  // With the queue empty there is nothing to wait for.
+  ASSERT_TRUE(third.Send(Post(kEcho)));
+  EXPECT_EQ(third.Receive().status, 200);
+}
+
 TEST_F(HttpServerTest, AnswersHaveADeadline) {
   HttpServer::Options options;
   options.workers = 1;
