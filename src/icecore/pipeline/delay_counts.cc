@@ -37,8 +37,9 @@ arrow::Result<DelayCounts> Parse(const json& object) {
 
 }  // namespace
 
-void DelayCounts::Add(int64_t delay_us) {
-  const double seconds = static_cast<double>(std::max<int64_t>(delay_us, 0)) / 1e6;
+void DelayCounts::AddBetween(int64_t begin_us, int64_t end_us) {
+  const double delay_us = static_cast<double>(end_us) - static_cast<double>(begin_us);
+  const double seconds = std::max(delay_us, 0.0) / 1e6;
   const auto bound = std::lower_bound(kBoundsSeconds.begin(), kBoundsSeconds.end(), seconds);
   ++counts_[static_cast<size_t>(bound - kBoundsSeconds.begin())];
   sum_seconds_ += seconds;

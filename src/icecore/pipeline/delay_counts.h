@@ -24,7 +24,9 @@ class DelayCounts {
       : counts_(counts), sum_seconds_(sum_seconds) {}
 
   // A delay below 0 counts as 0.
-  void Add(int64_t delay_us);
+  void Add(int64_t delay_us) { AddBetween(0, delay_us); }
+  // The same of two times, however far they lie apart.
+  void AddBetween(int64_t begin_us, int64_t end_us);
   void Add(const DelayCounts& other);
   // By bound, each delay once; the last: beyond all bounds.
   const Counts& counts() const { return counts_; }

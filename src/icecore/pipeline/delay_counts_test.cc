@@ -21,6 +21,16 @@ TEST(DelayCountsTest, ADelayCountsUnderItsBound) {
   EXPECT_DOUBLE_EQ(delays.sum_seconds(), 605'001.020001);
 }
 
+TEST(DelayCountsTest, TimesMayLieFarApart) {
+  DelayCounts delays;
+  delays.AddBetween(INT64_MIN, INT64_MAX);
+  delays.AddBetween(INT64_MAX, INT64_MIN);
+  delays.AddBetween(1'700'000'000'000'000, 1'700'000'000'050'000);
+  EXPECT_EQ(delays.counts().back(), 1);
+  EXPECT_EQ(delays.counts()[0], 1);
+  EXPECT_EQ(delays.counts()[1], 1);
+}
+
 TEST(DelayCountsTest, WhatIsWrittenIsReadAgain) {
   LoadDelays delays;
   delays.since_event.Add(2'000'000);

@@ -172,8 +172,8 @@ class RowDelays {
     const int64_t now_us = clock_->NowMicros();
     for (const Times& row : waiting_) {
       const int64_t servable = std::max(now_us, row.active);
-      delays_.since_event.Add(servable - row.event);
-      delays_.since_known.Add(servable - row.known);
+      delays_.since_event.AddBetween(row.event, servable);
+      delays_.since_known.AddBetween(row.known, servable);
     }
     waiting_.clear();
   }
