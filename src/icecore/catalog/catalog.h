@@ -1,6 +1,6 @@
 #pragma once
-// What is defined, what ran, what it read and wrote. History is append-only and refers to ids,
-// never to names alone: a thing keeps its id through every change of its definition.
+// What is defined, what ran, what it read and wrote, who used what. History is append-only and
+// refers to ids, never to names alone: a thing keeps its id through every change of its definition.
 //
 // The catalog holds nothing the lake needs: deleting it loses history, not data. Names are full
 // names
@@ -120,11 +120,34 @@ struct StepResult {
   std::vector<TableVersion> writes;
 };
 
-// Thread safe: calls are serialised. Several processes may hold the same catalog open.
-class Catalog {
- public:
-  virtual ~Catalog() = default;
+// What one caller used under one name, over one day or several.
+struct Usage {
+  std::string name;    // full name of what was used: "service.s", "view.v", "view.v.feature"
+  std::string caller;  // who used it; never a secret
+  int64_t requests = 0;
+  int64_t rows = 0;
+  int64_t last_used_us = 0;
+};
 
+// Who used what, by day. Thread safe, as Catalog, which is one.
+class UsageBook {
+ public:
+  virtual ~UsageBook() = default;
+
+  // Adds to what is known of each name and caller on that day (days since 1970-01-01, UTC): several
+  // processes add up. All of it or nothing.
+  virtual arrow::Status AddUsage(int64_t day, const std::vector<Usage>& usage) = 0;
+  // Of `name` and what is in it ("view.v": "view.v.feature", too), the days from first_day on added
+  // up; by name, then caller. Things of the name that are gone count.
+  virtual arrow::Result<std::vector<Usage>> UsageSince(const std::string& name,
+                                                       int64_t first_day) = 0;
+  // Days before first_day are forgotten; the number of records that went.
+  virtual arrow::Result<int64_t> ForgetUsageBefore(int64_t first_day) = 0;
+};
+
+// Thread safe: calls are serialised. Several processes may hold the same catalog open.
+class Catalog : public UsageBook {
+ public:
   // Makes `definitions` the present set and returns its version: a new one if any text, fingerprint
   // or member differs from the latest, else the latest (an empty first set is version 1). A
   // location that moved alone is no change. Two definitions of one name are kInvalidArgument.

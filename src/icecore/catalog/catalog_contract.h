@@ -252,6 +252,61 @@ TEST_P(CatalogContract, NewestFirst) {
   EXPECT_EQ(steps[1].id, step1);
 }
 
+TEST_P(CatalogContract, UsageAddsUp) {
+  const auto text = [&](const std::string& name, int64_t first_day) {
+    std::string all;
+    const auto usage = catalog_->UsageSince(name, first_day);
+    EXPECT_TRUE(usage.ok()) << usage.status().ToString();
+    for (const Usage& one : *usage) {
+      all += one.name + "/" + one.caller + "=" + std::to_string(one.requests) + "," +
+             std::to_string(one.rows) + "," + std::to_string(one.last_used_us) + " ";
+    }
+    return all;
+  };
+  EXPECT_EQ(text("view.v", 0), "");
+  ASSERT_TRUE(catalog_->AddUsage(10, {}).ok());
+  ASSERT_TRUE(catalog_
+                  ->AddUsage(10, {{"view.v", "b", 1, 5, 100},
+                                  {"view.v.x", "b", 1, 5, 100},
+                                  {"view.v", "a", 2, 6, 90}})
+                  .ok());
+  const std::unique_ptr<Catalog> other = Open();
+  ASSERT_TRUE(other->AddUsage(10, {{"view.v", "b", 10, 50, 80}}).ok());
+  ASSERT_TRUE(other->AddUsage(12, {{"view.v", "b", 100, 500, 300}}).ok());
+  // Their names only begin alike.
+  ASSERT_TRUE(other->AddUsage(12, {{"view.vv", "b", 7, 7, 7}, {"view.v-", "b", 7, 7, 7}}).ok());
+  EXPECT_EQ(text("view.v", 0), "view.v/a=2,6,90 view.v/b=111,555,300 view.v.x/b=1,5,100 ");
+  EXPECT_EQ(text("view.v", 11), "view.v/b=100,500,300 ");
+  EXPECT_EQ(text("view.v", 13), "");
+  EXPECT_EQ(text("view.v.x", 10), "view.v.x/b=1,5,100 ");
+  EXPECT_EQ(*catalog_->ForgetUsageBefore(12), 3);
+  EXPECT_EQ(*catalog_->ForgetUsageBefore(12), 0);
+  EXPECT_EQ(text("view.v", 0), "view.v/b=100,500,300 ");
+}
+
+TEST_P(CatalogContract, UsageOfThreadsAndConnectionsIsExact) {
+  constexpr int kThreads = 4;
+  constexpr int kTimes = 50;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      const std::unique_ptr<Catalog> own = i % 2 == 0 ? Open() : nullptr;
+      Catalog* catalog = own ? own.get() : catalog_.get();
+      for (int n = 0; n < kTimes; ++n) {
+        ASSERT_TRUE(catalog->AddUsage(1, {{"service.s", "c", 1, 3, n}}).ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  const auto usage = *catalog_->UsageSince("service.s", 1);
+  ASSERT_EQ(usage.size(), 1u);
+  EXPECT_EQ(usage[0].requests, kThreads * kTimes);
+  EXPECT_EQ(usage[0].rows, kThreads * kTimes * 3);
+  EXPECT_EQ(usage[0].last_used_us, kTimes - 1);
+}
+
 TEST_P(CatalogContract, ThreadsAndConnectionsShareIt) {
   constexpr int kThreads = 4;
   constexpr int kRuns = 25;

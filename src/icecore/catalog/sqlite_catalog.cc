@@ -12,7 +12,7 @@ namespace {
 constexpr int kBusyTimeoutMs = 10'000;
 constexpr int kWalTries = 100;
 constexpr int64_t kApplicationId = 0x49434331;  // "ICC1"
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kSchemaVersion = 2;
 
 constexpr char kSchema[] = R"sql(
 CREATE TABLE thing (
@@ -49,9 +49,17 @@ CREATE TABLE step_table (
   generation INTEGER NOT NULL, seq_begin INTEGER NOT NULL, seq_end INTEGER NOT NULL,
   PRIMARY KEY (step, is_write, position)) WITHOUT ROWID;
 PRAGMA application_id = 1229144881;
-PRAGMA user_version = 1;
 )sql";
-static_assert(kApplicationId == 1229144881 && kSchemaVersion == 1, "as in kSchema");
+
+// What version 2 adds to version 1.
+constexpr char kUsageSchema[] = R"sql(
+CREATE TABLE usage (
+  name TEXT NOT NULL, day INTEGER NOT NULL, caller TEXT NOT NULL, requests INTEGER NOT NULL,
+  row_count INTEGER NOT NULL, last_used_us INTEGER NOT NULL,
+  PRIMARY KEY (name, day, caller)) WITHOUT ROWID;
+PRAGMA user_version = 2;
+)sql";
+static_assert(kApplicationId == 1229144881 && kSchemaVersion == 2, "as in the schemas");
 
 arrow::Result<int64_t> ReadNumber(sqlite3* db, const char* sql) {
   ARROW_ASSIGN_OR_RAISE(Statement statement, Statement::Prepare(db, sql));
@@ -75,15 +83,15 @@ arrow::Status UseWriteAheadLog(sqlite3* db) {
                          "catalog: another process holds the file; try again");
 }
 
-// OK for a catalog of ours and for an empty file; `is_empty` tells which.
-arrow::Status CheckIdentity(sqlite3* db, const std::string& path, bool* is_empty) {
+// OK for a catalog of ours and for an empty file, whose version is 0.
+arrow::Status CheckIdentity(sqlite3* db, const std::string& path, int64_t* schema_version) {
   // In this order: another process may create the schema between two of the reads.
   ARROW_ASSIGN_OR_RAISE(const int64_t objects,
                         ReadNumber(db, "SELECT count(*) FROM sqlite_master"));
   ARROW_ASSIGN_OR_RAISE(const int64_t application, ReadNumber(db, "PRAGMA application_id"));
   ARROW_ASSIGN_OR_RAISE(const int64_t version, ReadNumber(db, "PRAGMA user_version"));
-  *is_empty = objects == 0 && application == 0;
-  if (*is_empty) {
+  *schema_version = 0;
+  if (objects == 0 && application == 0) {
     return arrow::Status::OK();
   }
   if (application != kApplicationId) {
@@ -98,17 +106,21 @@ arrow::Status CheckIdentity(sqlite3* db, const std::string& path, bool* is_empty
                                std::to_string(version) + ", this one knows " +
                                std::to_string(kSchemaVersion) + ")");
   }
+  *schema_version = version;
   return arrow::Status::OK();
 }
 
-arrow::Status CreateSchema(sqlite3* db, const std::string& path) {
+// Creates the tables that are missing in an empty file or in one of an older version.
+arrow::Status BringUpToDate(sqlite3* db, const std::string& path) {
   ARROW_ASSIGN_OR_RAISE(Transaction transaction, Transaction::Begin(db));
-  bool is_empty = false;
-  ARROW_RETURN_NOT_OK(CheckIdentity(db, path, &is_empty));  // another process may have been first
-  if (!is_empty) {
-    return arrow::Status::OK();
+  int64_t version = 0;
+  ARROW_RETURN_NOT_OK(CheckIdentity(db, path, &version));  // another process may have been first
+  if (version < 1) {
+    ARROW_RETURN_NOT_OK(Execute(db, kSchema));
   }
-  ARROW_RETURN_NOT_OK(Execute(db, kSchema));
+  if (version < kSchemaVersion) {
+    ARROW_RETURN_NOT_OK(Execute(db, kUsageSchema));
+  }
   return transaction.Commit();
 }
 
@@ -131,14 +143,14 @@ arrow::Result<std::unique_ptr<SqliteCatalog>> SqliteCatalog::Open(const std::str
   }
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, kBusyTimeoutMs);
-  bool is_empty = false;
-  ARROW_RETURN_NOT_OK(base::WithContext(CheckIdentity(raw, path, &is_empty), context));
+  int64_t version = 0;
+  ARROW_RETURN_NOT_OK(base::WithContext(CheckIdentity(raw, path, &version), context));
   ARROW_RETURN_NOT_OK(base::WithContext(UseWriteAheadLog(raw), context));
   // A crash of the machine may lose the newest history, never the file: the lake decides what is
   // true.
   ARROW_RETURN_NOT_OK(Execute(raw, "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON"));
-  if (is_empty) {
-    ARROW_RETURN_NOT_OK(base::WithContext(CreateSchema(raw, path), context));
+  if (version < kSchemaVersion) {
+    ARROW_RETURN_NOT_OK(base::WithContext(BringUpToDate(raw, path), context));
   }
   return std::unique_ptr<SqliteCatalog>(new SqliteCatalog(std::move(db), random));
 }

@@ -41,6 +41,10 @@ class SqliteCatalog : public Catalog {
   arrow::Result<std::optional<Step>> LatestStepOf(const std::string& thing) override;
   arrow::Result<std::vector<Step>> StepsOf(const std::string& thing, int64_t limit) override;
 
+  arrow::Status AddUsage(int64_t day, const std::vector<Usage>& usage) override;
+  arrow::Result<std::vector<Usage>> UsageSince(const std::string& name, int64_t first_day) override;
+  arrow::Result<int64_t> ForgetUsageBefore(int64_t first_day) override;
+
  private:
   using Connection = std::unique_ptr<sqlite3, SqliteCloser>;
   SqliteCatalog(Connection db, base::Random* random) : db_(std::move(db)), random_(random) {}

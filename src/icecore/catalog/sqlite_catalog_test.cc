@@ -96,11 +96,24 @@ TEST(SqliteCatalog, ATruncatedFileIsCorrupt) {
 TEST(SqliteCatalog, ANewerSchemaIsRefused) {
   SqlitePlace place;
   ASSERT_TRUE(place.Open().ok());
-  place.Change("PRAGMA user_version = 2");
+  place.Change("PRAGMA user_version = 3");
   const auto catalog = place.Open();
   ASSERT_FALSE(catalog.ok());
   EXPECT_EQ(base::CodeOf(catalog.status()), base::ErrorCode::kUnsupported);
   EXPECT_THAT(catalog.status().message(), ::testing::HasSubstr("newer version"));
+}
+
+TEST(SqliteCatalog, AnOlderSchemaIsMigrated) {
+  SqlitePlace place;
+  {
+    auto catalog = *place.Open();
+    ASSERT_EQ(*catalog->ApplyDefinitions({{"table", "processing.a", "A", "f", "x:1"}}, 5), 1);
+  }
+  place.Change("DROP TABLE usage; PRAGMA user_version = 1");
+  auto catalog = *place.Open();
+  EXPECT_EQ((*catalog->GetDefinitions(0))[0].text, "A");
+  ASSERT_TRUE(catalog->AddUsage(7, {{"view.v", "c", 1, 2, 3}}).ok());
+  EXPECT_EQ((*place.Open())->UsageSince("view.v", 0)->size(), 1u);
 }
 
 TEST(SqliteCatalog, AFolderIsNoCatalog) {

@@ -25,6 +25,25 @@ using nlohmann::json;
 
 std::string Text(int64_t number) { return std::to_string(number); }
 
+// One document with --json, else what `print` has for people. Keys may be any bytes.
+template <typename Report>
+void Tell(const Context& context, const Report& report, json (*document)(const Report&),
+          void (*print)(const Report&)) {
+  if (context.json) {
+    std::printf("%s\n",
+                document(report).dump(1, ' ', false, json::error_handler_t::replace).c_str());
+  } else {
+    print(report);
+  }
+}
+
+arrow::Status RequireAtLeast(int64_t least, const char* option, int64_t value) {
+  return value >= least ? arrow::Status::OK()
+                        : MakeError(ErrorCode::kInvalidArgument,
+                                    std::string(option) + " takes a number from " + Text(least) +
+                                        " on; got " + Text(value));
+}
+
 // ---- verify -------------------------------------------------------------------------------------
 
 struct VerifyArguments {
@@ -165,9 +184,7 @@ arrow::Status Verify(Context* context, const VerifyArguments& arguments) {
   request.service = arguments.service;
   request.spine_path = arguments.spine;
   request.limit = arguments.limit;
-  if (request.limit < 1) {
-    return MakeError(ErrorCode::kInvalidArgument, "--limit takes a number above 0");
-  }
+  ARROW_RETURN_NOT_OK(RequireAtLeast(1, "--limit", request.limit));
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   if (!arguments.since.empty()) {
     if (!arguments.spine.empty()) {
@@ -178,11 +195,7 @@ arrow::Status Verify(Context* context, const VerifyArguments& arguments) {
                           ParseSince(arguments.since, engine->clock().NowMicros()));
   }
   ARROW_ASSIGN_OR_RAISE(const auto report, engine->Verify(request));
-  if (context->json) {
-    std::printf("%s\n", VerifyJson(report).dump(1).c_str());
-  } else {
-    PrintVerify(report);
-  }
+  Tell(*context, report, VerifyJson, PrintVerify);
   context->exit_code = report.passed() ? 0 : 1;
   return arrow::Status::OK();
 }
@@ -229,9 +242,7 @@ arrow::Status Explain(Context* context, const ExplainArguments& arguments) {
                          " NAME=VALUE… FEATURE; `icecore show service." + arguments.service +
                          "` lists them");
   }
-  if (arguments.rows < 0) {
-    return MakeError(ErrorCode::kInvalidArgument, "--rows takes a number from 0 on");
-  }
+  ARROW_RETURN_NOT_OK(RequireAtLeast(0, "--rows", arguments.rows));
   ARROW_ASSIGN_OR_RAISE(request.keys, SplitPairs(keys));
   ARROW_ASSIGN_OR_RAISE(request.request, SplitPairs(arguments.request));
   if (!arguments.at.empty()) {
@@ -346,18 +357,11 @@ arrow::Status Compare(Context* context, const CompareArguments& arguments) {
   request.version = arguments.version;
   request.spine_path = arguments.spine;
   request.examples = arguments.examples;
-  if (request.version < 1 || request.examples < 0) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "--with takes a version of the catalog, from 1 on; --examples a number");
-  }
+  ARROW_RETURN_NOT_OK(RequireAtLeast(1, "--with", request.version));
+  ARROW_RETURN_NOT_OK(RequireAtLeast(0, "--examples", request.examples));
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   ARROW_ASSIGN_OR_RAISE(const auto report, engine->Compare(request));
-  if (context->json) {
-    std::printf("%s\n",
-                CompareJson(report).dump(1, ' ', false, json::error_handler_t::replace).c_str());
-  } else {
-    PrintCompare(report);
-  }
+  Tell(*context, report, CompareJson, PrintCompare);
   return arrow::Status::OK();
 }
 

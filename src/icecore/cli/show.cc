@@ -110,6 +110,32 @@ void PrintDefinition(const json& document) {
   }
 }
 
+arrow::Status AddUsageRow(const std::string& name, const json& usage, TextTable* table) {
+  std::string last = "never";
+  if (!usage.at("last_used_at").is_null()) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t used_at, base::ParseInstant(Text(usage, "last_used_at")));
+    last = base::FormatInstantShort(base::FloorTo(used_at, base::kMicrosPerSecond));
+  }
+  table->Add({name, Count(usage, "requests_7d"), Count(usage, "rows_7d"),
+              Count(usage, "requests_30d"), Count(usage, "rows_30d"), std::move(last)});
+  return arrow::Status::OK();
+}
+
+arrow::Status PrintUsage(const json& usage) {
+  TextTable table({"uses", "requests 7d", "rows 7d", "requests 30d", "rows 30d", "last use"});
+  ARROW_RETURN_NOT_OK(AddUsageRow("all", usage, &table));
+  for (const json& caller : usage.at("callers")) {
+    ARROW_RETURN_NOT_OK(AddUsageRow("by " + Text(caller, "caller"), caller, &table));
+  }
+  if (usage.contains("features")) {
+    for (const json& feature : usage.at("features")) {
+      ARROW_RETURN_NOT_OK(AddUsageRow("of " + Text(feature, "feature"), feature, &table));
+    }
+  }
+  std::printf("\n%s", table.ToString().c_str());
+  return arrow::Status::OK();
+}
+
 arrow::Status ListQuarantine(engine::Engine* engine) {
   ARROW_ASSIGN_OR_RAISE(const auto rows, engine::OpenQuarantine(engine));
   if (rows == nullptr) {
@@ -157,6 +183,9 @@ arrow::Status Show(Context* context, const std::string& name) {
     PrintRun(document);
   } else {
     PrintDefinition(document);
+    if (document.contains("usage")) {
+      return PrintUsage(document.at("usage"));
+    }
   }
   return arrow::Status::OK();
 }

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/json_text.h"
 #include "icecore/base/suggest.h"
 #include "icecore/base/time.h"
+#include "icecore/engine/usage_document.h"
 #include "icecore/pipeline/definitions.h"
 #include "icecore/pipeline/training_card.h"
 #include "icecore/spec/parse.h"
@@ -311,6 +313,18 @@ arrow::Result<std::string> ShowDocument(Engine* engine, const std::string& name)
   } else if (const auto service = analysed.services.find(short_name);
              service != analysed.services.end() && record->kind == "feature_service") {
     AddOutputs(*service->second, &document);
+  }
+  if (record->kind == "feature_view" || record->kind == "feature_service") {
+    std::vector<std::string> features;
+    if (const auto* view = project.FindView(short_name); record->kind == "feature_view") {
+      for (const spec::Feature& feature : view->features) {
+        features.push_back(feature.name);
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(
+        const std::string usage,
+        UsageDocument(&engine->catalog(), full, features, base::MakeSystemClock()->NowMicros()));
+    document["usage"] = json::parse(usage);
   }
   return document.dump(1) + "\n";
 }

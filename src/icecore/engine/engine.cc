@@ -21,6 +21,7 @@
 #include "icecore/engine/row_files.h"
 #include "icecore/engine/served_service.h"
 #include "icecore/engine/training_run.h"
+#include "icecore/engine/usage.h"
 #include "icecore/engine/verify.h"
 #include "icecore/pipeline/definitions.h"
 #include "icecore/pipeline/training.h"
@@ -228,7 +229,9 @@ class EngineImpl : public Engine {
     ARROW_ASSIGN_OR_RAISE(const int64_t version, RequireApplied());
     ARROW_ASSIGN_OR_RAISE(const auto analysed, Analyse());
     ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
-    return RunTrainingSet(workspace_, analysed, version, request);
+    ARROW_ASSIGN_OR_RAISE(auto report, RunTrainingSet(workspace_, analysed, version, request));
+    CountTrainingSet(catalog_.get(), *analysed.services.at(report.card.service), report.card.rows);
+    return report;
   }
 
   arrow::Result<std::vector<TestOutcome>> Test(const std::vector<std::string>& names) override {

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
 
@@ -19,8 +20,8 @@ constexpr std::chrono::seconds kLongestWait(60);
 
 class Follower final : public PushFollower {
  public:
-  Follower(OpenOptions options, int64_t interval_us)
-      : options_(std::move(options)), interval_(interval_us) {}
+  Follower(OpenOptions options, int64_t interval_us, OnLanded on_landed)
+      : options_(std::move(options)), interval_(interval_us), on_landed_(std::move(on_landed)) {}
 
   arrow::Status Init() {
     ARROW_RETURN_NOT_OK(Open());
@@ -41,9 +42,11 @@ class Follower final : public PushFollower {
   void Follow(std::stop_token stop) {
     std::chrono::microseconds wait = interval_;
     while (!stop.stop_requested()) {
+      const int64_t begin_ns = base::MonotonicNanos();
       const arrow::Status status = Take(stop);
       if (status.ok()) {
         wait = interval_;
+        on_landed_(begin_ns);
       } else if (!stop.stop_requested()) {
         base::Log(base::LogLevel::kWarning, "pushes wait: " + status.message());
         wait = std::min<std::chrono::microseconds>(wait * 2, kLongestWait);
@@ -84,6 +87,7 @@ class Follower final : public PushFollower {
 
   const OpenOptions options_;
   const std::chrono::microseconds interval_;
+  const OnLanded on_landed_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<PushDoor> door_;  // goes before engine_
   std::mutex mutex_;
@@ -94,8 +98,9 @@ class Follower final : public PushFollower {
 }  // namespace
 
 arrow::Result<std::unique_ptr<PushFollower>> PushFollower::Start(const OpenOptions& options,
-                                                                 int64_t interval_us) {
-  auto follower = std::make_unique<Follower>(options, interval_us);
+                                                                 int64_t interval_us,
+                                                                 OnLanded on_landed) {
+  auto follower = std::make_unique<Follower>(options, interval_us, std::move(on_landed));
   ARROW_RETURN_NOT_OK(follower->Init());
   return std::unique_ptr<PushFollower>(std::move(follower));
 }

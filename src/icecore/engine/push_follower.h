@@ -5,6 +5,7 @@
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "icecore/engine/engine.h"
@@ -13,11 +14,16 @@ namespace icecore::engine {
 
 class PushFollower {
  public:
+  // Given a moment (base::MonotonicNanos): what was pushed before it has landed, and is in the
+  // views.
+  using OnLanded = std::function<void(int64_t begin_ns)>;
+
   // Opens the project a second time, for itself. interval_us: between the ends of two runs. A run
   // that fails is logged and tried again, ever later up to a minute. Without a source of pushes it
-  // does nothing.
+  // does nothing. on_landed: called on the follower's thread, must not block.
   static arrow::Result<std::unique_ptr<PushFollower>> Start(const OpenOptions& options,
-                                                            int64_t interval_us);
+                                                            int64_t interval_us,
+                                                            OnLanded on_landed);
   // Waits for the run at hand.
   virtual ~PushFollower() = default;
 };

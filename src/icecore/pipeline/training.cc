@@ -15,6 +15,7 @@
 #include "icecore/base/time.h"
 #include "icecore/lake/commit_log.h"
 #include "icecore/lake/envelope.h"
+#include "icecore/pipeline/delay_counts.h"
 #include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/version_rules.h"
@@ -149,10 +150,51 @@ arrow::Result<bool> HasSameRows(const Workspace& workspace, const lake::Snapshot
   return !changed;
 }
 
+// How long the rows of a load took from when they happened, and were known, to when they can be
+// served: not before the load has ended, nor before they are active. Of a very large load most rows
+// count as servable when they were read, so that their times need not be kept.
+class RowDelays {
+ public:
+  explicit RowDelays(const base::Clock* clock) : clock_(clock) {}
+
+  void Add(const state::ViewEngine& engine, const state::PreparedRows& rows) {
+    for (int64_t i = 0; i < rows.num_rows; ++i) {
+      const int64_t event = rows.event_time->Value(i);
+      const int64_t known = rows.known_at->Value(i);
+      waiting_.push_back({event, known, engine.ActivationOf(event, known)});
+    }
+    if (waiting_.size() >= kMostWaiting) {
+      Loaded();
+    }
+  }
+  // What was added can be served now.
+  void Loaded() {
+    const int64_t now_us = clock_->NowMicros();
+    for (const Times& row : waiting_) {
+      const int64_t servable = std::max(now_us, row.active);
+      delays_.since_event.AddBetween(row.event, servable);
+      delays_.since_known.AddBetween(row.known, servable);
+    }
+    waiting_.clear();
+  }
+  const LoadDelays& delays() const { return delays_; }
+
+ private:
+  static constexpr size_t kMostWaiting = 1 << 20;
+  struct Times {
+    int64_t event;
+    int64_t known;
+    int64_t active;
+  };
+  const base::Clock* const clock_;
+  std::vector<Times> waiting_;
+  LoadDelays delays_;
+};
+
 // The rows between `before` and plan->next, whose latest activation is raised.
 arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view,
                       const online::ViewPosition& before, OnlineLoadPlan* plan,
-                      online::ViewLoad* load, StepCounts* counts) {
+                      online::ViewLoad* load, RowDelays* delays, StepCounts* counts) {
   std::optional<lake::SeqRange> range;
   if (!plan->fresh && !plan->waiting) {
     range = lake::SeqRange{before.seq, plan->next.seq};
@@ -175,6 +217,10 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
                                     &plan->next.latest_activation));
     counts->read += batch->num_rows();
     counts->written += rows.num_rows;
+    // What is loaded anew was servable long ago, and facts of always have no time.
+    if (!plan->fresh && !plan->stored.engine->layout().always) {
+      delays->Add(*plan->stored.engine, rows);
+    }
     ARROW_RETURN_NOT_OK(load->Add(rows));
     workspace.Tell(
         {Event::Kind::kProgress, "view." + view.name(), "online", "", counts->read, 0, 0});
@@ -278,11 +324,16 @@ arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject&
     return MakeError(ErrorCode::kConflict,
                      "view " + view.name + " was loaded by somebody else meanwhile");
   }
+  RowDelays delays(workspace.clock);
   if (plan.new_rows || plan.waiting) {
     ARROW_RETURN_NOT_OK(AddRows(workspace, *project.views.at(view.name), before, &plan, load.get(),
-                                &report->counts));
+                                &delays, &report->counts));
   }
   ARROW_RETURN_NOT_OK(load->Commit(plan.next));
+  delays.Loaded();
+  if (delays.delays().since_event.total() > 0) {
+    report->detail_json = ToJson(delays.delays());
+  }
   if (plan.fresh && plan.known) {
     SweepOldGenerations(workspace, view.name);
   }

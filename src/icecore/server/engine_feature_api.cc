@@ -13,6 +13,8 @@
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
 #include "icecore/base/suggest.h"
+#include "icecore/engine/usage.h"
+#include "icecore/server/freshness_watch.h"
 #include "icecore/server/request_columns.h"
 #include "icecore/spec/parse.h"
 
@@ -24,6 +26,7 @@ using base::MakeError;
 
 constexpr size_t kMaxPicked = 256;
 
+constexpr int64_t kUsageIntervalUs = 5'000'000;
 constexpr int kMaxTries = 10;
 constexpr int64_t kRetryNanos = 15'000'000'000;
 
@@ -33,6 +36,7 @@ struct Plan {
   int64_t version = 0;     // of the definitions that it was looked at with last
   bool in_memory = false;  // the store is mapped into this process
   std::shared_ptr<const engine::OnlineService> service;
+  std::shared_ptr<engine::UsageCounter> usage;
   std::string description;
   std::vector<std::string> keys;
   std::vector<std::string> full_names;  // VIEW__FEATURE
@@ -55,13 +59,15 @@ struct Definitions {
   std::shared_ptr<engine::PushDoor> door;  // goes before it
 };
 
-PlanPtr MakePlan(const Definitions& definitions,
+// `is_defined`: a service of the project, no list of features.
+PlanPtr MakePlan(const Definitions& definitions, engine::UsageRecorder* usage, bool is_defined,
                  std::shared_ptr<const engine::OnlineService> service) {
   auto plan = std::make_shared<Plan>();
   plan->engine = definitions.engine;
   plan->version = definitions.version;
   plan->in_memory = definitions.engine->project().online.starts_with("lmdb:");
   const feature::BoundService& bound = service->service();
+  plan->usage = usage->CounterOf(engine::UsedNames(bound, is_defined));
   if (const auto* defined = definitions.engine->project().FindService(bound.name())) {
     plan->description = defined->doc.description;
   }
@@ -108,6 +114,12 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   arrow::Status Init() {
     ARROW_ASSIGN_OR_RAISE(newest_, OpenDefinitions());
     first_ = newest_.engine;
+    const spec::Project& project = first_->project();
+    const bool is_absolute = project.catalog.starts_with('/');
+    ARROW_ASSIGN_OR_RAISE(usage_,
+                          engine::UsageFlusher::Start(
+                              is_absolute ? project.catalog : project.root + "/" + project.catalog,
+                              kUsageIntervalUs));
     Serving serving;
     ARROW_RETURN_NOT_OK(OpenServices(newest_, &serving));
     serving_ = std::make_shared<const Serving>(std::move(serving));
@@ -183,11 +195,11 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
 
   arrow::Result<std::string> PushTarget(const PushedRows& rows) override {
     const auto door = door_.load();
-    std::string name = rows.source;
-    if (name.empty()) {
-      ARROW_ASSIGN_OR_RAISE(name, SourceOfView(rows.view));
+    if (rows.source.empty()) {
+      return RefuseView(rows.view);
     }
-    name = name.starts_with("source.") ? name.substr(7) : name;
+    const std::string& given = rows.source;
+    std::string name = given.starts_with("source.") ? given.substr(7) : given;
     const auto& sources = door->sources();
     if (std::find(sources.begin(), sources.end(), name) == sources.end()) {
       return MakeError(ErrorCode::kNotFound, "no source '" + name + "' that takes pushes" +
@@ -199,6 +211,9 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   arrow::Result<PushAnswer> Push(const PushedRows& rows) override {
     ARROW_ASSIGN_OR_RAISE(const std::string source, PushTarget(rows));
     ARROW_ASSIGN_OR_RAISE(const auto receipt, door_.load()->Push({source, rows.lines, rows.key}));
+    if (!receipt.duplicate) {
+      freshness_.Accepted(source, base::MonotonicNanos());
+    }
     return PushAnswer{source, receipt.row_count, receipt.duplicate};
   }
 
@@ -206,7 +221,13 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
 
   ApiState State() override {
     std::lock_guard lock(state_mutex_);
-    return state_;
+    ApiState state = state_;
+    state.push_delays = freshness_.push_delays();
+    return state;
+  }
+
+  void PushesServable(int64_t begin_ns) override {
+    freshness_.Servable(begin_ns, base::MonotonicNanos());
   }
 
   arrow::Status Refresh() override {
@@ -220,8 +241,9 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   }
 
  private:
-  // Rows of a view come from its source, or the store would hold what the lake does not.
-  arrow::Result<std::string> SourceOfView(const std::string& name) {
+  // Rows of a view come from its table, or the store would hold what the lake does not; and a table
+  // is made by SQL, so that rows of the view are no rows of a source.
+  arrow::Status RefuseView(const std::string& name) {
     std::lock_guard lock(engine_mutex_);
     const spec::Project& project = newest_.engine->project();
     const spec::FeatureView* view = project.FindView(name);
@@ -233,16 +255,10 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
       return MakeError(ErrorCode::kNotFound,
                        "no feature view '" + name + "'" + base::DidYouMean(name, names));
     }
-    const std::string landing = "landing.";
-    const spec::Source* source = view->from.starts_with(landing)
-                                     ? project.FindSource(view->from.substr(landing.size()))
-                                     : nullptr;
-    if (source == nullptr || !source->is_push) {
-      return MakeError(ErrorCode::kUnsupported,
-                       "view '" + name + "' is over " + view->from +
-                           ", which is no source of pushes; push to the source that feeds it");
-    }
-    return source->name;
+    const std::string what =
+        view->from.empty() ? "is computed when it is asked for" : "is over " + view->from;
+    return MakeError(ErrorCode::kUnsupported,
+                     "view '" + name + "' " + what + "; push rows to the source that feeds it");
   }
 
   arrow::Result<Definitions> OpenDefinitions() {
@@ -259,12 +275,13 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     return definitions;
   }
 
-  static arrow::Status OpenServices(const Definitions& definitions, Serving* serving) {
+  arrow::Status OpenServices(const Definitions& definitions, Serving* serving) {
     serving->version = definitions.version;
     for (const auto& service : definitions.engine->project().services) {
       auto opened = definitions.engine->OpenService(service.name);
       if (opened.ok()) {
-        serving->services[service.name] = MakePlan(definitions, *std::move(opened));
+        serving->services[service.name] =
+            MakePlan(definitions, &usage_->recorder(), true, *std::move(opened));
       } else if (base::CodeOf(opened.status()) != ErrorCode::kInvalidDefinition) {
         return opened.status();
       } else {
@@ -408,7 +425,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     }
     pending_.erase(name);
     ARROW_ASSIGN_OR_RAISE(auto service, newest_.engine->OpenService(name));
-    PlanPtr plan = MakePlan(newest_, std::move(service));
+    PlanPtr plan = MakePlan(newest_, &usage_->recorder(), true, std::move(service));
     SetPlan(name, plan);
     return plan;
   }
@@ -427,7 +444,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
       features.emplace_back(feature.substr(0, colon), feature.substr(colon + 1));
     }
     ARROW_ASSIGN_OR_RAISE(auto service, newest_.engine->OpenFeatures(features));
-    PlanPtr plan = MakePlan(newest_, std::move(service));
+    PlanPtr plan = MakePlan(newest_, &usage_->recorder(), false, std::move(service));
     if (stale != nullptr && stale->version != newest_.version && !IsLoaded(*plan) &&
         IsLoaded(*stale)) {
       auto kept = std::make_shared<Plan>(*stale);
@@ -460,6 +477,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
                  together ? "entities" : "request", rows));
     const int64_t t = request.at_us.value_or(plan.engine->clock().NowMicros());
     ARROW_ASSIGN_OR_RAISE(auto vectors, plan.service->Read(keys, columns, t));
+    plan.usage->Count(request.caller, rows);
     FeatureResponse response;
     response.t_us = t;
     response.num_rows = rows;
@@ -484,8 +502,10 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
 
   void LookUpState() {
     ApiState state;
+    std::shared_ptr<engine::Engine> engine;
     {
       std::lock_guard lock(engine_mutex_);
+      engine = newest_.engine;
       state.now_us = newest_.engine->clock().NowMicros();
       state.definitions_version = newest_.version;
       state.pending_services = static_cast<int64_t>(pending_.size());
@@ -502,11 +522,22 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
             {view, position.fingerprint, position.seq, position.applied_at, false});
       }
     }
+    std::vector<std::string> views;
+    for (const spec::FeatureView& view : engine->project().views) {
+      if (view.online && !view.on_request()) {
+        views.push_back(view.name);
+      }
+    }
+    if (const auto looked = freshness_.LookAtLoads(&engine->catalog(), views); !looked.ok()) {
+      base::Log(base::LogLevel::kWarning, "the loads are not known: " + looked.message());
+    }
+    state.view_delays = freshness_.view_delays();
     std::lock_guard lock(state_mutex_);
     state_ = std::move(state);
   }
 
   const engine::OpenOptions options_;
+  std::unique_ptr<engine::UsageFlusher> usage_;
   std::shared_ptr<const engine::Engine> first_;
   std::atomic<std::shared_ptr<const Serving>> serving_;
   std::atomic<std::shared_ptr<online::Store>> store_;    // of newest_
@@ -519,6 +550,8 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   int64_t failed_at_ns_ = 0;
   int64_t reloads_ = 0;
   int64_t failed_reloads_ = 0;
+
+  FreshnessWatch freshness_;
 
   std::mutex state_mutex_;
   ApiState state_;

@@ -23,6 +23,9 @@ class EngineFeatureApi : public FeatureApi {
   // then. Looks up State, too. An error leaves what answers as it is; the same error is given once.
   // One thread at a time; requests go on meanwhile.
   virtual arrow::Status Refresh() = 0;
+
+  // What was pushed before begin_ns (base::MonotonicNanos) is in lake and store now.
+  virtual void PushesServable(int64_t begin_ns) = 0;
 };
 
 }  // namespace icecore::server

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "icecore/pipeline/delay_counts.h"
 #include "icecore/state/value_status.h"
 
 namespace icecore::server {
@@ -38,6 +39,7 @@ struct FeatureRequest {
   // Rows of the answer: every list has this length, or one element that holds for all rows.
   int64_t num_rows = 0;
   std::optional<int64_t> at_us;  // UTC microseconds; nullopt: now
+  std::string caller;            // id of the access token, for the counts of usage; may be empty
 };
 
 // One feature of the answer; the three have num_rows elements.
@@ -93,6 +95,18 @@ struct PushAnswer {
   bool duplicate = false;  // the key was known: nothing was added
 };
 
+// How long the rows of a view took to become servable, since the server started.
+struct ViewDelays {
+  std::string view;
+  pipeline::LoadDelays delays;
+};
+
+// How long pushes to a source took from their acceptance to the end of the run that brought them.
+struct PushDelays {
+  std::string source;
+  pipeline::DelayCounts delays;
+};
+
 // What the API says of itself for the metrics, as last looked up.
 struct ApiState {
   int64_t now_us = 0;  // the project's clock
@@ -104,6 +118,8 @@ struct ApiState {
   int64_t store_bytes = 0;
   int64_t store_cells = 0;
   std::vector<ViewFreshness> views;
+  std::vector<ViewDelays> view_delays;
+  std::vector<PushDelays> push_delays;
 };
 
 // Thread safe: the server's workers call it at the same time. Calls may block; they should not take
@@ -123,7 +139,7 @@ class FeatureApi {
   }
   virtual arrow::Result<std::vector<ServiceDescription>> ListServices() = 0;
   // The source that takes rows pushed to `rows`: kNotFound with the nearest name, kUnsupported for
-  // a view that no source of pushes feeds directly.
+  // a view: views are fed by tables.
   virtual arrow::Result<std::string> PushTarget(const PushedRows& rows) = 0;
   // The rows are durable when this returns, and reach lake and store with the next small run.
   virtual arrow::Result<PushAnswer> Push(const PushedRows& rows) = 0;

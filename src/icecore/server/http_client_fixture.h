@@ -189,6 +189,10 @@ class FakeApi : public FeatureApi {
     state.now_us = 1385899201000000;
     state.definitions_version = 3;
     state.views = {{"v", "abc", 7, 1385899200000000, false}};
+    state.view_delays.push_back({"v", {}});
+    state.view_delays[0].delays.since_event.Add(2'000'000);
+    state.push_delays.push_back({"events", {}});
+    state.push_delays[0].delays.Add(60'000);
     return state;
   }
 

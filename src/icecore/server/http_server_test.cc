@@ -139,6 +139,20 @@ TEST_F(HttpServerTest, MetricsCount) {
   EXPECT_EQ(text.find("wp-admin"), std::string::npos);
 }
 
+TEST_F(HttpServerTest, MetricsTellHowLongRowsTook) {
+  Start();
+  EXPECT_TRUE(
+      MetricsHave("icecore_view_event_to_servable_seconds_bucket{view=\"v\",le=\"1\"} 0\n"));
+  EXPECT_TRUE(
+      MetricsHave("icecore_view_event_to_servable_seconds_bucket{view=\"v\",le=\"2.5\"} 1\n"));
+  EXPECT_TRUE(
+      MetricsHave("icecore_view_event_to_servable_seconds_bucket{view=\"v\",le=\"+Inf\"} 1\n"));
+  EXPECT_TRUE(MetricsHave("icecore_view_event_to_servable_seconds_sum{view=\"v\"} 2\n"));
+  EXPECT_TRUE(MetricsHave("icecore_view_known_to_servable_seconds_count{view=\"v\"} 0\n"));
+  EXPECT_TRUE(
+      MetricsHave("icecore_push_to_servable_seconds_bucket{source=\"events\",le=\"0.1\"} 1\n"));
+}
+
 TEST_F(HttpServerTest, ConnectionsAreKeptAndClosedAsAsked) {
   Start();
   Client client(server_->port());
@@ -322,6 +336,34 @@ TEST_F(HttpServerTest, AFullQueueRefusesAtOnce) {
   EXPECT_EQ(first.Receive().status, 200);
   EXPECT_EQ(second.Receive().status, 200);
   // The refused one may ask again on its connection.
+  ASSERT_TRUE(third.Send(Post(kEcho)));
+  EXPECT_EQ(third.Receive().status, 200);
+}
+
+TEST_F(HttpServerTest, ASlowQueueShedsWhatWouldWaitLongest) {
+  HttpServer::Options options;
+  options.workers = 1;
+  options.max_queued_requests = 100;
+  options.max_queue_wait_ms = 0;
+  Start(options);
+  Client first(server_->port());
+  ASSERT_TRUE(first.Send(Post(kClosed)));
+  api_.AwaitWaiting(1);
+  Client second(server_->port());
+  ASSERT_TRUE(second.Send(Post(kEcho)));
+  ASSERT_TRUE(AwaitMetric("icecore_http_requests_queued 1\n"));
+  // There is room, but the one that waits has waited too long already.
+  Client third(server_->port());
+  ASSERT_TRUE(third.Send(Post(kEcho)));
+  const Reply refused = third.Receive();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.headers.at("Retry-After"), "1");
+  EXPECT_TRUE(MetricsHave("icecore_http_refused_total{reason=\"shed\"} 1\n"));
+  EXPECT_TRUE(MetricsHave("icecore_http_refused_total{reason=\"queue\"} 0\n"));
+  api_.Open();
+  EXPECT_EQ(first.Receive().status, 200);
+  EXPECT_EQ(second.Receive().status, 200);
+  // With the queue empty there is nothing to wait for.
   ASSERT_TRUE(third.Send(Post(kEcho)));
   EXPECT_EQ(third.Receive().status, 200);
 }

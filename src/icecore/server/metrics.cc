@@ -219,6 +219,39 @@ void Metrics::SetQueued(size_t requests) { impl_->queued.Set(static_cast<double>
 
 namespace {
 
+void SetDelays(HistogramFamily* family, const char* label, const std::string& value,
+               const pipeline::DelayCounts& delays) {
+  const auto& bounds = pipeline::DelayCounts::kBoundsSeconds;
+  const std::vector<double> counts(delays.counts().begin(), delays.counts().end());
+  family
+      ->Add({{label, value}}, prometheus::Histogram::BucketBoundaries(bounds.begin(), bounds.end()))
+      .ObserveMultiple(counts, delays.sum_seconds());
+}
+
+void AddDelays(const ApiState& state, prometheus::Registry* registry) {
+  auto& since_event =
+      Family(prometheus::BuildHistogram, "icecore_view_event_to_servable_seconds",
+             "From when a row happened to when the online store could serve it, by the project's "
+             "clock; loads that began after the server.",
+             *registry);
+  auto& since_known =
+      Family(prometheus::BuildHistogram, "icecore_view_known_to_servable_seconds",
+             "From when a row was known to when the online store could serve it, by the project's "
+             "clock; loads that began after the server.",
+             *registry);
+  for (const ViewDelays& view : state.view_delays) {
+    SetDelays(&since_event, "view", view.view, view.delays.since_event);
+    SetDelays(&since_known, "view", view.view, view.delays.since_known);
+  }
+  auto& pushes = Family(prometheus::BuildHistogram, "icecore_push_to_servable_seconds",
+                        "From the acceptance of a push to the end of the run that brought it into "
+                        "lake and online store.",
+                        *registry);
+  for (const PushDelays& push : state.push_delays) {
+    SetDelays(&pushes, "source", push.source, push.delays);
+  }
+}
+
 // What is looked up for one scrape and not counted on the way.
 std::vector<prometheus::MetricFamily> StateFamilies(const ApiState& state) {
   prometheus::Registry registry;
@@ -253,6 +286,7 @@ std::vector<prometheus::MetricFamily> StateFamilies(const ApiState& state) {
     age.Add({{"view", view.view}}).Set(static_cast<double>(state.now_us - view.applied_at) * 1e-6);
     sequence.Add({{"view", view.view}}).Set(static_cast<double>(view.seq));
   }
+  AddDelays(state, &registry);
   return registry.Collect();
 }
 

@@ -63,6 +63,10 @@ HttpReply ForbiddenReply(const std::string& scope) {
   return reply;
 }
 
+std::string CallerOf(const HttpRequest& request) {
+  return request.caller == nullptr ? std::string() : request.caller->id;
+}
+
 // Features asked for one by one share a series: clients choose their names.
 std::string_view SeriesOf(const FeatureRequest& request) {
   return request.service.empty() ? std::string_view("(features)") : request.service;
@@ -276,10 +280,11 @@ std::optional<arrow::Result<FeatureResponse>> Router::Ask(const FeatureRequest& 
 
 std::optional<HttpReply> Router::Features(const HttpRequest& request, FeatureRequestParser* parser,
                                           int64_t deadline_ns) const {
-  const arrow::Result<FeatureRequest> parsed = parser->Parse(request.body);
+  arrow::Result<FeatureRequest> parsed = parser->Parse(request.body);
   if (!parsed.ok()) {
     return ErrorReply(parsed.status());
   }
+  parsed->caller = CallerOf(request);
   if (const std::string scope = MissingScope(request, *parsed); !scope.empty()) {
     return ForbiddenReply(scope);
   }
@@ -303,11 +308,12 @@ std::optional<HttpReply> Router::Features(const HttpRequest& request, FeatureReq
 std::optional<HttpReply> Router::FeastFeatures(const HttpRequest& request,
                                                const FeatureRequestParser& parser,
                                                int64_t deadline_ns) const {
-  const arrow::Result<FeastRequest> parsed =
+  arrow::Result<FeastRequest> parsed =
       ParseFeastRequest(request.body, parser.max_body_bytes(), parser.max_rows());
   if (!parsed.ok()) {
     return FeastErrorReply(parsed.status(), Missing::kView);
   }
+  parsed->request.caller = CallerOf(request);
   if (const std::string scope = MissingScope(request, parsed->request); !scope.empty()) {
     return ForbiddenReply(scope);
   }

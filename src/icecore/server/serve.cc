@@ -173,8 +173,10 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
   });
   watching = &watcher;
   // Goes first: it may be in the middle of a run.
-  ARROW_ASSIGN_OR_RAISE(const auto follower,
-                        engine::PushFollower::Start(open_options, kFollowIntervalUs));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto follower,
+      engine::PushFollower::Start(open_options, kFollowIntervalUs,
+                                  [&api](int64_t begin_ns) { api->PushesServable(begin_ns); }));
   PrintAddress(project.name, options, server->port());
   server->Wait();
   return arrow::Status::OK();

@@ -6,13 +6,16 @@
 Last line: `N passed, N failed`.
 """
 import argparse
+import http.client
 import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -190,6 +193,75 @@ def plain_bytes_on_tls(project: Project) -> None:
         server.end()
 
 
+def certificates_change_while_it_serves(project: Project) -> None:
+    """Certificate and key are replaced one after the other, as renewals do it: every request is answered, those on a kept
+    connection too, and soon new connections get the new certificate. A pair that does not fit changes nothing."""
+
+    def put(name: str, kind: str) -> None:
+        with open(project.path(f"{name}.{kind}"), "rb") as file:
+            project.write(f"renewed.{kind}.new", file.read())
+        os.replace(project.path(f"renewed.{kind}.new"), project.path(f"renewed.{kind}"))
+
+    def ask(connection: http.client.HTTPSConnection) -> None:
+        connection.request("POST", "/v1/features", BODY % "model", {"Authorization": f"Bearer {one}"})
+        answer = connection.getresponse()
+        expect((answer.status, bool(answer.read())), (200, True), "status")
+
+    def await_trust(server: Server, name: str) -> None:
+        deadline = time.monotonic() + 30
+        while (code := server.curl("/healthz", ca=f"{name}.crt")[0]) != 0:
+            if time.monotonic() > deadline:
+                raise Failed(f"no connection has the certificate {name}: curl's exit code {code}")
+
+    def clients(port: int) -> None:
+        while not stop.is_set():
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=trust)
+            try:
+                ask(connection)
+            except Exception as error:
+                wrong.append(f"{type(error).__name__}: {error}")
+            finally:
+                connection.close()
+            answered.append(1)
+
+    one = token(project, "--scope", "read")
+    put("server", "crt")
+    put("server", "key")
+    trust = ssl.create_default_context(cafile=project.path("server.crt"))
+    trust.load_verify_locations(project.path("another.crt"))
+    stop, wrong, answered = threading.Event(), [], []
+    with Server(project, "--http", "127.0.0.1:0", "--tls-cert", "renewed.crt", "--tls-key", "renewed.key") as server:
+        port = int(server.url.rsplit(":", 1)[1])
+        kept = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=trust)
+        ask(kept)
+        thread = threading.Thread(target=clients, args=(port,))
+        thread.start()
+        try:
+            put("another", "crt")
+            put("another", "key")
+            await_trust(server, "another")
+            expect(server.curl("/healthz", ca="server.crt")[0], 60, "curl's exit code with trust in the old one")
+            ask(kept)
+            put("server", "crt")  # and not its key
+            server.process.send_signal(signal.SIGHUP)
+            answers = len(answered)
+            deadline = time.monotonic() + 60
+            while len(answered) < answers + 20 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            expect(server.curl("/healthz", ca="another.crt")[0], 0, "curl's exit code while the pair does not fit")
+            put("server", "key")
+            await_trust(server, "server")
+            ask(kept)
+        finally:
+            stop.set()
+            thread.join()
+            kept.close()
+        says = server.end()
+    expect(wrong[:3], [], f"requests that failed, of {len(answered)}")
+    if "renewed.key" not in says:
+        raise Failed(f"nothing says that the key does not fit: {says!r}")
+
+
 def settings_of_the_project(project: Project) -> None:
     project.write("icecore.yaml", "language: 1\nproject: secure\nnow: 2024-03-01T00:00:00Z\nserve:\n  http: 127.0.0.1:0\n"
                                   "  tls_cert: server.crt\n  tls_key: server.key\n  tokens: serving-tokens\n")
@@ -227,7 +299,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="secure-") as temporary:
         project = prepared(given.icecore, os.path.join(temporary, "project"))
         for test in (refuses_to_listen_openly, insecure_is_said, tls_and_tokens, plain_bytes_on_tls,
-                     settings_of_the_project, openssl_is_the_systems):
+                     certificates_change_while_it_serves, settings_of_the_project, openssl_is_the_systems):
             try:
                 test(project)
                 passed += 1
