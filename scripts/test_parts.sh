@@ -9,10 +9,11 @@ test_parts=(build unit layers format spec oracle conformance fault integration f
 long_parts=(tidy fuzz peers)  # by name, and with --long
 
 # runner FILE ARGUMENTS...: a Python runner of tests/; one that does not exist (yet) is skipped, loudly and counted.
+# What a shell starts in the background ignores SIGINT, which the tests of signals must not.
 runner() {
   local file=$1
   shift
-  if [ -e "$file" ]; then "$python" "$file" "$@"; else
+  if [ -e "$file" ]; then env --default-signal=INT "$python" "$file" "$@"; else
     echo "$file does not exist"
     echo "0 passed, 0 failed, 1 skipped"
   fi

@@ -215,7 +215,7 @@ TEST(Session, ParquetBySeqAndWithoutFiles) {
   ASSERT_EQ(session->RegisterParquet(input), arrow::Status::OK());
   EXPECT_EQ(Int(*session, "select count(*) from processing.t"), 100);
   EXPECT_EQ(Int(*session, "select min(_seq) + max(_seq) from processing.t"), 201);
-  EXPECT_EQ(Int(*session, "select first(_seq) from processing.t"), 101) << "files in their order";
+  EXPECT_EQ(Int(*session, "select _seq from processing.t limit 1"), 101) << "files in their order";
   input.parquet_files.clear();
   input.extra_columns = {{"_known_at", "make_timestamptz(x)"}};
   ASSERT_EQ(session->RegisterParquet(input), arrow::Status::OK());
