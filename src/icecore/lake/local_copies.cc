@@ -77,21 +77,21 @@ arrow::Result<std::vector<LocalCopies::FilePtr>> LocalCopies::Fetch(
     const std::vector<std::string>& objects) {
   std::vector<FilePtr> files(objects.size());
   for (size_t begin = 0; begin < objects.size(); begin += kAtOnce) {
-    std::vector<arrow::Future<FilePtr>> fetches;
+    std::vector<arrow::Future<>> fetches;
     const size_t end = std::min(begin + kAtOnce, objects.size());
     arrow::Status status;
     for (size_t i = begin; i < end && status.ok(); ++i) {
       auto fetch = arrow::io::default_io_context().executor()->Submit(
-          [this, &object = objects[i]] { return FetchOne(object); });
+          // Not as the future's result: its thread may hold that a moment longer than we do.
+          [this, &object = objects[i], file = &files[i]] { return FetchOne(object).Value(file); });
       status = fetch.status();
       if (fetch.ok()) {
         fetches.push_back(*std::move(fetch));
       }
     }
-    for (size_t i = 0; i < fetches.size(); ++i) {  // all of them, they use `objects`
-      const auto& file = fetches[i].result();
-      status = status.ok() ? file.status() : status;
-      files[begin + i] = file.ok() ? *file : nullptr;
+    for (const auto& fetch : fetches) {               // all of them, they use `objects` and `files`
+      const arrow::Status& fetched = fetch.status();  // waits
+      status = status.ok() ? fetched : status;
     }
     ARROW_RETURN_NOT_OK(status);
   }
