@@ -7,18 +7,17 @@ after, and the same in both.
 Last line: `N passed, N failed`.
 """
 import argparse
-import http.client
 import json
 import os
-import re
 import sys
 import tempfile
 import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
+sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 from project import Failed, Project  # noqa: E402
+from served import ON_LOOPBACK, Server as AnyServer, expect  # noqa: E402
 
 WAIT_S = 60
 DEFINITIONS = """\
@@ -50,37 +49,12 @@ features: [seen]
 """
 
 
-def expect(got, expected, what: str) -> None:
-    if got != expected:
-        raise Failed(f"{what}: got {got!r}, expected {expected!r}")
-
-
-class Server:
+class Server(AnyServer):
     def __init__(self, project: Project):
-        self.project = project
-        self.process = project.start("serve", "--http", "127.0.0.1:0")
-        line = self.process.stdout.readline().decode()
-        found = re.search(r"://127\.0\.0\.1:(\d+)", line)
-        if not found:
-            raise Failed(f"serve did not start: {line!r} {project.end(self.process).says}")
-        self.port = int(found.group(1))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+        super().__init__(project, *ON_LOOPBACK)
 
     def post(self, path: str, document, headers: dict | None = None) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request("POST", path, json.dumps(document), headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+        return self.send("POST", path, document, headers)
 
     def value(self, user: str, feature: str):
         status, text = self.post("/v1/features", {"service": "model", "entities": {"user": user}})

@@ -18,8 +18,9 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
+sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 from project import Failed, Project  # noqa: E402
+from served import ON_LOOPBACK, Server as AnyServer, expect  # noqa: E402
 
 NOW = "2024-03-01T00:00:00Z"
 KEYS = 50
@@ -54,11 +55,6 @@ features: [seen]
 """
 FIRST = "[x]"
 SECOND = "[x, {of: x, aggregates: [sum, count], windows: [7d]}]"
-
-
-def expect(got, expected, what: str) -> None:
-    if got != expected:
-        raise Failed(f"{what}: got {got!r}, expected {expected!r}")
 
 
 class Clients:
@@ -111,31 +107,12 @@ class Clients:
             thread.join()
 
 
-class Server:
+class Server(AnyServer):
     def __init__(self, project: Project, *arguments: str):
-        self.project = project
-        self.process = project.start("serve", "--http", "127.0.0.1:0", "--now", NOW, *arguments)
-        line = self.process.stdout.readline().decode()
-        found = re.search(r"://127\.0\.0\.1:(\d+)", line)
-        if not found:
-            raise Failed(f"serve did not start: {line!r} {project.end(self.process).says}")
-        self.port = int(found.group(1))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+        super().__init__(project, *ON_LOOPBACK, "--now", NOW, *arguments)
 
     def get(self, path: str) -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().read().decode()
-        finally:
-            connection.close()
+        return self.send("GET", path)[1]
 
     def metric(self, name: str) -> float:
         found = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics"), re.MULTILINE)

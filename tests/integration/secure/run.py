@@ -19,8 +19,9 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
+sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 from project import Failed, Project  # noqa: E402
+from served import Server as AnyServer, expect  # noqa: E402
 
 DEFINITIONS = """\
 source: events
@@ -56,11 +57,6 @@ features: [seen]
 BODY = '{"service": "%s", "entities": {"user_id": 1}}'
 
 
-def expect(got, expected, what: str) -> None:
-    if got != expected:
-        raise Failed(f"{what}: got {got!r}, expected {expected!r}")
-
-
 def certificate(folder: str, name: str) -> None:
     """A certificate of its own for 127.0.0.1, valid for a day."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -69,29 +65,10 @@ def certificate(folder: str, name: str) -> None:
                    check=True, capture_output=True)
 
 
-class Server:
+class Server(AnyServer):
     def __init__(self, project: Project, *arguments: str):
-        self.project = project
-        self.process = project.start("serve", *arguments)
-        line = self.process.stdout.readline().decode()
-        found = re.search(r"(https?)://(.+):(\d+)", line)
-        if not found:
-            raise Failed(f"serve did not start: {line!r} {project.end(self.process).says}")
-        self.url = f"{found.group(1)}://127.0.0.1:{found.group(3)}"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
-
-    def end(self) -> str:
-        self.process.send_signal(signal.SIGTERM)
-        ended = self.project.end(self.process)
-        expect(ended.code, 0, f"exit code after SIGTERM ({ended.says})")
-        return ended.says
+        super().__init__(project, *arguments)
+        self.url = f"{self.scheme}://127.0.0.1:{self.port}"
 
     def curl(self, path: str, *arguments: str, ca: str | None = "server.crt") -> tuple[int, int, str]:
         """curl's exit code, the status, the body."""

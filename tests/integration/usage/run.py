@@ -11,15 +11,15 @@ import http.client
 import json
 import os
 import re
-import signal
 import sqlite3
 import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
+sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 from project import Failed, Project  # noqa: E402
+from served import ON_LOOPBACK, Server as AnyServer, count_tests, expect  # noqa: E402
 
 NOW = "2024-03-01T00:00:00Z"
 WAIT_S = 90
@@ -63,28 +63,16 @@ features: [seen.y]
 """
 
 
-def expect(got, expected, what: str) -> None:
-    if got != expected:
-        raise Failed(f"{what}: got {got!r}, expected {expected!r}")
+class Server(AnyServer):
+    """With one connection that is kept."""
 
-
-class Server:
     def __init__(self, project: Project):
-        self.project = project
-        self.process = project.start("serve", "--http", "127.0.0.1:0", "--now", NOW)
-        line = self.process.stdout.readline().decode()
-        found = re.search(r"://127\.0\.0\.1:(\d+)", line)
-        if not found:
-            raise Failed(f"serve did not start: {line!r} {project.end(self.process).says}")
-        self.connection = http.client.HTTPConnection("127.0.0.1", int(found.group(1)), timeout=60)
-
-    def __enter__(self):
-        return self
+        super().__init__(project, *ON_LOOPBACK, "--now", NOW)
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def __exit__(self, *_):
         self.connection.close()
-        if self.process.poll() is None:
-            self.kill()
+        super().__exit__()
 
     def ask(self, path: str, document: dict, token: str | None = None, expected: int = 200) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -108,10 +96,7 @@ class Server:
 
     def end(self) -> str:
         self.connection.close()
-        self.process.send_signal(signal.SIGTERM)
-        ended = self.project.end(self.process)
-        expect(ended.code, 0, f"exit code after SIGTERM ({ended.says})")
-        return ended.says
+        return super().end()
 
 
 def uses(document: dict) -> tuple[int, int]:
@@ -247,19 +232,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Holds `icecore show` to what `icecore serve` answered.")
     parser.add_argument("--icecore", required=True)
     given = parser.parse_args()
-    passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="usage-") as temporary:
         project = prepared(given.icecore, os.path.join(temporary, "project"))
-        for test in (nothing_is_used_yet, features_and_services, training_sets_count, callers_and_servers,
-                     kills_count_nothing_twice, a_busy_catalog_stops_nobody):
-            try:
-                test(project)
-                passed += 1
-            except Exception as error:  # a test that could not run has failed
-                failed += 1
-                print(f"FAIL {test.__name__}: {type(error).__name__}: {error}")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+        tests = (nothing_is_used_yet, features_and_services, training_sets_count, callers_and_servers, kills_count_nothing_twice,
+                 a_busy_catalog_stops_nobody)
+        return count_tests((test.__name__, lambda test=test: test(project)) for test in tests)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,67 @@
+"""`icecore serve` over a project, for the runners of this folder."""
+import http.client
+import json
+import re
+import signal
+
+from project import Failed, Project
+
+ON_LOOPBACK = ("--http", "127.0.0.1:0")  # a free port
+
+
+def expect(got, expected, what: str) -> None:
+    if got != expected:
+        raise Failed(f"{what}: got {got!r}, expected {expected!r}")
+
+
+class Server:
+    """Listens once it is made; a block that ends kills one that still runs."""
+
+    def __init__(self, project: Project, *arguments: str):
+        self.project = project
+        self.process = project.start("serve", *arguments)
+        line = self.process.stdout.readline().decode()
+        found = re.search(r"(https?)://\S+:(\d+)", line)
+        if not found:
+            self.process.kill()
+            raise Failed(f"serve did not start: {line!r} {project.end(self.process).says}")
+        self.scheme, self.port = found.group(1), int(found.group(2))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def send(self, method: str, path: str, document=None, headers: dict | None = None) -> tuple[int, str]:
+        """On a connection of its own; status and text."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, None if document is None else json.dumps(document), headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def end(self) -> str:
+        """What it said until SIGTERM had ended it well."""
+        self.process.send_signal(signal.SIGTERM)
+        ended = self.project.end(self.process)
+        expect(ended.code, 0, f"exit code after SIGTERM ({ended.says})")
+        return ended.says
+
+
+def count_tests(tests) -> int:
+    """Calls each; prints what failed and the closing line. The runner's exit code."""
+    passed = failed = 0
+    for name, test in tests:
+        try:
+            test()
+            passed += 1
+        except Exception as error:  # a test that could not run has failed
+            failed += 1
+            print(f"FAIL {name}: {type(error).__name__}: {error}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
