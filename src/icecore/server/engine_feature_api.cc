@@ -300,7 +300,8 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     arrow::Status status;
     if (version != newest_.version && !failed_before) {
       status = ReadAnew();
-      for (int i = 1; i < kMaxTries && base::CodeOf(status) == ErrorCode::kConflict; ++i) {
+      for (int i = 1; i < kMaxTries && !status.ok() && base::CodeOf(status) == ErrorCode::kConflict;
+           ++i) {
         status = ReadAnew();
       }
       if (status.ok()) {
@@ -399,18 +400,20 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   arrow::Result<PlanPtr> Reopen(const FeatureRequest& request, const PlanPtr& stale) {
     std::lock_guard lock(engine_mutex_);
     arrow::Result<PlanPtr> plan;
-    for (int i = 0; i < kMaxTries; ++i) {
+    int64_t tried = -1;
+    do {
       // What made the plan stale may be a change of definitions that nobody has noticed yet.
       if (const arrow::Status status = TakeOver(); !status.ok()) {
         base::Log(base::LogLevel::kError, status.message());
       }
+      if (newest_.version == tried) {
+        break;
+      }
+      tried = newest_.version;
       plan = request.service.empty() ? ReopenPicked(request, stale)
                                      : ReopenService(request.service, stale);
       // Definitions that were applied since the look above leave nothing to open by the old ones.
-      if (plan.ok() || base::CodeOf(plan.status()) != ErrorCode::kInvalidDefinition) {
-        break;
-      }
-    }
+    } while (!plan.ok() && base::CodeOf(plan.status()) == ErrorCode::kInvalidDefinition);
     return plan;
   }
 
