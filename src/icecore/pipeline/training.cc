@@ -159,6 +159,8 @@ class RowDelays {
 
   void Add(const state::ViewEngine& engine, const state::PreparedRows& rows) {
     for (int64_t i = 0; i < rows.num_rows; ++i) {
+      // Such rows are in no view.
+      if (rows.event_time->IsNull(i) || rows.known_at->IsNull(i)) continue;
       const int64_t event = rows.event_time->Value(i);
       const int64_t known = rows.known_at->Value(i);
       waiting_.push_back({event, known, engine.ActivationOf(event, known)});
