@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "icecore/base/suggest.h"
-#include "icecore/sql/database_internal.h"
+#include "icecore/sql/analysis_database_internal.h"
 #include "icecore/sql/result_internal.h"
 #include "icecore/sql/sql_error.h"
 #include "icecore/sql/sql_types.h"
@@ -26,10 +27,8 @@ std::pair<std::string, std::string> SplitName(const std::string& full_name) {
 }
 
 // Empty tables of the declared names and types, to bind against.
-arrow::Result<std::unique_ptr<Database>> OpenWithTables(const std::vector<TableSchema>& tables) {
-  ARROW_ASSIGN_OR_RAISE(auto database, Database::Open(1));
-  ARROW_RETURN_NOT_OK(database->Execute("SET enable_external_access = false"));
-  std::string script = "CREATE MACRO run_time() AS make_timestamptz(CAST(0 AS BIGINT));";
+arrow::Status CreateTables(const std::vector<TableSchema>& tables, Database* database) {
+  std::string script;
   for (const TableSchema& table : tables) {
     const auto [schema, name] = SplitName(table.full_name);
     std::string columns;
@@ -41,8 +40,34 @@ arrow::Result<std::unique_ptr<Database>> OpenWithTables(const std::vector<TableS
     script += "CREATE TABLE " + QuoteIdentifier(schema) + "." + QuoteIdentifier(name) + " (" +
               columns + ");";
   }
-  ARROW_RETURN_NOT_OK(base::WithContext(database->Execute(script), "analysis of SQL"));
-  return database;
+  return base::WithContext(database->Execute(script), "analysis of SQL");
+}
+
+// The same for every text: what DuckDB's own functions do, and the tree of a star with a filter.
+struct Grammar {
+  FunctionRules functions;
+  Json columns_lambda;
+};
+
+arrow::Result<Grammar> LoadGrammar(Database* database) {
+  Grammar grammar;
+  ARROW_ASSIGN_OR_RAISE(grammar.functions, FunctionRules::Load(*database));
+  ParsedSelect star = ParseSelect(*database, "SELECT COLUMNS(lambda c: regexp_matches(c, 'x'))");
+  if (!star.error.empty()) return MakeError(ErrorCode::kInternal, star.error);
+  grammar.columns_lambda = Root(star.document)["select_list"][0]["expr"];
+  return grammar;
+}
+
+// Loaded once in a process.
+arrow::Result<const Grammar*> TheGrammar(Database* database) {
+  static std::mutex mutex;
+  static const Grammar* known = nullptr;
+  const std::lock_guard lock(mutex);
+  if (known == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(Grammar grammar, LoadGrammar(database));
+    known = new Grammar(std::move(grammar));
+  }
+  return known;
 }
 
 bool IsAllowedCurrent(const AnalysisRequest& request, const std::string& full_name) {
@@ -53,16 +78,11 @@ bool IsAllowedCurrent(const AnalysisRequest& request, const std::string& full_na
 // One analysis, step by step; every step stops when the text is already known to be wrong.
 class Analyser {
  public:
-  explicit Analyser(const AnalysisRequest& request) : request_(request) {}
+  Analyser(const AnalysisRequest& request, Database* database, const Grammar& grammar)
+      : request_(request), database_(database), grammar_(grammar) {}
 
   arrow::Result<Analysis> Run() {
-    ARROW_ASSIGN_OR_RAISE(database_, OpenWithTables(request_.tables));
-    ARROW_ASSIGN_OR_RAISE(functions_, FunctionRules::Load(*database_));
-    ParsedSelect template_tree =
-        ParseSelect(*database_, "SELECT COLUMNS(lambda c: regexp_matches(c, 'x'))");
-    if (!template_tree.error.empty()) return MakeError(ErrorCode::kInternal, template_tree.error);
-    columns_lambda_ = Root(template_tree.document)["select_list"][0]["expr"];
-
+    ARROW_RETURN_NOT_OK(CreateTables(request_.tables, database_));
     const ParsedSelect parsed = ParseSelect(*database_, request_.sql);
     const size_t reserved = LowerName(request_.sql).find("_icecore_");
     if (!parsed.error.empty()) {
@@ -91,7 +111,7 @@ class Analyser {
   }
 
   TreeBinder MakeBinder(const TableSchema* driver) const {
-    return TreeBinder({&request_, &functions_, columns_lambda_, driver});
+    return TreeBinder({&request_, &grammar_.functions, grammar_.columns_lambda, driver});
   }
 
   arrow::Status BindPlain(Json document);
@@ -107,9 +127,8 @@ class Analyser {
   void NotRowWise(std::optional<size_t> offset, const std::string& why);
 
   const AnalysisRequest& request_;
-  std::unique_ptr<Database> database_;
-  FunctionRules functions_;
-  Json columns_lambda_;
+  Database* const database_;
+  const Grammar& grammar_;
   NodeInfo plain_;
   std::set<std::pair<std::optional<size_t>, std::string>> broken_;
   Analysis analysis_;
@@ -317,7 +336,9 @@ arrow::Result<Analysis> Analyse(const AnalysisRequest& request) {
     }
   }
   try {
-    return Analyser(request).Run();
+    ARROW_ASSIGN_OR_RAISE(const AnalysisDatabase database, AnalysisDatabase::Lend());
+    ARROW_ASSIGN_OR_RAISE(const Grammar* grammar, TheGrammar(&*database));
+    return Analyser(request, &*database, *grammar).Run();
   } catch (const Json::exception& exception) {
     return MakeError(ErrorCode::kInternal,
                      std::string("DuckDB's parse tree is not as expected: ") + exception.what());

@@ -9,6 +9,7 @@
 #include <iostream>
 #include <random>
 #include <sstream>
+#include <thread>
 
 namespace icecore::sql {
 namespace {
@@ -73,7 +74,7 @@ std::string Messages(const Analysis& analysis) {
   return text;
 }
 
-std::vector<std::string> Names(const Analysis& analysis) {
+std::vector<std::string> OutputNames(const Analysis& analysis) {
   return analysis.output ? analysis.output->field_names() : std::vector<std::string>{};
 }
 
@@ -136,7 +137,7 @@ TEST(AnalyseRowWise, AcceptsWhatIsRowWise) {
     EXPECT_FALSE(analysis.diagnostics.has_errors()) << sql << "\n" << Messages(analysis);
     EXPECT_EQ(analysis.driver, "landing.flights") << sql;
     EXPECT_EQ(Messages(analysis), "") << sql;
-    for (const auto& name : Names(analysis)) {
+    for (const auto& name : OutputNames(analysis)) {
       EXPECT_TRUE(!request.for_table || !name.starts_with("_")) << sql << ": " << name;
     }
   }
@@ -323,7 +324,7 @@ TEST(Analyse, Lineage) {
         line += (line.empty() ? "" : " ") + source.table + "." + source.column;
       text.push_back(line);
     }
-    EXPECT_EQ(text.size(), Names(analysis).size()) << sql << Messages(analysis);
+    EXPECT_EQ(text.size(), OutputNames(analysis).size()) << sql << Messages(analysis);
     return text;
   };
   EXPECT_THAT(sources("select id, delay + id as x, 1 as one from landing.flights"),
@@ -422,6 +423,53 @@ TEST(Analyse, EnvelopeCanBeClosed) {
   EXPECT_EQ(Messages(Analysed(request)), "");
   request.allow_envelope = false;
   EXPECT_TRUE(Analysed(request).diagnostics.has_errors());
+}
+
+TEST(AnalysisTest, AnAnalysisLeavesNothingToTheNext) {
+  AnalysisRequest one = Request("select id from landing.flights");
+  one.tables.push_back(
+      {"landing.only_here", Columns({arrow::field("x", arrow::int64())}), false, std::nullopt});
+  one.sql = "select x from landing.only_here";
+  EXPECT_FALSE(Analysed(one).diagnostics.has_errors());
+  EXPECT_THAT(Messages(Analysed("select x from landing.only_here")), HasSubstr("only_here"));
+  // The same name with other columns.
+  one.tables.back().columns = Columns({arrow::field("y", arrow::utf8())});
+  EXPECT_THAT(Messages(Analysed(one)), HasSubstr("x"));
+  one.sql = "select y from landing.only_here";
+  const Analysis other = Analysed(one);
+  ASSERT_NE(other.output, nullptr);
+  EXPECT_TRUE(other.output->field(0)->type()->Equals(arrow::utf8()));
+}
+
+TEST(AnalysisTest, WhatIsWrongInOneTextHarmsNoOther) {
+  const std::string good = Analysed("select id, delay + 1 as d from landing.flights").plain_sql;
+  ASSERT_FALSE(good.empty());
+  for (const char* wrong : {"select", "select nothing from landing.flights", "select 1; select 2",
+                            "select id + 'x'::blob from landing.flights", "commit", "rollback",
+                            "select cast('x' as integer) as c from landing.flights"}) {
+    Analysed(wrong);
+    EXPECT_EQ(Analysed("select id, delay + 1 as d from landing.flights").plain_sql, good) << wrong;
+  }
+}
+
+TEST(AnalysisTest, ManyAtOnce) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([t] {
+      for (int i = 0; i < 5; ++i) {
+        AnalysisRequest request = Request("");
+        const std::string column = "c" + std::to_string(t);
+        request.tables.push_back({"landing.shared_name",
+                                  Columns({arrow::field(column, arrow::int64())}), false,
+                                  std::nullopt});
+        request.sql = "select " + column + " from landing.shared_name";
+        const auto analysis = Analyse(request);
+        ASSERT_TRUE(analysis.ok()) << analysis.status();
+        EXPECT_FALSE(analysis->diagnostics.has_errors()) << Messages(*analysis);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
-#include "icecore/sql/database_internal.h"
+#include "icecore/sql/analysis_database_internal.h"
 #include "icecore/sql/parse_tree_internal.h"
 
 namespace icecore::sql {
@@ -45,7 +45,7 @@ arrow::Result<std::vector<std::vector<std::string>>> MentionedTables(
     const std::vector<std::string>& texts) {
   std::vector<std::vector<std::string>> names(texts.size());
   if (texts.empty()) return names;
-  ARROW_ASSIGN_OR_RAISE(const auto database, Database::Open(1));
+  ARROW_ASSIGN_OR_RAISE(const AnalysisDatabase database, AnalysisDatabase::Lend());
   for (size_t i = 0; i < texts.size(); ++i) {
     const ParsedSelect parsed = ParseSelect(*database, texts[i]);
     if (parsed.error.empty()) names[i] = NamesOf(parsed.document);

@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/sql/analysis_database_internal.h"
 #include "icecore/sql/constant_value_internal.h"
-#include "icecore/sql/database_internal.h"
 #include "icecore/sql/parse_tree_internal.h"
 
 namespace icecore::sql {
@@ -273,7 +273,7 @@ class NeedsFinder {
 
 arrow::Result<std::vector<TableNeeds>> NeedsOf(const std::string& sql,
                                                const std::vector<TableSchema>& tables) {
-  ARROW_ASSIGN_OR_RAISE(const auto database, Database::Open(1));
+  ARROW_ASSIGN_OR_RAISE(const AnalysisDatabase database, AnalysisDatabase::Lend());
   const ParsedSelect parsed = ParseSelect(*database, sql);
   if (!parsed.error.empty()) {
     return base::MakeError(base::ErrorCode::kInternal,
