@@ -54,7 +54,7 @@ void RemoveAbandoned(const std::string& parent) {
 }  // namespace
 
 arrow::Result<std::unique_ptr<LocalCopies>> LocalCopies::Open(ObjectStore* store,
-                                                              std::string folder,
+                                                              const std::string& folder,
                                                               int64_t limit_bytes) {
   RemoveAbandoned(folder);
   std::string own = folder + "/" + kPrefix + base::NewUuid(base::SystemRandom());

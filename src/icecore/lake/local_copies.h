@@ -29,7 +29,8 @@ class LocalCopies {
 
   // `store` is borrowed. Copies that nobody holds are dropped, the least recently used first, when
   // all together are larger than `limit_bytes`; held ones may exceed it.
-  static arrow::Result<std::unique_ptr<LocalCopies>> Open(ObjectStore* store, std::string folder,
+  static arrow::Result<std::unique_ptr<LocalCopies>> Open(ObjectStore* store,
+                                                          const std::string& folder,
                                                           int64_t limit_bytes);
   ~LocalCopies();
   LocalCopies(const LocalCopies&) = delete;
