@@ -1,5 +1,6 @@
 #include "icecore/base/error.h"
 
+#include <gtest/gtest.h>
 #include <set>
 
 #include "icecore/base/id.h"

@@ -3,6 +3,7 @@
 #include <arrow/array.h>
 #include <arrow/json/from_string.h>
 #include <arrow/type.h>
+#include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>

@@ -1,5 +1,7 @@
 #include "icecore/base/time.h"
 
+#include <gtest/gtest.h>
+
 #include "icecore/base/error.h"
 
 namespace icecore::base {

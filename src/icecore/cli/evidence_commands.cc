@@ -11,6 +11,7 @@
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/explanation_text.h"
+#include "icecore/cli/name_values.h"
 #include "icecore/cli/text_table.h"
 #include "icecore/engine/compare.h"
 #include "icecore/engine/explain.h"
@@ -210,18 +211,6 @@ struct ExplainArguments {
   int64_t rows = 10;
 };
 
-arrow::Result<engine::NamedTexts> SplitPairs(const std::vector<std::string>& texts) {
-  engine::NamedTexts pairs;
-  for (const std::string& text : texts) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return MakeError(ErrorCode::kInvalidArgument, "'" + text + "': expected name=value");
-    }
-    pairs.emplace_back(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return pairs;
-}
-
 arrow::Status Explain(Context* context, const ExplainArguments& arguments) {
   engine::ExplainRequest request;
   request.service = arguments.service;
@@ -243,8 +232,8 @@ arrow::Status Explain(Context* context, const ExplainArguments& arguments) {
                          "` lists them");
   }
   ARROW_RETURN_NOT_OK(RequireAtLeast(0, "--rows", arguments.rows));
-  ARROW_ASSIGN_OR_RAISE(request.keys, SplitPairs(keys));
-  ARROW_ASSIGN_OR_RAISE(request.request, SplitPairs(arguments.request));
+  ARROW_ASSIGN_OR_RAISE(request.keys, SplitNameValues(keys));
+  ARROW_ASSIGN_OR_RAISE(request.request, SplitNameValues(arguments.request));
   if (!arguments.at.empty()) {
     ARROW_ASSIGN_OR_RAISE(request.at_us, base::ParseInstant(arguments.at));
   }

@@ -8,6 +8,7 @@
 #include "icecore/base/json_text.h"
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
+#include "icecore/cli/name_values.h"
 #include "icecore/cli/text_table.h"
 #include "icecore/engine/documents.h"
 #include "icecore/engine/knowledge_cut.h"
@@ -17,20 +18,6 @@ namespace {
 
 using base::ErrorCode;
 using base::MakeError;
-
-using Pairs = std::vector<std::pair<std::string, std::string>>;
-
-arrow::Result<Pairs> SplitPairs(const std::vector<std::string>& texts) {
-  Pairs pairs;
-  for (const std::string& text : texts) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return MakeError(ErrorCode::kInvalidArgument, "'" + text + "': expected name=value");
-    }
-    pairs.emplace_back(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return pairs;
-}
 
 arrow::Result<std::string> VectorJson(const engine::Vectors& vectors) {
   std::string out = "{\"service\": ";
@@ -64,8 +51,8 @@ arrow::Result<std::string> VectorJson(const engine::Vectors& vectors) {
 arrow::Status Get(Context* context, const std::string& service,
                   const std::vector<std::string>& keys, const std::vector<std::string>& request,
                   const std::string& at) {
-  ARROW_ASSIGN_OR_RAISE(const Pairs key_pairs, SplitPairs(keys));
-  ARROW_ASSIGN_OR_RAISE(const Pairs request_pairs, SplitPairs(request));
+  ARROW_ASSIGN_OR_RAISE(const NameValues key_pairs, SplitNameValues(keys));
+  ARROW_ASSIGN_OR_RAISE(const NameValues request_pairs, SplitNameValues(request));
   std::optional<int64_t> at_us;
   if (!at.empty()) {
     ARROW_ASSIGN_OR_RAISE(at_us, base::ParseInstant(at));

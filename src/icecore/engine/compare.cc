@@ -18,6 +18,7 @@
 #include "icecore/base/json_text.h"
 #include "icecore/base/suggest.h"
 #include "icecore/engine/row_files.h"
+#include "icecore/feature/service.h"
 #include "icecore/feature/training_set.h"
 #include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/service_binding.h"
@@ -28,9 +29,9 @@ namespace {
 
 using base::ErrorCode;
 using base::MakeError;
-using Columns = std::map<std::string, std::shared_ptr<arrow::Array>>;
+using feature::kEventTimestamp;
+using Values = std::map<std::string, std::shared_ptr<arrow::Array>>;
 
-constexpr char kEventTimestamp[] = "event_timestamp";
 constexpr char kService[] = "compare";  // of the one view, never applied
 
 arrow::Result<std::shared_ptr<arrow::Array>> WholeColumn(const arrow::ChunkedArray& column) {
@@ -72,11 +73,11 @@ arrow::Result<std::shared_ptr<arrow::Table>> Asked(const feature::BoundService& 
 }
 
 // The view's features over the spine, as these definitions have them.
-arrow::Result<Columns> Compute(const pipeline::Workspace& workspace,
-                               const pipeline::AnalysedProject& tables,
-                               const spec::FeatureView& view,
-                               const std::shared_ptr<arrow::Table>& spine,
-                               std::vector<std::string>* keys) {
+arrow::Result<Values> Compute(const pipeline::Workspace& workspace,
+                              const pipeline::AnalysedProject& tables,
+                              const spec::FeatureView& view,
+                              const std::shared_ptr<arrow::Table>& spine,
+                              std::vector<std::string>* keys) {
   spec::FeatureService service;
   service.name = kService;
   service.location = view.location;
@@ -93,7 +94,7 @@ arrow::Result<Columns> Compute(const pipeline::Workspace& workspace,
   for (const auto& column : bound->key_columns()) {
     keys->push_back(column.name);
   }
-  Columns columns;
+  Values columns;
   for (const feature::OutputFeature& output : bound->outputs()) {
     ARROW_ASSIGN_OR_RAISE(columns[output.feature],
                           WholeColumn(*built.table->GetColumnByName(output.name)));
@@ -207,8 +208,8 @@ arrow::Result<CompareReport> CompareView(const pipeline::Workspace& workspace,
   then.project = &past;
   ARROW_ASSIGN_OR_RAISE(const auto spine, ReadRows(request.spine_path));
   std::vector<std::string> keys;
-  ARROW_ASSIGN_OR_RAISE(const Columns old_values, Compute(then, project, *before, spine, &keys));
-  ARROW_ASSIGN_OR_RAISE(const Columns new_values, Compute(workspace, project, *now, spine, &keys));
+  ARROW_ASSIGN_OR_RAISE(const Values old_values, Compute(then, project, *before, spine, &keys));
+  ARROW_ASSIGN_OR_RAISE(const Values new_values, Compute(workspace, project, *now, spine, &keys));
   CompareReport report;
   report.view = now->name;
   report.version = request.version;

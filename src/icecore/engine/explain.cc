@@ -15,6 +15,7 @@
 #include "icecore/base/suggest.h"
 #include "icecore/base/time.h"
 #include "icecore/engine/online_service.h"
+#include "icecore/feature/service.h"
 #include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/service_binding.h"
 #include "icecore/spec/parse.h"
@@ -24,9 +25,8 @@ namespace {
 
 using base::ErrorCode;
 using base::MakeError;
+using feature::kEventTimestamp;
 using Arrays = std::vector<std::shared_ptr<arrow::Array>>;
-
-constexpr char kEventTimestamp[] = "event_timestamp";
 
 arrow::Result<const spec::FeatureService*> FindService(const spec::Project& project,
                                                        const std::string& given) {

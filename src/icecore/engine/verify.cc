@@ -22,6 +22,7 @@
 #include "icecore/engine/served_service.h"
 #include "icecore/engine/verify_freshness.h"
 #include "icecore/feature/key_column.h"
+#include "icecore/feature/service.h"
 #include "icecore/feature/training_set.h"
 #include "icecore/pipeline/pinned_log.h"
 #include "icecore/pipeline/service_binding.h"
@@ -32,12 +33,12 @@ namespace {
 
 using base::ErrorCode;
 using base::MakeError;
+using feature::kEventTimestamp;
 using Arrays = std::vector<std::shared_ptr<arrow::Array>>;
 using Pins = std::map<std::string, pipeline::LogPin>;
 
 constexpr size_t kMaxExamples = 20;
 constexpr int64_t kRowsPerRead = 1000;  // of one online read of a spine
-constexpr char kEventTimestamp[] = "event_timestamp";
 
 std::string ShortName(const std::string& service) {
   return service.rfind("service.", 0) == 0 ? service.substr(8) : service;

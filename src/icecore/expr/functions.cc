@@ -81,8 +81,8 @@ double RoundTo(const double* a) {
 }
 
 FloatFunction::Function FloatFunctionOf(const std::string& name) {
-  static constexpr std::array<std::pair<std::string_view, FloatFunction::Function>, 9> kFunctions =
-      {{
+  static constexpr std::array<std::pair<std::string_view, FloatFunction::Function>, 9>
+      kFloatFunctions = {{
           {"abs", [](const double* a) { return std::fabs(a[0]); }},
           {"floor", [](const double* a) { return std::floor(a[0]); }},
           {"ceil", [](const double* a) { return std::ceil(a[0]); }},
@@ -93,7 +93,7 @@ FloatFunction::Function FloatFunctionOf(const std::string& name) {
           {"haversine", Haversine},
           {"round", RoundTo},
       }};
-  for (const auto& [own, function] : kFunctions) {
+  for (const auto& [own, function] : kFloatFunctions) {
     if (own == name) {
       return function;
     }

@@ -22,8 +22,6 @@ namespace {
 using Column = state::VectorSink::Column;
 using base::ErrorCode;
 
-constexpr char kEventTimestamp[] = "event_timestamp";
-
 // A column of an expression's batch: a feature of a use, or a column of the request.
 struct ExpressionInput {
   std::string name;

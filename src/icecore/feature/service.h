@@ -16,6 +16,9 @@
 
 namespace icecore::feature {
 
+// The column of a spine that says when each row asks.
+inline constexpr char kEventTimestamp[] = "event_timestamp";
+
 // One use of one view over a table by a service: the same view under two key mappings is two uses.
 struct ViewUse {
   std::shared_ptr<const BoundView> view;

@@ -10,7 +10,7 @@ namespace icecore::feature {
 
 namespace {
 
-void Gather(const int64_t* from, const std::vector<uint32_t>& row_ids, bool contiguous,
+void GatherSlice(const int64_t* from, const std::vector<uint32_t>& row_ids, bool contiguous,
             std::vector<int64_t>* to) {
   to->resize(row_ids.size());
   if (row_ids.empty()) return;
@@ -56,10 +56,10 @@ arrow::Status SweepSlice::Load(const std::vector<Piece>& pieces) {
   if (plan_.layout.always) {
     event_times_.assign(row_ids_.size(), 0);
   } else {
-    Gather(rows_.rows.event_time->raw_values(), row_ids_, contiguous_, &event_times_);
+    GatherSlice(rows_.rows.event_time->raw_values(), row_ids_, contiguous_, &event_times_);
   }
-  Gather(rows_.activations.data(), row_ids_, contiguous_, &activations_);
-  if (!rows_.untils.empty()) Gather(rows_.untils.data(), row_ids_, contiguous_, &untils_);
+  GatherSlice(rows_.activations.data(), row_ids_, contiguous_, &activations_);
+  if (!rows_.untils.empty()) GatherSlice(rows_.untils.data(), row_ids_, contiguous_, &untils_);
   for (size_t at = 0; at < values_.size(); ++at) ARROW_RETURN_NOT_OK(LoadValue(at));
   for (const auto& column : columns_) LoadColumn(column.get());
   return arrow::Status::OK();

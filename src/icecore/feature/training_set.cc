@@ -39,7 +39,6 @@ using Arrays = std::vector<std::shared_ptr<arrow::Array>>;
 using base::ErrorCode;
 using base::MakeError;
 
-constexpr char kEventTimestamp[] = "event_timestamp";
 // Of a block, about: few enough that the blocks under way are a small part of the memory.
 constexpr int64_t kBlockBytes = int64_t{32} << 20;
 constexpr int64_t kLeastBlockRows = 1024;

@@ -1,5 +1,6 @@
 #include "icecore/govern/access_token.h"
 
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <filesystem>

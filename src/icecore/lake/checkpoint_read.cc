@@ -21,6 +21,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/parallel.h"
 #include "icecore/lake/checkpoint_internal.h"
+#include "icecore/lake/column_source_internal.h"
 
 namespace icecore::lake {
 namespace {
@@ -36,54 +37,55 @@ struct Member {
   const char* name;
   TypePtr type;
 };
-using Members = std::vector<Member>;
+using MemberList = std::vector<Member>;
 
 TypePtr Texts() { return arrow::list(arrow::field("element", arrow::utf8())); }
 TypePtr TextMap() { return arrow::map(arrow::utf8(), arrow::utf8()); }
 
 // Members are asked for by their place in these lists.
-const Members& AddMembers() {
-  static const Members members = {{"path", arrow::utf8()},  {"partitionValues", TextMap()},
-                                  {"size", arrow::int64()}, {"modificationTime", arrow::int64()},
-                                  {"stats", arrow::utf8()}, {"deletionVector", nullptr},
-                                  {"stats_parsed", nullptr}};
+const MemberList& AddMembers() {
+  static const MemberList members = {{"path", arrow::utf8()},  {"partitionValues", TextMap()},
+                                     {"size", arrow::int64()}, {"modificationTime", arrow::int64()},
+                                     {"stats", arrow::utf8()}, {"deletionVector", nullptr},
+                                     {"stats_parsed", nullptr}};
   return members;
 }
-const Members& RemoveMembers() {
-  static const Members members = {{"path", arrow::utf8()},
-                                  {"deletionTimestamp", arrow::int64()},
-                                  {"size", arrow::int64()},
-                                  {"deletionVector", nullptr},
-                                  {"partitionValues", TextMap()}};
+const MemberList& RemoveMembers() {
+  static const MemberList members = {{"path", arrow::utf8()},
+                                     {"deletionTimestamp", arrow::int64()},
+                                     {"size", arrow::int64()},
+                                     {"deletionVector", nullptr},
+                                     {"partitionValues", TextMap()}};
   return members;
 }
-const Members& VectorMembers() {
-  static const Members members = {{"storageType", arrow::utf8()},
-                                  {"pathOrInlineDv", arrow::utf8()},
-                                  {"offset", arrow::int32()},
-                                  {"sizeInBytes", arrow::int32()},
-                                  {"cardinality", arrow::int64()}};
+const MemberList& VectorMembers() {
+  static const MemberList members = {{"storageType", arrow::utf8()},
+                                     {"pathOrInlineDv", arrow::utf8()},
+                                     {"offset", arrow::int32()},
+                                     {"sizeInBytes", arrow::int32()},
+                                     {"cardinality", arrow::int64()}};
   return members;
 }
-const Members& MetadataMembers() {
-  static const Members members = {{"id", arrow::utf8()},           {"name", arrow::utf8()},
-                                  {"description", arrow::utf8()},  {"schemaString", arrow::utf8()},
-                                  {"partitionColumns", Texts()},   {"configuration", TextMap()},
-                                  {"createdTime", arrow::int64()}, {"format", nullptr}};
+const MemberList& MetadataMembers() {
+  static const MemberList members = {
+      {"id", arrow::utf8()},           {"name", arrow::utf8()},
+      {"description", arrow::utf8()},  {"schemaString", arrow::utf8()},
+      {"partitionColumns", Texts()},   {"configuration", TextMap()},
+      {"createdTime", arrow::int64()}, {"format", nullptr}};
   return members;
 }
-const Members& ProtocolMembers() {
-  static const Members members = {{"minReaderVersion", arrow::int32()},
-                                  {"minWriterVersion", arrow::int32()},
-                                  {"readerFeatures", Texts()},
-                                  {"writerFeatures", Texts()}};
+const MemberList& ProtocolMembers() {
+  static const MemberList members = {{"minReaderVersion", arrow::int32()},
+                                     {"minWriterVersion", arrow::int32()},
+                                     {"readerFeatures", Texts()},
+                                     {"writerFeatures", Texts()}};
   return members;
 }
 
 // The members of one struct column, bound once for a batch.
 class Action {
  public:
-  static arrow::Result<Action> Bind(const ArrayPtr& column, const Members& members) {
+  static arrow::Result<Action> Bind(const ArrayPtr& column, const MemberList& members) {
     Action action;
     if (column == nullptr || column->type_id() == Type::NA) {
       return action;
@@ -186,7 +188,8 @@ class Batch {
  public:
   static arrow::Result<Batch> Bind(const arrow::RecordBatch& batch) {
     Batch bound;
-    const auto bind = [&](const char* name, const Members& members, Action* to) -> arrow::Status {
+    const auto bind = [&](const char* name, const MemberList& members,
+                          Action* to) -> arrow::Status {
       if (batch.schema()->GetAllFieldIndices(name).size() > 1) {
         return MakeError(ErrorCode::kCorrupt, "two columns '" + std::string(name) + "'");
       }
@@ -342,16 +345,7 @@ class Batch {
   Action format_;
 };
 
-void CollectLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
-  if (field.is_leaf()) {
-    leaves->push_back(field.column_index);
-  }
-  for (const auto& child : field.children) {
-    CollectLeaves(child, leaves);
-  }
-}
-
-bool IsMember(const Members& members, const std::string& name) {
+bool IsMember(const MemberList& members, const std::string& name) {
   return std::any_of(members.begin(), members.end(),
                      [&](const Member& member) { return name == member.name; });
 }
@@ -387,7 +381,7 @@ std::vector<int> WantedLeaves(const parquet::arrow::SchemaManifest& manifest,
       CollectLeaves(action, &leaves);
       continue;
     }
-    const Members& members = name == "add" ? AddMembers() : RemoveMembers();
+    const MemberList& members = name == "add" ? AddMembers() : RemoveMembers();
     const bool has_stats =
         std::any_of(action.children.begin(), action.children.end(), [&](const auto& child) {
           return child.field->name() == "stats" && child.is_leaf() && HasValues(metadata, child);

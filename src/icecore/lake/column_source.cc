@@ -301,6 +301,15 @@ arrow::Result<ColumnSource> FindColumn(const arrow::Field& storage,
                    : SourceOf(storage, fields[static_cast<size_t>(index)], index, mapping);
 }
 
+void CollectLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
+  if (field.is_leaf()) {
+    leaves->push_back(field.column_index);
+  }
+  for (const auto& child : field.children) {
+    CollectLeaves(child, leaves);
+  }
+}
+
 arrow::Status CheckHasIds(const std::vector<SchemaField>& fields) {
   return fields.empty() || HasIds(fields)
              ? arrow::Status::OK()

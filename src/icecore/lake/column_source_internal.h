@@ -31,6 +31,8 @@ std::string PhysicalName(const arrow::Field& field, ColumnMapping mapping);
 arrow::Result<ColumnSource> FindColumn(const arrow::Field& storage,
                                        const std::vector<parquet::arrow::SchemaField>& fields,
                                        ColumnMapping mapping);
+// Appends the Parquet columns that hold the field, in their order.
+void CollectLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves);
 // kCorrupt where columns are found by id and the file has no ids.
 arrow::Status CheckHasIds(const std::vector<parquet::arrow::SchemaField>& fields);
 

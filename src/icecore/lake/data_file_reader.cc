@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/lake/column_source_internal.h"
 #include "icecore/lake/data_file_reader_internal.h"
 #include "icecore/lake/schema.h"
 
@@ -28,15 +29,6 @@ using base::MakeError;
 using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
 constexpr int64_t kBatchRows = 1 << 17;
-
-void CollectLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
-  if (field.is_leaf()) {
-    leaves->push_back(field.column_index);
-  }
-  for (const auto& child : field.children) {
-    CollectLeaves(child, leaves);
-  }
-}
 
 // What goes wrong with a file that the log names is corruption, unless the store is not there.
 arrow::Status Named(const arrow::Status& status, const std::string& file) {

@@ -19,7 +19,7 @@
 namespace icecore::lake {
 namespace {
 
-constexpr int64_t kBatchRows = 1 << 16;
+constexpr int64_t kAuditRows = 1 << 16;
 
 // The store does not answer: no verdict about the file.
 bool IsOfTheStore(const arrow::Status& status) {
@@ -42,7 +42,7 @@ class FileAuditor {
     parquet::ReaderProperties reader_properties;
     reader_properties.set_page_checksum_verification(true);
     parquet::ArrowReaderProperties properties;
-    properties.set_batch_size(kBatchRows);
+    properties.set_batch_size(kAuditRows);
     properties.set_use_threads(false);
     properties.set_pre_buffer(false);
     parquet::arrow::FileReaderBuilder builder;

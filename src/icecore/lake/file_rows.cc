@@ -38,15 +38,6 @@ bool Covers(const SeqRange& range, const DataFile::Range& values) {
   return values.min > range.after && values.max <= range.up_to;
 }
 
-void CollectLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
-  if (field.is_leaf()) {
-    leaves->push_back(field.column_index);
-  }
-  for (const auto& child : field.children) {
-    CollectLeaves(child, leaves);
-  }
-}
-
 // The _seq values of a row group by Parquet's own statistics.
 std::optional<DataFile::Range> SeqRangeOf(const parquet::RowGroupMetaData& group, int leaf) {
   const auto statistics = group.ColumnChunk(leaf)->statistics();

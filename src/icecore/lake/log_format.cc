@@ -8,35 +8,35 @@
 namespace icecore::lake {
 namespace {
 
-using json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;
 
 // One line of the entry; text that is no UTF-8 is replaced, which only names and messages can be.
-void AppendLine(const char* kind, json body, std::string* out) {
-  json line = json::object();
+void AppendLine(const char* kind, Json body, std::string* out) {
+  Json line = Json::object();
   line[kind] = std::move(body);
-  *out += line.dump(-1, ' ', false, json::error_handler_t::replace);
+  *out += line.dump(-1, ' ', false, Json::error_handler_t::replace);
   *out += '\n';
 }
 
-json TextMap(const std::map<std::string, std::string>& map) {
-  json object = json::object();
+Json TextMap(const std::map<std::string, std::string>& map) {
+  Json object = Json::object();
   for (const auto& [key, value] : map) {
     object[key] = value;
   }
   return object;
 }
 
-arrow::Result<json> CommitInfoJson(const LogActions& actions, const Commit& commit,
+arrow::Result<Json> CommitInfoJson(const LogActions& actions, const Commit& commit,
                                    int64_t read_version) {
   const CommitInfo& info = *actions.info;
-  json body = json::object();
+  Json body = Json::object();
   if (info.in_commit_timestamp_ms.has_value()) {
     body["inCommitTimestamp"] = *info.in_commit_timestamp_ms;
   }
   body["timestamp"] = info.timestamp_ms;
   body["operation"] = info.operation;
   body["operationParameters"] = TextMap(commit.parameters);
-  json metrics = json::object();
+  Json metrics = Json::object();
   for (const auto& [name, count] : commit.counts) {
     metrics[name] = std::to_string(count);
   }
@@ -48,9 +48,9 @@ arrow::Result<json> CommitInfoJson(const LogActions& actions, const Commit& comm
       actions.removes.empty() && !commit.reads_all && commit.reads.empty() && !commit.reads_rows_of;
   body["engineInfo"] = info.engine;
   body["txnId"] = info.commit_id;
-  json ours = json::object();
+  Json ours = Json::object();
   for (const auto& [name, text] : commit.info) {
-    json value = json::parse(text, nullptr, false);
+    Json value = Json::parse(text, nullptr, false);
     if (value.is_discarded()) {
       return base::MakeError(base::ErrorCode::kInternal, "commit info '" + name + "' is no JSON");
     }
@@ -61,8 +61,8 @@ arrow::Result<json> CommitInfoJson(const LogActions& actions, const Commit& comm
   return body;
 }
 
-json ProtocolJson(const Protocol& protocol) {
-  json body = {{"minReaderVersion", protocol.min_reader},
+Json ProtocolJson(const Protocol& protocol) {
+  Json body = {{"minReaderVersion", protocol.min_reader},
                {"minWriterVersion", protocol.min_writer}};
   if (protocol.min_reader >= 3) {
     body["readerFeatures"] = protocol.reader_features;
@@ -73,15 +73,15 @@ json ProtocolJson(const Protocol& protocol) {
   return body;
 }
 
-json MetadataJson(const MetadataAction& metadata) {
-  json body = {{"id", metadata.id}};
+Json MetadataJson(const MetadataAction& metadata) {
+  Json body = {{"id", metadata.id}};
   if (!metadata.name.empty()) {
     body["name"] = metadata.name;
   }
   if (!metadata.description.empty()) {
     body["description"] = metadata.description;
   }
-  body["format"] = {{"provider", "parquet"}, {"options", json::object()}};
+  body["format"] = {{"provider", "parquet"}, {"options", Json::object()}};
   body["schemaString"] = metadata.schema_json;
   body["partitionColumns"] = metadata.partition_columns;
   body["configuration"] = TextMap(metadata.configuration);
@@ -89,19 +89,19 @@ json MetadataJson(const MetadataAction& metadata) {
   return body;
 }
 
-json PartitionValuesJson(const std::map<std::string, std::optional<std::string>>& values) {
-  json object = json::object();
+Json PartitionValuesJson(const std::map<std::string, std::optional<std::string>>& values) {
+  Json object = Json::object();
   for (const auto& [column, value] : values) {
-    object[column] = value.has_value() ? json(*value) : json(nullptr);
+    object[column] = value.has_value() ? Json(*value) : Json(nullptr);
   }
   return object;
 }
 
-void AppendDeletionVector(const std::optional<DeletionVector>& vector, json* body) {
+void AppendDeletionVector(const std::optional<DeletionVector>& vector, Json* body) {
   if (!vector.has_value()) {
     return;
   }
-  json object = {{"storageType", vector->storage_type},
+  Json object = {{"storageType", vector->storage_type},
                  {"pathOrInlineDv", vector->path_or_inline_dv}};
   if (vector->offset.has_value()) {
     object["offset"] = *vector->offset;
@@ -111,8 +111,8 @@ void AppendDeletionVector(const std::optional<DeletionVector>& vector, json* bod
   (*body)["deletionVector"] = std::move(object);
 }
 
-json AddJson(const DataFile& file, bool data_change) {
-  json body = {{"path", EncodePath(file.path)},
+Json AddJson(const DataFile& file, bool data_change) {
+  Json body = {{"path", EncodePath(file.path)},
                {"partitionValues", PartitionValuesJson(file.partition_values)},
                {"size", file.size},
                {"modificationTime", file.modified_us / 1000},
@@ -124,8 +124,8 @@ json AddJson(const DataFile& file, bool data_change) {
   return body;
 }
 
-json RemoveJson(const RemovedFile& file, bool data_change) {
-  json body = {{"path", EncodePath(file.path)},
+Json RemoveJson(const RemovedFile& file, bool data_change) {
+  Json body = {{"path", EncodePath(file.path)},
                {"deletionTimestamp", file.removed_us / 1000},
                {"dataChange", data_change},
                {"size", file.size}};
@@ -142,7 +142,7 @@ json RemoveJson(const RemovedFile& file, bool data_change) {
 arrow::Result<std::string> FormatLogEntry(const LogActions& actions, const Commit& commit,
                                           int64_t read_version) {
   std::string out;
-  ARROW_ASSIGN_OR_RAISE(json info, CommitInfoJson(actions, commit, read_version));
+  ARROW_ASSIGN_OR_RAISE(Json info, CommitInfoJson(actions, commit, read_version));
   AppendLine("commitInfo", std::move(info), &out);
   if (actions.protocol.has_value()) {
     AppendLine("protocol", ProtocolJson(*actions.protocol), &out);

@@ -121,4 +121,10 @@ arrow::Result<LogListing> ListLog(ObjectStore& store, const std::string& table_p
   return listing;
 }
 
+bool IsDataName(std::string_view name) {
+  const std::string_view front = name.substr(0, name.find('/'));
+  return (front.front() != '_' && front.front() != '.') ||
+         (front.size() < name.size() && front.find('=') != std::string_view::npos);
+}
+
 }  // namespace icecore::lake

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "icecore/lake/object_store.h"
@@ -35,5 +36,9 @@ struct LogListing {
 
 // Entries of versions >= from.
 arrow::Result<LogListing> ListLog(ObjectStore& store, const std::string& table_path, int64_t from);
+
+// Whether a name, relative to the table's folder, is one that data may have: neither hidden nor of
+// the log. A partition's folder may begin with '_'.
+bool IsDataName(std::string_view name);
 
 }  // namespace icecore::lake

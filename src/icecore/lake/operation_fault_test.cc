@@ -19,7 +19,7 @@
 namespace icecore::lake {
 namespace {
 
-constexpr int64_t kDayUs = int64_t{24} * 3600 * 1'000'000;
+constexpr int64_t kOneDayUs = int64_t{24} * 3600 * 1'000'000;
 constexpr char kDone[] = "done";  // the transaction of an operation that was committed
 
 enum class Kind {
@@ -92,7 +92,7 @@ class OperationFaultTest : public LakeFixture, public ::testing::WithParamInterf
       filler.transactions["filler"] = i;
       Must(table->CommitTo(*Must(table->Load()), filler));
     }
-    clock_.Set(clock_.NowMicros() + 10 * kDayUs);
+    clock_.Set(clock_.NowMicros() + 10 * kOneDayUs);
     std::filesystem::rename(FileOf("t"), FileOf("before"));
   }
   void CopyPrepared() {
@@ -220,7 +220,7 @@ class OperationFaultTest : public LakeFixture, public ::testing::WithParamInterf
     const auto table = OpenTable(*store_);
     AuditOptions options;
     options.deep = true;
-    options.machine_now_us = base::MakeSystemClock()->NowMicros() + 2 * kDayUs;
+    options.machine_now_us = base::MakeSystemClock()->NowMicros() + 2 * kOneDayUs;
     const TableAudit audit = Must(AuditTable(*table, options));
     for (const Finding& finding : audit.findings) {
       EXPECT_TRUE(finding.is_note || finding.code == "orphan_file")

@@ -16,7 +16,7 @@ namespace {
 
 using Op = Predicate::Op;
 
-const auto kInstant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+const auto kMicros = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
 
 Snapshot TableOf(const arrow::FieldVector& fields) {
   Snapshot snapshot;
@@ -29,7 +29,7 @@ Snapshot TableOf(const arrow::FieldVector& fields) {
 Snapshot Columns() {
   Snapshot snapshot =
       TableOf({arrow::field("i", arrow::int64()), arrow::field("d", arrow::float64()),
-               arrow::field("s", arrow::utf8()), arrow::field("t", kInstant),
+               arrow::field("s", arrow::utf8()), arrow::field("t", kMicros),
                arrow::field("dec", arrow::decimal128(38, 2)), arrow::field("p", arrow::date32())});
   snapshot.partition_columns = {"p"};
   return snapshot;
@@ -109,7 +109,7 @@ TEST(PruningTest, TruncatedTextAndTimes) {
   EXPECT_FALSE(May(table, file, "s", Op::kEqual, S("aa")));
   EXPECT_FALSE(May(table, file, "s", Op::kGreater, S("b")));
   EXPECT_FALSE(May(table, file, "s", Op::kEqual, S("\xff")));
-  const auto at = [](int64_t us) { return std::make_shared<arrow::TimestampScalar>(us, kInstant); };
+  const auto at = [](int64_t us) { return std::make_shared<arrow::TimestampScalar>(us, kMicros); };
   constexpr int64_t kMin = 1577836800001000;
   EXPECT_TRUE(May(table, file, "t", Op::kGreater, at(kMin + 998)));
   EXPECT_FALSE(May(table, file, "t", Op::kGreater, at(kMin + 999)));

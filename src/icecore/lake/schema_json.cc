@@ -24,7 +24,7 @@ using TypePtr = std::shared_ptr<arrow::DataType>;
 
 constexpr char kDeclaredType[] = "icecore.type";
 constexpr char kNested[] = "icecore.nested";
-constexpr int kMaxDepth = 100;
+constexpr int kMaxTypeDepth = 100;
 
 // What lists and maps below a struct field have to say, by path ("element", "value.element" …).
 using NestedNotes = json;
@@ -242,8 +242,9 @@ arrow::Result<arrow::FieldVector> FieldsFromJson(const json& type, int depth) {
 
 arrow::Result<TypePtr> TypeFromJson(const json& type, const std::string& path, const json& notes,
                                     int depth) {
-  if (depth > kMaxDepth) {
-    return MakeError(ErrorCode::kLimit, "schema nested deeper than " + std::to_string(kMaxDepth));
+  if (depth > kMaxTypeDepth) {
+    return MakeError(ErrorCode::kLimit,
+                     "schema nested deeper than " + std::to_string(kMaxTypeDepth));
   }
   if (type.is_string()) {
     return ScalarFromName(type.get<std::string>());

@@ -36,11 +36,6 @@ bool IsOfTheStore(const arrow::Status& status) {
 }
 
 // Folders of partitions ("_day=3/…") hold data, other names with these fronts do not.
-bool IsDataName(std::string_view name) {
-  const std::string_view front = name.substr(0, name.find('/'));
-  return (front.front() != '_' && front.front() != '.') ||
-         (front.size() < name.size() && front.find('=') != std::string_view::npos);
-}
 
 // What two ways to the same version must agree on; "" where they do, else the first difference.
 std::string DifferenceOf(const Snapshot& a, const Snapshot& b) {

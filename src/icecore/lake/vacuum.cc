@@ -22,11 +22,6 @@ using base::MakeError;
 using nlohmann::json;
 
 // Folders of partitions ("_day=3/…") hold data, other names with these fronts do not.
-bool IsDataName(std::string_view name) {
-  const std::string_view front = name.substr(0, name.find('/'));
-  return (front.front() != '_' && front.front() != '.') ||
-         (front.size() < name.size() && front.find('=') != std::string_view::npos);
-}
 
 // What the log says of files that are not live. Names are relative to the table.
 class PastFiles {

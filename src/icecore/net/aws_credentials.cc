@@ -10,6 +10,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/suggest.h"
+#include "icecore/base/text.h"
 #include "icecore/base/time.h"
 
 namespace icecore::net {
@@ -22,14 +23,6 @@ constexpr int64_t kRefreshBeforeUs = int64_t{5} * 60 * 1'000'000;
 constexpr int64_t kMetadataTimeoutMs = 2000;
 constexpr char kMetadataHost[] = "http://169.254.169.254";
 constexpr char kContainerHost[] = "http://169.254.170.2";
-
-std::string_view Trim(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
-}
 
 std::string Variable(const AwsSurroundings& surroundings, const std::string& name) {
   return surroundings.environment(name).value_or("");
@@ -168,7 +161,7 @@ class ContainerSource : public LentSource {
     std::string token = token_;
     if (!token_file_.empty()) {  // it is renewed there
       ARROW_ASSIGN_OR_RAISE(token, surroundings_.read_file(token_file_));
-      token = std::string(Trim(token.substr(0, token.find('\n'))));
+      token = std::string(base::Trim(token.substr(0, token.find('\n'))));
     }
     std::vector<std::pair<std::string, std::string>> headers;
     if (!token.empty()) {
@@ -198,7 +191,7 @@ class MachineSource : public LentSource {
         {"X-aws-ec2-metadata-token", token}};
     const std::string roles = host_ + "/latest/meta-data/iam/security-credentials/";
     ARROW_ASSIGN_OR_RAISE(const std::string list, Fetch("GET", roles, headers));
-    const std::string role(Trim(list.substr(0, list.find('\n'))));
+    const std::string role(base::Trim(list.substr(0, list.find('\n'))));
     if (role.empty()) {
       return MakeError(ErrorCode::kUnavailable, "the machine has no role");
     }
@@ -250,14 +243,14 @@ AwsProfiles ParseAwsProfiles(std::string_view text) {
     const size_t end = std::min(text.find('\n'), text.size());
     const std::string_view raw = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    const std::string_view line = Trim(raw);
+    const std::string_view line = base::Trim(raw);
     if (line.empty() || line.front() == '#' || line.front() == ';') {
       continue;
     }
     if (line.front() == '[') {
-      std::string_view name = Trim(line.substr(1, std::min(line.find(']'), line.size()) - 1));
+      std::string_view name = base::Trim(line.substr(1, std::min(line.find(']'), line.size()) - 1));
       if (name.starts_with("profile ") || name.starts_with("profile\t")) {
-        name = Trim(name.substr(8));
+        name = base::Trim(name.substr(8));
       }
       section = &profiles[std::string(name)];
       continue;
@@ -267,8 +260,8 @@ AwsProfiles ParseAwsProfiles(std::string_view text) {
     if (section == nullptr || equals == std::string_view::npos || is_nested) {
       continue;
     }
-    (*section)[std::string(Trim(line.substr(0, equals)))] =
-        std::string(Trim(line.substr(equals + 1)));
+    (*section)[std::string(base::Trim(line.substr(0, equals)))] =
+        std::string(base::Trim(line.substr(equals + 1)));
   }
   return profiles;
 }

@@ -5,6 +5,8 @@
 #include "icecore/net/aws_signature.h"
 #include "icecore/net/backoff.h"
 
+#include <gtest/gtest.h>
+
 namespace icecore::net {
 namespace {
 

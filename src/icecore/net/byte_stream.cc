@@ -12,6 +12,7 @@
 
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
+#include "icecore/net/curl_handle_internal.h"
 #include "icecore/net/curl_start_internal.h"
 
 namespace icecore::net {
@@ -19,11 +20,6 @@ namespace {
 
 using base::ErrorCode;
 using base::MakeError;
-
-struct HandleDeleter {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-using Handle = std::unique_ptr<CURL, HandleDeleter>;
 
 std::string NameOf(const ByteStream::Options& options) {
   return options.host + ":" + std::to_string(options.port);
@@ -66,7 +62,7 @@ class NoSigpipe {
 // What the two kinds share: a socket that does not block, and the wait for it.
 class SocketStream : public ByteStream {
  public:
-  SocketStream(std::string name, Handle handle, curl_socket_t socket)
+  SocketStream(std::string name, CurlHandle handle, curl_socket_t socket)
       : name_(std::move(name)), handle_(std::move(handle)), socket_(socket) {}
 
   arrow::Status Write(std::string_view bytes, int64_t deadline_ns) override {
@@ -111,7 +107,7 @@ class SocketStream : public ByteStream {
   }
 
   const std::string name_;
-  const Handle handle_;  // owns the socket
+  const CurlHandle handle_;  // owns the socket
   const curl_socket_t socket_;
 };
 
@@ -209,7 +205,7 @@ void SetUp(CURL* handle, const ByteStream::Options& options, char* detail) {
 
 arrow::Result<std::unique_ptr<ByteStream>> ByteStream::Connect(const Options& options) {
   ARROW_RETURN_NOT_OK(StartCurl());
-  Handle handle(curl_easy_init());
+  CurlHandle handle(curl_easy_init());
   if (handle == nullptr) return Lost(NameOf(options), "no memory for a connection");
   char detail[CURL_ERROR_SIZE] = "";
   SetUp(handle.get(), options, detail);

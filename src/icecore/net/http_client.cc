@@ -9,6 +9,8 @@
 #include <optional>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
+#include "icecore/net/curl_handle_internal.h"
 #include "icecore/net/curl_start_internal.h"
 
 namespace icecore::net {
@@ -18,11 +20,6 @@ using base::ErrorCode;
 using base::MakeError;
 
 constexpr size_t kMaxHeaderBytes = size_t{256} << 10;
-
-struct HandleDeleter {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-using Handle = std::unique_ptr<CURL, HandleDeleter>;
 
 struct HeaderListDeleter {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
@@ -44,14 +41,6 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-std::string_view Trim(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
-
 // A return of less than was given ends the transfer with CURLE_WRITE_ERROR.
 size_t OnHeader(char* data, size_t size, size_t count, void* user) {
   auto* transfer = static_cast<Transfer*>(user);
@@ -65,8 +54,8 @@ size_t OnHeader(char* data, size_t size, size_t count, void* user) {
     if (line.starts_with("HTTP/")) {
       transfer->response.headers.clear();  // "100 Continue" came before
     } else if (const size_t colon = line.find(':'); colon != std::string_view::npos) {
-      transfer->response.headers[Lower(Trim(line.substr(0, colon)))] =
-          std::string(Trim(line.substr(colon + 1)));
+      transfer->response.headers[Lower(base::Trim(line.substr(0, colon)))] =
+          std::string(base::Trim(line.substr(colon + 1)));
     }
   } catch (const std::bad_alloc&) {
     return 0;
@@ -131,7 +120,7 @@ class CurlClient : public HttpClient {
   explicit CurlClient(const Options& options) : options_(options) {}
 
   arrow::Result<HttpResponse> Send(const HttpRequest& request) override {
-    Handle handle = Take();
+    CurlHandle handle = Take();
     if (handle == nullptr) {
       return MakeError(ErrorCode::kUnavailable, "no memory for an HTTP connection");
     }
@@ -209,19 +198,19 @@ class CurlClient : public HttpClient {
     }
   }
 
-  Handle Take() {
+  CurlHandle Take() {
     {
       const std::lock_guard lock(mutex_);
       if (!idle_.empty()) {
-        Handle handle = std::move(idle_.back());
+        CurlHandle handle = std::move(idle_.back());
         idle_.pop_back();
         return handle;
       }
     }
-    return Handle(curl_easy_init());
+    return CurlHandle(curl_easy_init());
   }
 
-  void GiveBack(Handle handle) {
+  void GiveBack(CurlHandle handle) {
     const std::lock_guard lock(mutex_);
     if (idle_.size() < options_.max_idle) {
       idle_.push_back(std::move(handle));
@@ -230,7 +219,7 @@ class CurlClient : public HttpClient {
 
   const Options options_;
   std::mutex mutex_;
-  std::vector<Handle> idle_;
+  std::vector<CurlHandle> idle_;
 };
 
 }  // namespace

@@ -44,7 +44,7 @@ TEST(DelayCountsTest, WhatIsWrittenIsReadAgain) {
 }
 
 TEST(DelayCountsTest, OtherTextIsNone) {
-  std::string other = ToJson({});
+  std::string other = ToJson(LoadDelays{});
   other.replace(other.find("0.05"), 4, "0.06");
   for (const std::string& text : {std::string(), std::string("{}"), std::string("[1]"), other,
                                   std::string(R"({"event_to_servable":1})")}) {

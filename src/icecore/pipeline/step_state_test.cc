@@ -8,7 +8,7 @@ namespace {
 
 using base::ErrorCode;
 
-StepState Example() {
+StepState ExampleState() {
   StepState state;
   state.definition = "a\"b\n";
   state.generation = 3;
@@ -20,7 +20,7 @@ StepState Example() {
 }
 
 TEST(StepState, ReadsBackWhatItWrote) {
-  const StepState state = Example();
+  const StepState state = ExampleState();
   const StepState back = Must(StepStateFromJson(ToJson(state)));
   EXPECT_EQ(back.definition, state.definition);
   EXPECT_EQ(back.generation, state.generation);
@@ -31,7 +31,7 @@ TEST(StepState, ReadsBackWhatItWrote) {
 }
 
 TEST(StepState, RefusesWhatItDidNotWrite) {
-  const std::string good = ToJson(Example());
+  const std::string good = ToJson(ExampleState());
   EXPECT_EQ(CodeOfFailed(StepStateFromJson("")), ErrorCode::kCorrupt);
   EXPECT_EQ(CodeOfFailed(StepStateFromJson("[]")), ErrorCode::kCorrupt);
   EXPECT_EQ(CodeOfFailed(StepStateFromJson("{}")), ErrorCode::kCorrupt);
@@ -48,7 +48,7 @@ TEST(StepState, RefusesWhatItDidNotWrite) {
 }
 
 TEST(StepState, RefusesAFormatOfLater) {
-  std::string later = ToJson(Example());
+  std::string later = ToJson(ExampleState());
   later.replace(later.find("\"format\":1"), 10, "\"format\":2");
   EXPECT_EQ(CodeOfFailed(StepStateFromJson(later)), ErrorCode::kUnsupported);
 }
@@ -58,8 +58,8 @@ TEST(StepState, OfASnapshot) {
   snapshot.table_path = "processing/orders";
   EXPECT_EQ(Must(StepStateOf(snapshot)).generation, 0);
   EXPECT_FALSE(Must(QuarantineStateOf(snapshot, "processing.orders")));
-  snapshot.domains[std::string(kStepDomain)] = ToJson(Example());
-  snapshot.domains[QuarantineDomain("processing.orders")] = ToJson(Example());
+  snapshot.domains[std::string(kStepDomain)] = ToJson(ExampleState());
+  snapshot.domains[QuarantineDomain("processing.orders")] = ToJson(ExampleState());
   EXPECT_EQ(Must(StepStateOf(snapshot)).generation, 3);
   EXPECT_EQ(Must(QuarantineStateOf(snapshot, "processing.orders"))->seq_after, 7);
   EXPECT_FALSE(Must(QuarantineStateOf(snapshot, "landing.orders")));

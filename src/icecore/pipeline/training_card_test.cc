@@ -8,7 +8,7 @@
 namespace icecore::pipeline {
 namespace {
 
-TrainingCard Example() {
+TrainingCard ExampleCard() {
   TrainingCard card;
   card.icecore_version = "1.2.3";
   card.training_set = "d";
@@ -33,7 +33,7 @@ TrainingCard Example() {
 }
 
 TEST(TrainingCard, ReadsBackWhatMakesTheSetAgain) {
-  const TrainingCard card = Example();
+  const TrainingCard card = ExampleCard();
   const TrainingCard read = CardFromJson(ToJson(card)).ValueOrDie();
   EXPECT_EQ(read.training_set, card.training_set);
   EXPECT_EQ(read.definition, card.definition);
@@ -50,7 +50,7 @@ TEST(TrainingCard, ReadsBackWhatMakesTheSetAgain) {
 }
 
 TEST(TrainingCard, TellsAgesInSeconds) {
-  const std::string json = ToJson(Example());
+  const std::string json = ToJson(ExampleCard());
   EXPECT_NE(json.find("\"median\": 2.5"), std::string::npos) << json;
 }
 
@@ -59,7 +59,7 @@ TEST(TrainingCard, RefusesWhatIsNoCard) {
        {"", "{}", "[1]", "{\"card\": 1}", "{\"card\": \"other\", \"format\": 1}"}) {
     EXPECT_EQ(base::CodeOf(CardFromJson(text).status()), base::ErrorCode::kBadInput) << text;
   }
-  std::string later = ToJson(Example());
+  std::string later = ToJson(ExampleCard());
   later.replace(later.find("\"format\": 1"), 11, "\"format\": 2");
   EXPECT_EQ(base::CodeOf(CardFromJson(later).status()), base::ErrorCode::kUnsupported);
 }

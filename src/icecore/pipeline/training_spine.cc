@@ -22,8 +22,6 @@
 namespace icecore::pipeline {
 namespace {
 
-constexpr char kEventTimestamp[] = "event_timestamp";
-
 // One set's columns held against what its spine gives.
 class ColumnCheck {
  public:
@@ -32,7 +30,7 @@ class ColumnCheck {
       : set_(set), spine_(spine), diagnostics_(diagnostics) {}
 
   void Run(const feature::BoundService* service) {
-    Need(kEventTimestamp, set_.spine.location, "the time t of each row");
+    Need(feature::kEventTimestamp, set_.spine.location, "the time t of each row");
     if (service != nullptr) {
       CheckServiceColumns(*service);
     }
@@ -103,12 +101,12 @@ class ColumnCheck {
 // Ties are rows that are equal in every column, which nobody can tell apart.
 arrow::Result<std::shared_ptr<arrow::Table>> InOrder(const std::shared_ptr<arrow::Table>& rows) {
   ARROW_RETURN_NOT_OK(arrow::compute::Initialize());
-  if (rows->schema()->GetFieldIndex(kEventTimestamp) < 0) {
+  if (rows->schema()->GetFieldIndex(feature::kEventTimestamp) < 0) {
     return rows;  // refused where the features are computed
   }
-  std::vector<arrow::compute::SortKey> keys = {arrow::compute::SortKey(kEventTimestamp)};
+  std::vector<arrow::compute::SortKey> keys = {arrow::compute::SortKey(feature::kEventTimestamp)};
   for (const auto& field : rows->schema()->fields()) {
-    if (field->name() != kEventTimestamp && !arrow::is_nested(field->type()->id()) &&
+    if (field->name() != feature::kEventTimestamp && !arrow::is_nested(field->type()->id()) &&
         field->type()->id() != arrow::Type::NA) {
       keys.emplace_back(field->name());
     }

@@ -10,7 +10,7 @@
 namespace icecore::pipeline {
 namespace {
 
-const VersionedTable kTable = {"processing.x", "history.x", {"a", "b"}, {"v"}};
+const VersionedTable kVersioned = {"processing.x", "history.x", {"a", "b"}, {"v"}};
 
 std::shared_ptr<arrow::RecordBatch> Versions(const std::string& json) {
   return BatchOf({arrow::field("a", arrow::utf8()), arrow::field("b", arrow::utf8()),
@@ -36,7 +36,7 @@ TEST(VersionChoice, TheGreatestByOrderThenSeqWins) {
       {"a": "1", "b": "23", "v": 1, "_seq": 3}, {"a": "12", "b": "3", "v": 1, "_seq": 4},
       {"a": "n", "b": "", "v": null, "_seq": 5}, {"a": "n", "b": "", "v": -1e308, "_seq": 6},
       {"a": "n", "b": "", "v": null, "_seq": 7}])");
-  const auto chosen = Must(Must(VersionChoice::Make(kTable, *rows)).Choose());
+  const auto chosen = Must(Must(VersionChoice::Make(kVersioned, *rows)).Choose());
   EXPECT_EQ(chosen.winners, (Places{0, 3, 5}));
   EXPECT_EQ(chosen.rows, chosen.winners);
   EXPECT_EQ(Texts(*chosen.ops),
@@ -50,7 +50,7 @@ TEST(VersionChoice, OlderRowsAndDeletesWinToo) {
       {"a": "p", "b": "", "v": 1, "_seq": 11}, {"a": "q", "b": "", "v": 1, "_seq": 12},
       {"a": "q", "b": "", "v": 5, "_seq": 13}, {"a": "r", "b": "", "v": 1, "_seq": 14, "_op": "delete"},
       {"a": "s", "b": "", "v": 1, "_seq": 15}])");
-  auto choice = Must(VersionChoice::Make(kTable, *rows));
+  auto choice = Must(VersionChoice::Make(kVersioned, *rows));
   MustBeOk(choice.AddOlder(*Versions(R"([{"a": "p", "b": "", "v": 2, "_seq": 1},
                                          {"a": "r", "b": "", "v": 1, "_seq": 2},
                                          {"a": "z", "b": "", "v": 9, "_seq": 3}])"),
@@ -69,16 +69,16 @@ TEST(VersionChoice, OlderRowsAndDeletesWinToo) {
 TEST(VersionChoice, ATieThatNothingBreaksIsAnError) {
   const auto rows = Versions(R"([{"a": "p", "b": "", "v": 1, "_seq": 1},
                                  {"a": "p", "b": "", "v": 1, "_seq": 1}])");
-  EXPECT_EQ(CodeOfFailed(Must(VersionChoice::Make(kTable, *rows)).Choose()),
+  EXPECT_EQ(CodeOfFailed(Must(VersionChoice::Make(kVersioned, *rows)).Choose()),
             base::ErrorCode::kContractViolation);
   const auto other = Versions(R"([{"a": "p", "b": "", "v": 1, "_seq": 1},
                                   {"a": "p", "b": "", "v": 2, "_seq": 1},
                                   {"a": "q", "b": "", "v": 2, "_seq": 1}])");
-  EXPECT_EQ(Must(Must(VersionChoice::Make(kTable, *other)).Choose()).winners, (Places{1, 2}));
+  EXPECT_EQ(Must(Must(VersionChoice::Make(kVersioned, *other)).Choose()).winners, (Places{1, 2}));
 }
 
 TEST(VersionChoice, NoVersionsChooseNothing) {
-  const auto chosen = Must(Must(VersionChoice::Make(kTable, *Versions("[]"))).Choose());
+  const auto chosen = Must(Must(VersionChoice::Make(kVersioned, *Versions("[]"))).Choose());
   EXPECT_TRUE(chosen.winners.empty());
   EXPECT_EQ(chosen.ops->length(), 0);
 }

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/pipeline/key_index.h"
 #include "icecore/pipeline/row_batches.h"
@@ -67,14 +68,6 @@ std::string KeyText(const arrow::RecordBatch& rows, const std::vector<std::strin
   return "(" + text + ")";
 }
 
-std::string ListOf(const std::vector<std::string>& names) {
-  std::string list;
-  for (const std::string& name : names) {
-    list += (list.empty() ? "" : ", ") + name;
-  }
-  return list;
-}
-
 // Compares the rows of a table computed whole with the present, batch by batch.
 class Comparison {
  public:
@@ -100,8 +93,9 @@ class Comparison {
     }
     std::sort(twice.begin(), twice.end());
     return base::MakeError(base::ErrorCode::kContractViolation,
-                           context_.table.present + ": key (" + ListOf(context_.table.key) +
-                               ") is not unique: " + ListOf(twice) +
+                           context_.table.present + ": key (" +
+                               base::CommaList(context_.table.key) +
+                               ") is not unique: " + base::CommaList(twice) +
                                " occur more than once among " + std::to_string(rows_->num_rows()) +
                                " rows of " + std::to_string(index_.num_groups()) + " keys");
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "icecore/base/suggest.h"
+#include "icecore/base/text.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/pipeline/versions.h"
 #include "icecore/state/ordered_bytes.h"
@@ -17,14 +18,6 @@ namespace icecore::pipeline {
 namespace {
 
 using Mode = spec::Table::Mode;
-
-std::string ListOf(const std::vector<std::string>& names) {
-  std::string list;
-  for (const std::string& name : names) {
-    list += (list.empty() ? "" : ", ") + name;
-  }
-  return list;
-}
 
 void CheckOrdered(const std::string& what, const std::vector<std::string>& columns,
                   const arrow::Schema& schema, const base::Location& location,
@@ -60,7 +53,8 @@ void CheckOwn(const spec::Table& table, const arrow::Schema& output,
     if (check.kind == spec::Check::Kind::kUnique && !has_key) {
       diagnostics->Error(check.location,
                          name + ": check '" + check.name +
-                             "': of a merge table only what holds its key (" + ListOf(table.key) +
+                             "': of a merge table only what holds its key (" +
+                             base::CommaList(table.key) +
                              ") can be unique; check it in a table that is computed whole");
     }
   }
@@ -106,11 +100,11 @@ void CheckDriver(const spec::Table& table, const sql::Analysis& analysis,
            " keeps versions: a new one that `rows` or `drop` leaves out would leave the older one "
            "in the table; use `mode: replace` with 'key'");
   } else if (!KeyFollows(table, analysis, driver)) {
-    refuse("the driver " + driver.present + " keeps versions by (" + ListOf(driver.key) +
+    refuse("the driver " + driver.present + " keeps versions by (" + base::CommaList(driver.key) +
            "); the key here must be made of these columns, all of them and no others, or `mode: "
            "replace` with 'key' be used");
   } else if (!driver.order_by.empty() && table.order_by.empty()) {
-    refuse("the driver " + driver.present + " has order_by (" + ListOf(driver.order_by) +
+    refuse("the driver " + driver.present + " has order_by (" + base::CommaList(driver.order_by) +
            "), so its versions come in any order; give order_by here too");
   }
 }

@@ -22,7 +22,7 @@ using nlohmann::json;
 // Versions of the table that are looked through for rows that went.
 constexpr int64_t kMostVersions = 1000;
 // A log that is replaced while it is opened is looked at again.
-constexpr int kLooks = 4;
+constexpr int kBuildLooks = 4;
 
 // Whether no row of version `from` is missing in version `to`; false where the log does not say.
 arrow::Result<bool> OnlyGrew(const Workspace& workspace, const lake::Snapshot& table,
@@ -63,7 +63,7 @@ arrow::Result<std::shared_ptr<const feature::ClusteredLog>> OpenNamed(
       return log;
     }
     // Runs that were merged meanwhile are gone rightly.
-    if (look == kLooks || files == FilesOf(*manifest)) {
+    if (look == kBuildLooks || files == FilesOf(*manifest)) {
       base::Log(base::LogLevel::kWarning,
                 runs.status().message() + ": the log of view " + view.name +
                     " is not used, the table is read instead; `icecore run` builds it anew");

@@ -19,7 +19,7 @@ namespace {
 using base::ErrorCode;
 using lake::Finding;
 
-constexpr int kLooks = 4;
+constexpr int kAuditLooks = 4;
 constexpr char kWhere[] = ".icecore/features/";
 
 std::vector<std::string> NamesIn(const std::string& folder) {
@@ -157,7 +157,7 @@ arrow::Status AuditOne(LogAudit audit, std::vector<Finding>* findings) {
     const auto before = audit.Files();
     ARROW_ASSIGN_OR_RAISE(auto found, audit.Look());
     const bool changed = !found.empty() && audit.Files() != before;
-    if (changed && look < kLooks) continue;
+    if (changed && look < kAuditLooks) continue;
     for (Finding& finding : found) {
       if (changed) {
         finding.is_note = true;

@@ -53,12 +53,12 @@ bool IsRowCheck(Kind kind) {
   return kind != Kind::kRowCount && kind != Kind::kEqualRows && kind != Kind::kFresh;
 }
 
-class Checker final : public TableChecker {
+class TableChecks final : public TableChecker {
  public:
   static Result<std::unique_ptr<TableChecker>> Make(const spec::Table& table,
                                                     const std::shared_ptr<arrow::Schema>& rows,
                                                     CheckInputs inputs) {
-    std::unique_ptr<Checker> checker(new Checker(table, rows, std::move(inputs)));
+    std::unique_ptr<TableChecks> checker(new TableChecks(table, rows, std::move(inputs)));
     for (const spec::DropRule& drop : checker->table_.drop) {
       ARROW_ASSIGN_OR_RAISE(std::unique_ptr<expr::Expression> when,
                             expr::BindPredicate(drop.when.text, drop.when.location, *rows));
@@ -144,7 +144,7 @@ class Checker final : public TableChecker {
   }
 
  private:
-  Checker(spec::Table table, std::shared_ptr<arrow::Schema> rows, CheckInputs inputs)
+  TableChecks(spec::Table table, std::shared_ptr<arrow::Schema> rows, CheckInputs inputs)
       : table_(std::move(table)), rows_(std::move(rows)), inputs_(std::move(inputs)) {}
 
   static std::string FloatText(double value) {
@@ -428,7 +428,7 @@ class Checker final : public TableChecker {
 Result<std::unique_ptr<TableChecker>> TableChecker::Make(const spec::Table& table,
                                                          const std::shared_ptr<arrow::Schema>& rows,
                                                          CheckInputs inputs) {
-  return Checker::Make(table, rows, std::move(inputs));
+  return TableChecks::Make(table, rows, std::move(inputs));
 }
 
 }  // namespace icecore::quality

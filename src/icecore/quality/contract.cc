@@ -38,13 +38,13 @@ struct Column {
   std::vector<Rule> rules;
 };
 
-class Checker final : public ContractChecker {
+class ContractChecks final : public ContractChecker {
  public:
   static Result<std::unique_ptr<ContractChecker>> Make(
       const spec::Contract& contract, const ContractSettings& settings,
       const std::shared_ptr<arrow::Schema>& raw_schema,
       const std::shared_ptr<arrow::Schema>& inferred_types) {
-    std::unique_ptr<Checker> checker(new Checker(settings, raw_schema));
+    std::unique_ptr<ContractChecks> checker(new ContractChecks(settings, raw_schema));
     ARROW_RETURN_NOT_OK(checker->AddDeclared(contract, inferred_types.get()));
     ARROW_RETURN_NOT_OK(checker->AddFurther(contract, inferred_types.get()));
     ARROW_RETURN_NOT_OK(checker->MakeSchema());
@@ -88,7 +88,7 @@ class Checker final : public ContractChecker {
   }
 
  private:
-  Checker(ContractSettings settings, std::shared_ptr<arrow::Schema> raw_schema)
+  ContractChecks(ContractSettings settings, std::shared_ptr<arrow::Schema> raw_schema)
       : settings_(std::move(settings)), raw_schema_(std::move(raw_schema)) {}
 
   std::vector<std::string> UserColumns() const {
@@ -367,7 +367,7 @@ Result<std::unique_ptr<ContractChecker>> ContractChecker::Make(
     const spec::Contract& contract, const ContractSettings& settings,
     const std::shared_ptr<arrow::Schema>& raw_schema,
     const std::shared_ptr<arrow::Schema>& inferred_types) {
-  return Checker::Make(contract, settings, raw_schema, inferred_types);
+  return ContractChecks::Make(contract, settings, raw_schema, inferred_types);
 }
 
 }  // namespace icecore::quality

@@ -44,7 +44,7 @@ spec::ColumnContract Declared(const std::string& name, std::shared_ptr<arrow::Da
   return column;
 }
 
-spec::Literal Int(int64_t value) {
+spec::Literal IntLiteral(int64_t value) {
   spec::Literal literal;
   literal.kind = spec::Literal::Kind::kInt;
   literal.int_value = value;
@@ -67,7 +67,7 @@ spec::Contract Readings() {
                       Declared("tail", arrow::utf8())};
   contract.columns[0].required = true;
   contract.columns[1].required = true;
-  contract.columns[2].between = {Int(0), Int(100)};
+  contract.columns[2].between = {IntLiteral(0), IntLiteral(100)};
   contract.columns[3].matches = "^[A-Z]{2}$";
   contract.columns[4].matches = "^N[0-9]+$";
   contract.columns[4].severity = spec::Severity::kWarn;
@@ -284,11 +284,11 @@ TEST(Contract, RulesAreReadAsTheColumnsType) {
   tenth.kind = spec::Literal::Kind::kFloat;
   tenth.float_value = 0.1;
   tenth.string_value = "0.1";
-  contract.columns[0].between = {tenth, Int(5)};
+  contract.columns[0].between = {tenth, IntLiteral(5)};
   contract.columns[1].between = {Text("2024-01-01"), spec::Literal{}};
-  contract.columns[2].in = {Int(1), Text("it's")};
-  contract.columns[3].between = {Int(0), Int(1)};
-  contract.columns[4].in = {Int(1)};
+  contract.columns[2].in = {IntLiteral(1), Text("it's")};
+  contract.columns[3].between = {IntLiteral(0), IntLiteral(1)};
+  contract.columns[4].in = {IntLiteral(1)};
   auto rows =
       Batch({{"d", Column(arrow::utf8(), R"(["0.10", "0.09", "5.00"])")},
              {"day", Column(arrow::utf8(), R"(["2024-01-01", "2024-01-01", "2023-12-31"])")},
@@ -321,7 +321,7 @@ TEST(Contract, WrongRulesAreInvalidDefinitions) {
   contract.columns[0].matches = "(";
   EXPECT_EQ(code(contract), ErrorCode::kInvalidDefinition);
   contract.columns = {Declared("a", arrow::int64())};
-  contract.columns[0].between = {Text("x"), Int(1)};
+  contract.columns[0].between = {Text("x"), IntLiteral(1)};
   EXPECT_EQ(code(contract), ErrorCode::kInvalidDefinition);
   contract.columns = {Declared("a", kTimestamp)};
   contract.columns[0].zone = "America/New_Yrok";

@@ -13,7 +13,7 @@ namespace {
 
 using Ambiguous = spec::ColumnContract::Ambiguous;
 
-const auto kTimestamp = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+const auto kInstantType = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
 const auto kLocal = arrow::timestamp(arrow::TimeUnit::MICRO);
 
 std::shared_ptr<arrow::Array> Texts(const std::vector<std::string>& texts) {
@@ -134,10 +134,10 @@ TEST(TextConversion, DatesAndTimes) {
 }
 
 TEST(TextConversion, Timestamps) {
-  EXPECT_EQ(Convert(To(kTimestamp), {"2024-03-01T10:00:00Z", "2024-03-01 10:00:00.25+01:00",
-                                     "2024-03-01", "2024-03-01T10:00:00.000000001Z",
-                                     "1969-12-31T23:59:59.9999999Z", "2024-03-01T24:00:00Z",
-                                     "2024-02-30T00:00:00Z", "yesterday", "", "1709287200"}),
+  EXPECT_EQ(Convert(To(kInstantType), {"2024-03-01T10:00:00Z", "2024-03-01 10:00:00.25+01:00",
+                                       "2024-03-01", "2024-03-01T10:00:00.000000001Z",
+                                       "1969-12-31T23:59:59.9999999Z", "2024-03-01T24:00:00Z",
+                                       "2024-02-30T00:00:00Z", "yesterday", "", "1709287200"}),
             (Strings{"2024-03-01T10:00:00.000000Z", "2024-03-01T09:00:00.250000Z",
                      "2024-03-01T00:00:00.000000Z", "2024-03-01T10:00:00.000001Z",
                      "1970-01-01T00:00:00.000000Z", "bad", "bad", "bad", "bad", "bad"}));
@@ -145,7 +145,7 @@ TEST(TextConversion, Timestamps) {
 }
 
 TEST(TextConversion, WallTimesOfAZone) {
-  ColumnTarget target = To(kTimestamp);
+  ColumnTarget target = To(kInstantType);
   target.zone = "America/New_York";
   const Strings texts = {"2024-07-01T00:00:00",  "2024-03-10T02:30:00", "2024-11-03T01:30:00",
                          "2024-03-10T02:30:00Z", "2024-03-10T03:00:00", "nonsense"};
@@ -170,7 +170,7 @@ TEST(TextConversion, StringsAndBinaries) {
 }
 
 TEST(TextConversion, NullValuesAreNullInEveryType) {
-  for (const auto& type : {arrow::int64(), arrow::utf8(), kTimestamp, arrow::boolean()}) {
+  for (const auto& type : {arrow::int64(), arrow::utf8(), kInstantType, arrow::boolean()}) {
     auto column = ConvertText(*Texts({"", "NA", "NULL"}), To(type), {"", "NA"}, false);
     ASSERT_TRUE(column.ok());
     EXPECT_TRUE(column->values->IsNull(0));
@@ -226,12 +226,12 @@ TEST(TypedConversion, CastsThatLoseNothing) {
   check(arrow::float64(), "[0.1, 0.5, null]", To(arrow::float32()), 1);
   check(arrow::float64(), "[1, 1.5]", To(arrow::int64()), 1);
   check(arrow::decimal128(10, 3), R"(["1.230", "1.234"])", To(arrow::decimal128(10, 2)), 1);
-  check(arrow::int64(), "[1, 2]", To(kTimestamp), 2);
+  check(arrow::int64(), "[1, 2]", To(kInstantType), 2);
   check(arrow::utf8(), R"(["1", "x"])", To(arrow::int64()), 1);
   check(arrow::int64(), "[1]", To(arrow::utf8()), 0);
-  check(arrow::date32(), "[1]", To(kTimestamp), 0);
-  check(kTimestamp, R"(["2024-01-01"])", To(kLocal), 1);
-  check(arrow::boolean(), "[true]", To(kTimestamp), 1);
+  check(arrow::date32(), "[1]", To(kInstantType), 0);
+  check(kInstantType, R"(["2024-01-01"])", To(kLocal), 1);
+  check(arrow::boolean(), "[true]", To(kInstantType), 1);
   check(arrow::large_utf8(), R"(["a"])", To(arrow::utf8()), 0);
   check(arrow::null(), "[null]", To(arrow::int64()), 0);
   ColumnTarget embedding = To(arrow::list(arrow::float32()));

@@ -10,7 +10,7 @@
 namespace icecore::server::testing {
 namespace {
 
-constexpr char kEcho[] = R"({"service":"echo","entities":{"k":1}})";
+constexpr char kEchoOne[] = R"({"service":"echo","entities":{"k":1}})";
 
 class AccessControlTest : public ::testing::Test {
  protected:
@@ -52,24 +52,24 @@ class AccessControlTest : public ::testing::Test {
 };
 
 TEST_F(AccessControlTest, NobodyIsAskedWhileThereIsNoToken) {
-  EXPECT_EQ(Ask(Post(kEcho)).status, 200);
+  EXPECT_EQ(Ask(Post(kEchoOne)).status, 200);
   EXPECT_EQ(Ask(Get("/metrics")).status, 200);
 }
 
 TEST_F(AccessControlTest, RequestsNeedATokenOnceThereIsOne) {
   const std::string token = Issue("read");
-  const Reply refused = Ask(Post(kEcho));
+  const Reply refused = Ask(Post(kEchoOne));
   EXPECT_EQ(refused.status, 401);
   EXPECT_EQ(refused.headers.at("WWW-Authenticate"), "Bearer realm=\"icecore\"");
   EXPECT_NE(refused.body.find(R"("code":"unauthenticated")"), std::string::npos);
   EXPECT_NE(refused.body.find(R"("scope":"read")"), std::string::npos);
-  EXPECT_EQ(Ask(Post(kEcho, token)).status, 200);
+  EXPECT_EQ(Ask(Post(kEchoOne, token)).status, 200);
   std::string lower = token;
   lower.replace(15, 6, "bearer");
-  EXPECT_EQ(Ask(Post(kEcho, lower)).status, 200);
+  EXPECT_EQ(Ask(Post(kEchoOne, lower)).status, 200);
   for (const char* wrong : {"Authorization: Bearer \r\n", "Authorization: Bearer ice_1_2\r\n",
                             "Authorization: Basic aWNlOmljZQ==\r\n", "Authorization: \r\n"}) {
-    EXPECT_EQ(Ask(Post(kEcho, wrong)).status, 401) << wrong;
+    EXPECT_EQ(Ask(Post(kEchoOne, wrong)).status, 401) << wrong;
   }
   EXPECT_EQ(Ask(Get("/wp-admin")).status, 401);
 }
@@ -85,11 +85,11 @@ TEST_F(AccessControlTest, ScopesAreKept) {
   const std::string other = Issue("read:another");
   const std::string metrics = Issue("metrics");
   const std::string echo = Issue("read:echo");
-  const Reply refused = Ask(Post(kEcho, other));
+  const Reply refused = Ask(Post(kEchoOne, other));
   EXPECT_EQ(refused.status, 403);
   EXPECT_NE(refused.body.find(R"("scope":"read:echo")"), std::string::npos) << refused.body;
-  EXPECT_EQ(Ask(Post(kEcho, metrics)).status, 403);
-  EXPECT_EQ(Ask(Post(kEcho, echo)).status, 200);
+  EXPECT_EQ(Ask(Post(kEchoOne, metrics)).status, 403);
+  EXPECT_EQ(Ask(Post(kEchoOne, echo)).status, 200);
   EXPECT_EQ(Ask(Get("/metrics", echo)).status, 403);
   EXPECT_EQ(Ask(Get("/metrics", metrics)).status, 200);
   EXPECT_EQ(Ask(Get("/v1/services", other)).body, R"({"services":[]})");
@@ -109,23 +109,23 @@ TEST_F(AccessControlTest, BodiesOfStrangersAreNotRead) {
 
 TEST_F(AccessControlTest, RevokedAndExpiredTokensOpenNothing) {
   const std::string expired = Issue("read", 1);
-  EXPECT_EQ(Ask(Post(kEcho, expired)).status, 401);
+  EXPECT_EQ(Ask(Post(kEchoOne, expired)).status, 401);
   const std::string token = Issue("read");
-  EXPECT_EQ(Ask(Post(kEcho, token)).status, 200);
+  EXPECT_EQ(Ask(Post(kEchoOne, token)).status, 200);
   ASSERT_TRUE(govern::RevokeToken(path_, last_id_).ok());
   ASSERT_TRUE(access_->Refresh().ok());
-  EXPECT_EQ(Ask(Post(kEcho, token)).status, 401);
+  EXPECT_EQ(Ask(Post(kEchoOne, token)).status, 401);
 }
 
 TEST_F(AccessControlTest, ALostOrDamagedFileOpensNothing) {
   const std::string token = Issue("read");
   std::ofstream(path_) << "nonsense";
   EXPECT_EQ(base::CodeOf(access_->Refresh()), base::ErrorCode::kCorrupt);
-  EXPECT_EQ(Ask(Post(kEcho, token)).status, 200);  // what was known stays
-  EXPECT_EQ(Ask(Post(kEcho)).status, 401);
+  EXPECT_EQ(Ask(Post(kEchoOne, token)).status, 200);  // what was known stays
+  EXPECT_EQ(Ask(Post(kEchoOne)).status, 401);
   std::filesystem::remove(path_);
   EXPECT_TRUE(access_->Refresh().ok());
-  EXPECT_EQ(Ask(Post(kEcho, token)).status, 401);
+  EXPECT_EQ(Ask(Post(kEchoOne, token)).status, 401);
 }
 
 TEST_F(AccessControlTest, WithTokensAnyHostNameIsRight) {

@@ -11,45 +11,47 @@ namespace {
 
 using nlohmann::json;
 
-arrow::Result<ParsedPush> Parse(const std::string& body, bool write = false) {
+arrow::Result<ParsedPush> ParsePushed(const std::string& body, bool write = false) {
   return ParsePush(body, write, 1 << 20, 3);
 }
 
-std::string FieldAtFault(const std::string& body, bool write = false) {
-  return FieldOf(Parse(body, write).status());
+std::string PushedFieldAtFault(const std::string& body, bool write = false) {
+  return FieldOf(ParsePushed(body, write).status());
 }
 
 TEST(PushJsonTest, RowsBecomeLines) {
   const auto ours =
-      Parse(R"({"source":"s","rows":[{"b":1,"a":"x\n"},{"a":null,"n":18446744073709551615}]})")
+      ParsePushed(
+          R"({"source":"s","rows":[{"b":1,"a":"x\n"},{"a":null,"n":18446744073709551615}]})")
           .ValueOrDie();
   EXPECT_EQ(ours.form, PushForm::kOurs);
   EXPECT_EQ(ours.rows.source, "s");
   EXPECT_EQ(ours.rows.lines, "{\"b\":1,\"a\":\"x\\n\"}\n{\"a\":null,\"n\":18446744073709551615}\n");
   const auto feast =
-      Parse(R"({"push_source_name":"s","df":{"k":[1,2],"v":[0.1,[true]]},"to":"online","x":1})")
+      ParsePushed(
+          R"({"push_source_name":"s","df":{"k":[1,2],"v":[0.1,[true]]},"to":"online","x":1})")
           .ValueOrDie();
   EXPECT_EQ(feast.form, PushForm::kFeast);
   EXPECT_EQ(feast.rows.lines, "{\"k\":1,\"v\":0.1}\n{\"k\":2,\"v\":[true]}\n");
-  const auto write = Parse(R"({"feature_view_name":"v","df":{"k":[]}})", true).ValueOrDie();
+  const auto write = ParsePushed(R"({"feature_view_name":"v","df":{"k":[]}})", true).ValueOrDie();
   EXPECT_EQ(write.rows.view, "v");
   EXPECT_EQ(write.rows.lines, "");
 }
 
 TEST(PushJsonTest, WhatIsWrongIsNamed) {
-  EXPECT_EQ(FieldAtFault("["), "body");
-  EXPECT_EQ(FieldAtFault("[]"), "body");
-  EXPECT_EQ(FieldAtFault("{\"source\":\"s\",\"rows\":" + std::string(100, '[')), "body");
-  EXPECT_EQ(FieldAtFault("{}"), "source");
-  EXPECT_EQ(FieldAtFault(R"({"source":""})"), "source");
-  EXPECT_EQ(FieldAtFault(R"({"source":"s","rows":{}})"), "rows");
-  EXPECT_EQ(FieldAtFault(R"({"source":"s","rows":[{},1]})"), "rows[1]");
-  EXPECT_EQ(FieldAtFault(R"({"push_source_name":"s"})"), "df");
-  EXPECT_EQ(FieldAtFault(R"({"push_source_name":"s","df":{"a":1}})"), "df.a");
-  EXPECT_EQ(FieldAtFault(R"({"push_source_name":"s","df":{"a":[1],"b":[]}})"), "df.b");
-  EXPECT_EQ(FieldAtFault(R"({"push_source_name":"s","df":{"a":[1]},"to":"offline"})"), "to");
-  EXPECT_EQ(FieldAtFault(R"({"df":{"a":[1]}})", true), "feature_view_name");
-  EXPECT_EQ(base::CodeOf(Parse(R"({"source":"s","rows":[{},{},{},{}]})").status()),
+  EXPECT_EQ(PushedFieldAtFault("["), "body");
+  EXPECT_EQ(PushedFieldAtFault("[]"), "body");
+  EXPECT_EQ(PushedFieldAtFault("{\"source\":\"s\",\"rows\":" + std::string(100, '[')), "body");
+  EXPECT_EQ(PushedFieldAtFault("{}"), "source");
+  EXPECT_EQ(PushedFieldAtFault(R"({"source":""})"), "source");
+  EXPECT_EQ(PushedFieldAtFault(R"({"source":"s","rows":{}})"), "rows");
+  EXPECT_EQ(PushedFieldAtFault(R"({"source":"s","rows":[{},1]})"), "rows[1]");
+  EXPECT_EQ(PushedFieldAtFault(R"({"push_source_name":"s"})"), "df");
+  EXPECT_EQ(PushedFieldAtFault(R"({"push_source_name":"s","df":{"a":1}})"), "df.a");
+  EXPECT_EQ(PushedFieldAtFault(R"({"push_source_name":"s","df":{"a":[1],"b":[]}})"), "df.b");
+  EXPECT_EQ(PushedFieldAtFault(R"({"push_source_name":"s","df":{"a":[1]},"to":"offline"})"), "to");
+  EXPECT_EQ(PushedFieldAtFault(R"({"df":{"a":[1]}})", true), "feature_view_name");
+  EXPECT_EQ(base::CodeOf(ParsePushed(R"({"source":"s","rows":[{},{},{},{}]})").status()),
             base::ErrorCode::kLimit);
 }
 

@@ -6,16 +6,13 @@
 #include <vector>
 
 #include "icecore/base/suggest.h"
+#include "icecore/base/text.h"
 #include "icecore/spec/parse_internal.h"
 
 namespace icecore::spec {
 namespace {
 
 using Names = std::vector<std::string>;
-
-bool Contains(const Names& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 // What SQL can read, by full name.
 Names ReadableNames(const Project& project) {
@@ -32,11 +29,11 @@ Names ReadableNames(const Project& project) {
 
 // landing.x_raw stands for landing.x, history.x for the table or source x.
 bool IsReadable(const Names& readable, const std::string& name) {
-  if (Contains(readable, name)) {
+  if (base::Contains(readable, name)) {
     return true;
   }
   if (name.starts_with("landing.") && name.ends_with("_raw")) {
-    return Contains(readable, name.substr(0, name.size() - 4));
+    return base::Contains(readable, name.substr(0, name.size() - 4));
   }
   constexpr std::string_view kHistory = "history.";
   return name.starts_with(kHistory) &&
@@ -159,7 +156,7 @@ void CheckTableView(const Project& project, const FeatureView& view, const Names
     for (const Table& table : project.tables) {
       tables.push_back(table.FullName());
     }
-    const std::string why = Contains(readable, view.from)
+    const std::string why = base::Contains(readable, view.from)
                                 ? ": a view reads a processing or curated table, not '"
                                 : ": 'from': no table '";
     diagnostics->Error(view.from_location,
@@ -174,7 +171,7 @@ void CheckTableView(const Project& project, const FeatureView& view, const Names
   }
   const std::vector<std::string> keys = NamesOf(entity->keys);
   for (const auto& [key, column] : view.keys) {
-    if (!Contains(keys, key)) {
+    if (!base::Contains(keys, key)) {
       diagnostics->Error(view.location, what + ": 'keys': entity '" + entity->name +
                                             "' has no key '" + key + "'" +
                                             base::DidYouMean(key, keys));

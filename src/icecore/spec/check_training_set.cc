@@ -6,16 +6,13 @@
 #include <vector>
 
 #include "icecore/base/suggest.h"
+#include "icecore/base/text.h"
 #include "icecore/spec/parse_internal.h"
 
 namespace icecore::spec {
 namespace {
 
 using Names = std::vector<std::string>;
-
-bool Contains(const Names& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 const FeatureService* ServiceOf(const Project& project, const std::string& what,
                                 const std::string& name, const base::Location& location,
@@ -45,7 +42,7 @@ void CheckGiven(const Project& project, const DefinitionTest& test, const std::s
                 base::Diagnostics* diagnostics) {
   const Names tables = GivenNames(project);
   for (const TestTable& table : test.given) {
-    if (Contains(tables, table.name)) {
+    if (base::Contains(tables, table.name)) {
       continue;
     }
     std::string hint = base::DidYouMean(table.name, tables);
@@ -65,7 +62,7 @@ void CheckAsk(const DefinitionTest& test, const std::vector<RequiredColumn>& col
   std::set<std::string> asked;
   for (const TestValue& value : test.ask) {
     asked.insert(value.name);
-    if (!Contains(names, value.name)) {
+    if (!base::Contains(names, value.name)) {
       diagnostics->Error(value.location, what +
                                              ": 'ask': the service has no key or request "
                                              "column '" +
@@ -100,7 +97,7 @@ void CheckTest(const Project& project, const DefinitionTest& test, base::Diagnos
   }
   CheckAsk(test, *columns, what, diagnostics);
   for (const TestValue& value : test.expect) {
-    if (!Contains(features, value.name)) {
+    if (!base::Contains(features, value.name)) {
       diagnostics->Error(value.location, what + ": 'expect': feature_service '" + service->name +
                                              "' has no feature '" + value.name + "'" +
                                              base::DidYouMean(value.name, features));

@@ -3,6 +3,8 @@
 
 #include "icecore/spec/parse.h"
 
+#include <gtest/gtest.h>
+
 namespace icecore::spec {
 namespace {
 

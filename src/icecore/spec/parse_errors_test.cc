@@ -2,6 +2,8 @@
 
 #include "icecore/spec/parse.h"
 
+#include <gtest/gtest.h>
+
 namespace icecore::spec {
 namespace {
 

@@ -1,6 +1,7 @@
 #include "icecore/spec/parse.h"
 
 #include <arrow/type.h>
+#include <gtest/gtest.h>
 
 #include <unistd.h>
 

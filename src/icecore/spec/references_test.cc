@@ -1,5 +1,6 @@
 #include "icecore/spec/references.h"
 
+#include <gtest/gtest.h>
 #include <map>
 
 namespace icecore::spec {

@@ -18,8 +18,8 @@ namespace {
 
 using base::Location;
 
-constexpr size_t kMaxBytes = size_t{16} << 20;
-constexpr size_t kMaxDepth = 64;
+constexpr size_t kMaxYamlBytes = size_t{16} << 20;
+constexpr size_t kMaxYamlDepth = 64;
 constexpr size_t kMaxKeys = 10'000;  // of one map: keys are looked up one by one
 
 std::vector<std::string_view> SplitLines(std::string_view text) {
@@ -158,9 +158,9 @@ class TreeBuilder : public YAML::EventHandler {
     if (ExpectsKey()) {
       throw YAML::ParserException(mark, "a key must be plain text");
     }
-    if (open_.size() >= kMaxDepth) {
-      throw YAML::ParserException(mark,
-                                  "more than " + std::to_string(kMaxDepth) + " levels of nesting");
+    if (open_.size() >= kMaxYamlDepth) {
+      throw YAML::ParserException(
+          mark, "more than " + std::to_string(kMaxYamlDepth) + " levels of nesting");
     }
     open_.push_back({Make(kind, mark), std::nullopt});
   }
@@ -195,7 +195,7 @@ std::string DocumentText(const std::vector<std::string_view>& lines, int first) 
 
 // Bytes that no definition may hold; yaml-cpp would read some of them as the end of the text.
 bool CheckBytes(const std::string& file, std::string_view bytes, base::Diagnostics* diagnostics) {
-  if (bytes.size() > kMaxBytes) {
+  if (bytes.size() > kMaxYamlBytes) {
     diagnostics->Error({file, 0, 0}, "is larger than 16 MiB");
     return false;
   }

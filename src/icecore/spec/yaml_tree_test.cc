@@ -1,5 +1,7 @@
 #include "icecore/spec/yaml_tree_internal.h"
 
+#include <gtest/gtest.h>
+
 namespace icecore::spec {
 namespace {
 

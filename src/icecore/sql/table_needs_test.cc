@@ -8,7 +8,7 @@
 namespace icecore::sql {
 namespace {
 
-std::vector<TableSchema> Tables() {
+std::vector<TableSchema> TwoTables() {
   const auto schema = [](arrow::FieldVector fields) { return arrow::schema(std::move(fields)); };
   const auto instant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
   const auto struct_type =
@@ -44,11 +44,11 @@ std::string TextOf(const TableNeeds& needs) {
 std::pair<std::string, std::string> Both(const std::string& sql) {
   AnalysisRequest request;
   request.sql = sql;
-  request.tables = Tables();
+  request.tables = TwoTables();
   request.for_table = false;
   const auto analysis = Analyse(request).ValueOrDie();
   EXPECT_TRUE(analysis.diagnostics.ToStatus().ok()) << analysis.diagnostics.ToStatus().ToString();
-  const auto needs = NeedsOf(analysis.plain_sql, Tables()).ValueOrDie();
+  const auto needs = NeedsOf(analysis.plain_sql, TwoTables()).ValueOrDie();
   return {TextOf(needs.at(0)), TextOf(needs.at(1))};
 }
 std::string Needs(const std::string& sql) { return Both(sql).first; }

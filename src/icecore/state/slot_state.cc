@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "icecore/base/error.h"
+#include "icecore/state/cell_bytes.h"
 #include "icecore/state/distinct_sketch.h"
 #include "icecore/state/quantile_buckets.h"
 #include "icecore/state/wire.h"
@@ -58,17 +59,6 @@ bool GetElement(const ValueCodec& codec, std::string_view* in, V* value) {
     *value = std::string(bytes);
     return true;
   }
-}
-
-void PutOrder(const RowOrder& order, std::string* out) {
-  wire::PutInt64(order.event_time, out);
-  wire::PutInt64(order.known_at, out);
-  wire::PutInt64(order.seq, out);
-}
-
-bool GetOrder(std::string_view* in, RowOrder* order) {
-  return wire::GetInt64(in, &order->event_time) && wire::GetInt64(in, &order->known_at) &&
-         wire::GetInt64(in, &order->seq);
 }
 
 // One state class per kind derives from this; Derived has MergeSame, Put and Get.

@@ -12,7 +12,7 @@ namespace icecore::state {
 namespace {
 
 constexpr std::string_view kChainMagic = "ICKC";
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kChainVersion = 1;
 
 auto PlaceOf(const Version& version) { return std::tie(version.order, version.seq); }
 
@@ -46,7 +46,7 @@ std::vector<VersionChain::Change> VersionChain::Settle(int64_t now) {
 }
 
 std::string VersionChain::Encode() const {
-  std::string out = OpenCell(kChainMagic, kVersion);
+  std::string out = OpenCell(kChainMagic, kChainVersion);
   wire::PutVarint(versions_.size(), &out);
   for (const Entry& entry : versions_) {
     wire::PutBytes(entry.version.order, &out);
@@ -59,7 +59,7 @@ std::string VersionChain::Encode() const {
 }
 
 arrow::Result<VersionChain> VersionChain::Load(std::string_view bytes) {
-  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(bytes, kChainMagic, kVersion));
+  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(bytes, kChainMagic, kChainVersion));
   uint64_t count = 0;
   if (!wire::GetVarint(&in, &count)) return CorruptCell("the number of versions");
   VersionChain chain;

@@ -105,7 +105,7 @@ constexpr int64_t kHorizon = 40;
 
 // Rows come in the order of seq, those too far ahead wait; every answer is the naive one over the
 // rows that have come.
-void RunCase(uint64_t seed) {
+void RunVersionedCase(uint64_t seed) {
   std::mt19937_64 random(seed);
   ViewLayout layout = naive::RandomLayout(random);
   layout.versioned = true;
@@ -155,12 +155,12 @@ TEST(VersionedKeyState, AnswersLikeTheNaiveDefinition) {
   const uint64_t first_seed = 70000;
   std::cout << "seeds from " << first_seed << "\n";
   for (uint64_t seed = first_seed; seed < first_seed + 4000; ++seed) {
-    RunCase(seed);
+    RunVersionedCase(seed);
     if (HasFatalFailure()) return;
   }
 }
 
-ViewLayout SmallLayout() {
+ViewLayout SmallVersionedLayout() {
   ViewLayout layout;
   layout.versioned = true;
   layout.value_types = {arrow::float64(), arrow::int64(), arrow::utf8()};
@@ -189,7 +189,7 @@ naive::Row MakeRow(int64_t table_key, int64_t key, int64_t e, int64_t a, int64_t
 }
 
 TEST(VersionedKeyState, RowsThatNoWindowReachesGo) {
-  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto engine = ViewEngine::Make(SmallVersionedLayout()).ValueOrDie();
   SmallStore store(*engine, {MakeRow(1, 1, 10, 10, 1, 1), MakeRow(2, 1, 15, 15, 2, 2),
                              MakeRow(1, 2, 10, 30, 3, 4), MakeRow(3, 1, 150, 150, 4, 8)});
   store.Load({0, 1}, 20);
@@ -206,7 +206,7 @@ TEST(VersionedKeyState, RowsThatNoWindowReachesGo) {
 }
 
 TEST(VersionedKeyState, RowsOfOneSeqStayApart) {
-  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto engine = ViewEngine::Make(SmallVersionedLayout()).ValueOrDie();
   SmallStore store(*engine, {MakeRow(1, 1, 10, 10, 1, 1), MakeRow(2, 1, 10, 10, 1, 2),
                              MakeRow(2, 2, 10, 30, 3, 4)});
   store.Load({0, 1}, 20);
@@ -215,7 +215,7 @@ TEST(VersionedKeyState, RowsOfOneSeqStayApart) {
   EXPECT_EQ(naive::Show(*store.Read(1, 30)[0].values, 0), naive::Show(1.0));
 }
 
-std::string Hex(std::string_view bytes) {
+std::string HexOf(std::string_view bytes) {
   std::string text;
   for (const char byte : bytes) {
     constexpr char kDigits[] = "0123456789abcdef";
@@ -239,27 +239,28 @@ std::vector<Cell> SmallCells(const ViewEngine& engine) {
 }
 
 TEST(VersionedKeyState, Golden) {
-  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto engine = ViewEngine::Make(SmallVersionedLayout()).ValueOrDie();
   const auto cells = SmallCells(*engine);
   ASSERT_EQ(cells.size(), 2u);
   EXPECT_EQ(cells[0].suffix, "");
-  EXPECT_EQ(Hex(cells[0].bytes),
+  EXPECT_EQ(HexOf(cells[0].bytes),
             "49434b560105000000000000003c000000000000001400000000000000444310e812fe3e75");
-  EXPECT_EQ(Hex(cells[1].suffix), "800000000000000a8000000000000003a752e2ebbd681171fb7b201689666f");
-  EXPECT_EQ(Hex(cells[1].bytes),
+  EXPECT_EQ(HexOf(cells[1].suffix),
+            "800000000000000a8000000000000003a752e2ebbd681171fb7b201689666f");
+  EXPECT_EQ(HexOf(cells[1].bytes),
             "49434b52010a000000000000000c0000000000000003000000000000002800000000000000010001000000"
             "000000f8bf00010178b9bb4fcb73bc3170");
   VersionChain chain;
   chain.Add({"\x01\x02", 3, 12, "owner"}, 0);
   chain.Add({"\x01\x03", 2, 40, ""}, 1);
   (void)chain.Settle(20);
-  EXPECT_EQ(Hex(chain.Encode()),
+  EXPECT_EQ(HexOf(chain.Encode()),
             "49434b43010202010203000000000000000c00000000000000056f776e6572020103020000000000000028"
             "0000000000000000a12b3bfbf2f34b63");
 }
 
 TEST(VersionedKeyState, DamagedCellsAreRefused) {
-  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto engine = ViewEngine::Make(SmallVersionedLayout()).ValueOrDie();
   const auto cells = SmallCells(*engine);
   ASSERT_TRUE(engine->LoadKey(cells).ok());
   EXPECT_FALSE(engine->LoadKey({}).ok());
@@ -278,10 +279,10 @@ TEST(VersionedKeyState, DamagedCellsAreRefused) {
 }
 
 TEST(VersionedKeyState, PlainRowsAreRefused) {
-  const auto versioned = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto versioned = ViewEngine::Make(SmallVersionedLayout()).ValueOrDie();
   const PreparedRows rows = naive::PrepareVersions({MakeRow(1, 1, 10, 12, 3, 1.5)});
   EXPECT_EQ(base::CodeOf(versioned->NewKey()->Add(rows, 0)), base::ErrorCode::kInternal);
-  ViewLayout plain = SmallLayout();
+  ViewLayout plain = SmallVersionedLayout();
   plain.versioned = false;
   const auto engine = ViewEngine::Make(plain).ValueOrDie();
   EXPECT_EQ(base::CodeOf(engine->NewKey()->AddUntil(rows, 0, kForever)),

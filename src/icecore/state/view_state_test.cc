@@ -60,7 +60,7 @@ class Stream {
   std::map<std::string, std::string> cells_;
 };
 
-void RunCase(uint64_t seed) {
+void RunViewCase(uint64_t seed) {
   std::mt19937_64 random(seed);
   const ViewLayout layout = naive::RandomLayout(random);
   auto made = ViewEngine::Make(layout);
@@ -109,12 +109,12 @@ TEST(KeyState, StreamsLikeTheNaiveDefinition) {
   const uint64_t first_seed = 1000;
   std::cout << "seeds from " << first_seed << "\n";
   for (uint64_t seed = first_seed; seed < first_seed + 4000; ++seed) {
-    RunCase(seed);
+    RunViewCase(seed);
     if (HasFatalFailure()) return;
   }
 }
 
-ViewLayout SmallLayout() {
+ViewLayout SmallViewLayout() {
   ViewLayout layout;
   layout.value_types = {arrow::float64(), arrow::int64(), arrow::utf8()};
   layout.mask_count = 2;
@@ -149,7 +149,7 @@ std::vector<Cell> CellsOf(KeyState* key) {
 }
 
 TEST(KeyState, TakesEachRowOnce) {
-  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto engine = ViewEngine::Make(SmallViewLayout()).ValueOrDie();
   const PreparedRows rows =
       naive::Prepare({MakeRow(10, 10, 1, 1.5, "a"), MakeRow(20, 30, 2, 2, "b")});
   const auto key = engine->NewKey();
@@ -169,7 +169,7 @@ TEST(KeyState, TakesEachRowOnce) {
 }
 
 TEST(KeyState, OneRowTouchesTheHeadAndItsTile) {
-  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto engine = ViewEngine::Make(SmallViewLayout()).ValueOrDie();
   const PreparedRows rows = naive::Prepare(
       {MakeRow(10, 10, 1, 1, "a"), MakeRow(20, 20, 2, 2, "b"), MakeRow(25, 25, 3, 3, "c")});
   const auto key = engine->NewKey();
@@ -191,7 +191,7 @@ TEST(KeyState, OneRowTouchesTheHeadAndItsTile) {
 }
 
 TEST(KeyState, TimeDoesNotGoBack) {
-  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto engine = ViewEngine::Make(SmallViewLayout()).ValueOrDie();
   const auto key = engine->NewKey();
   ASSERT_TRUE(key->AdvanceTo(100).ok());
   EXPECT_EQ(base::CodeOf(key->AdvanceTo(99)), base::ErrorCode::kInvalidArgument);
@@ -200,7 +200,7 @@ TEST(KeyState, TimeDoesNotGoBack) {
 }
 
 TEST(KeyState, DamagedCellsAreRefused) {
-  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto engine = ViewEngine::Make(SmallViewLayout()).ValueOrDie();
   const PreparedRows rows =
       naive::Prepare({MakeRow(10, 10, 1, 1, "a"), MakeRow(20, 500, 2, 2, "b")});
   const auto key = engine->NewKey();
@@ -222,7 +222,7 @@ TEST(KeyState, DamagedCellsAreRefused) {
 }
 
 TEST(ViewEngine, AnEmptyKeyCountsZero) {
-  ViewLayout layout = SmallLayout();
+  ViewLayout layout = SmallViewLayout();
   FeatureLayout count = layout.features[1];
   count.aggregate.kind = AggregateKind::kCount;
   count.value = -1;
@@ -238,7 +238,7 @@ TEST(ViewEngine, AnEmptyKeyCountsZero) {
 }
 
 TEST(ViewEngine, AggregatesCheckTheirInput) {
-  ViewLayout layout = SmallLayout();
+  ViewLayout layout = SmallViewLayout();
   layout.features[1].value = 2;
   EXPECT_EQ(base::CodeOf(ViewEngine::Make(layout).status()), base::ErrorCode::kInvalidDefinition);
 }
@@ -263,7 +263,7 @@ ViewLayout LongLayout() {
   return layout;
 }
 
-std::string Hex(std::string_view bytes) {
+std::string HexView(std::string_view bytes) {
   std::string text;
   for (const char byte : bytes) {
     const char* digits = "0123456789abcdef";
@@ -275,7 +275,7 @@ std::string Hex(std::string_view bytes) {
 
 // docs/formats/state.md. The last eight bytes are the XXH64 of those before.
 TEST(KeyState, Golden) {
-  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto engine = ViewEngine::Make(SmallViewLayout()).ValueOrDie();
   const PreparedRows rows = naive::Prepare({MakeRow(10, 10, 1, 1.5, "a")});
   const auto key = engine->NewKey();
   ASSERT_TRUE(key->AdvanceTo(15).ok());
@@ -285,15 +285,15 @@ TEST(KeyState, Golden) {
   ASSERT_EQ(cells.size(), 2u);
   EXPECT_EQ(cells[0].suffix, "");
   EXPECT_EQ(
-      Hex(cells[0].bytes).substr(0, 2 * (cells[0].bytes.size() - 8)),
+      HexView(cells[0].bytes).substr(0, 2 * (cells[0].bytes.size() - 8)),
       "49434b4801"
       "020000000000000028000000000000000f00000000000000"  // applied_seq, applied_until, advanced_to
       "01"                                                // one set
       "010a000000000000000a000000000000000100000000000000"  // its row's order
       "010161"                                              // and value
       "00");                                                // nothing waits
-  EXPECT_EQ(Hex(cells[1].suffix), "0000800000000000000a");
-  EXPECT_EQ(Hex(cells[1].bytes).substr(0, 2 * (cells[1].bytes.size() - 8)),
+  EXPECT_EQ(HexView(cells[1].suffix), "0000800000000000000a");
+  EXPECT_EQ(HexView(cells[1].bytes).substr(0, 2 * (cells[1].bytes.size() - 8)),
             "49434b5402"
             "000a00000000000000"  // level, start
             "01"                  // a state
@@ -309,7 +309,7 @@ TEST(KeyState, Golden) {
 
 // Tiles of version 1, without roll-ups, are not taken for levels.
 TEST(KeyState, OlderTilesAreRefused) {
-  const auto engine = ViewEngine::Make(SmallLayout()).ValueOrDie();
+  const auto engine = ViewEngine::Make(SmallViewLayout()).ValueOrDie();
   const PreparedRows rows = naive::Prepare({MakeRow(10, 10, 1, 1.5, "a")});
   const auto key = engine->NewKey();
   ASSERT_TRUE(key->AdvanceTo(15).ok());
@@ -381,10 +381,10 @@ TEST(KeyState, SaysWhichCellsHaveExpired) {
   const std::vector<Cell> cells = CellsOf(key.get());
   ASSERT_EQ(cells.size(), 5u);
   // Of each hop a tile and a roll-up: of 13 tiles where the longest window has 169, of 6 for 31.
-  EXPECT_EQ(Hex(cells[1].suffix), "00008000000000000064");
-  EXPECT_EQ(Hex(cells[2].suffix), "0001800000000000005b");
-  EXPECT_EQ(Hex(cells[3].suffix), "00028000000000000060");
-  EXPECT_EQ(Hex(cells[4].suffix), "00038000000000000000");
+  EXPECT_EQ(HexView(cells[1].suffix), "00008000000000000064");
+  EXPECT_EQ(HexView(cells[2].suffix), "0001800000000000005b");
+  EXPECT_EQ(HexView(cells[3].suffix), "00028000000000000060");
+  EXPECT_EQ(HexView(cells[4].suffix), "00038000000000000000");
   for (const int64_t t : {100, 268, 269, 281, 839, 840, 863, 864, 1000}) {
     ASSERT_TRUE(key->AdvanceTo(t).ok());
     std::vector<std::string> gone;

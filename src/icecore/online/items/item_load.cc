@@ -23,7 +23,7 @@ constexpr int64_t kLeaseRenewalNs = 2'000'000'000;
 constexpr size_t kKeysPerStep = 500;
 constexpr size_t kBytesPerStep = size_t{4} << 20;
 constexpr size_t kMaxAbandoned = 256;
-constexpr int kMaxTurns = 100;
+constexpr int kMaxLoadTurns = 100;
 
 // The first bytes of a key after its first tag (which all keys of a view share), as a number that
 // sorts alike.
@@ -64,7 +64,7 @@ arrow::Result<std::unique_ptr<ItemLoad>> ItemLoad::Begin(ItemRecords* records,
   uint32_t view_id = 0;
   uint32_t entity_id = 0;
   ARROW_RETURN_NOT_OK(records->GiveIds(view.name, view.entity, &view_id, &entity_id));
-  for (int turn = 0; turn < kMaxTurns; ++turn) {
+  for (int turn = 0; turn < kMaxLoadTurns; ++turn) {
     ARROW_ASSIGN_OR_RAISE(ReadViewRecord seen, records->GetView(view.name));
     if (IsHeld(seen.record.lease, records->NowMicros())) return BeingLoaded(view.name);
     if (!fresh && seen.record.loaded && seen.record.position.fingerprint != view.fingerprint) {
@@ -100,7 +100,7 @@ ItemLoad::~ItemLoad() {
 
 // While the lease is ours, others change only what waits to be swept.
 arrow::Status ItemLoad::ChangeRecord(const std::function<void(ItemViewRecord*)>& change) {
-  for (int turn = 0; turn < kMaxTurns; ++turn) {
+  for (int turn = 0; turn < kMaxLoadTurns; ++turn) {
     if (!seen_.record.lease.has_value() || seen_.record.lease->load != lease_.load) {
       is_lost_ = true;
       return MakeError(ErrorCode::kConflict,

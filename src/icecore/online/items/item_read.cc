@@ -16,7 +16,7 @@ using base::MakeError;
 namespace {
 
 // Loads that end while a request reads make it read again.
-constexpr int kMaxTurns = 50;
+constexpr int kMaxReadTurns = 50;
 
 bool AnswersAlike(const ItemViewRecord& a, const ItemViewRecord& b) {
   return a.view_id == b.view_id && a.entity_id == b.entity_id && a.loaded == b.loaded &&
@@ -36,7 +36,7 @@ class ItemStore::Request {
 
   arrow::Result<std::vector<ViewAnswer>> Run() {
     ARROW_RETURN_NOT_OK(EncodeAll());
-    for (int turn = 0; turn < kMaxTurns; ++turn) {
+    for (int turn = 0; turn < kMaxReadTurns; ++turn) {
       ARROW_RETURN_NOT_OK(Fetch());
       if (!is_settled_) continue;
       std::vector<ViewAnswer> answers;

@@ -12,29 +12,29 @@ namespace {
 
 namespace wire = state::wire;
 
-constexpr uint8_t kMagic = 0xD2;  // a record, version 1
+constexpr uint8_t kRecordMagic = 0xD2;  // a record, version 1
 
 std::string Seal(uint64_t revision, std::string_view body) {
   std::string bytes = ItemVersionBytes(revision);
-  wire::PutByte(kMagic, &bytes);
+  wire::PutByte(kRecordMagic, &bytes);
   wire::PutFixed64(base::Hash64(body), &bytes);
   bytes.append(body);
   return bytes;
 }
 
-arrow::Status Damaged(const std::string& what) {
+arrow::Status DamagedRecord(const std::string& what) {
   return base::MakeError(base::ErrorCode::kCorrupt,
                          "the online store's record of " + what + " is damaged");
 }
 
 arrow::Result<std::string_view> Unseal(std::string_view bytes, const std::string& what) {
-  if (bytes.size() < 8) return Damaged(what);
+  if (bytes.size() < 8) return DamagedRecord(what);
   bytes.remove_prefix(8);
   uint8_t magic = 0;
   uint64_t checksum = 0;
-  if (!wire::GetByte(&bytes, &magic) || magic != kMagic || !wire::GetFixed64(&bytes, &checksum) ||
-      checksum != base::Hash64(bytes)) {
-    return Damaged(what);
+  if (!wire::GetByte(&bytes, &magic) || magic != kRecordMagic ||
+      !wire::GetFixed64(&bytes, &checksum) || checksum != base::Hash64(bytes)) {
+    return DamagedRecord(what);
   }
   return bytes;
 }
@@ -157,7 +157,7 @@ arrow::Result<ItemIndex> DecodeIndex(std::string_view bytes) {
   index.last_entity_id = fields.Id();
   index.views = GetNames(&fields);
   index.entities = GetNames(&fields);
-  if (!fields.all_good()) return Damaged("its views");
+  if (!fields.all_good()) return DamagedRecord("its views");
   return index;
 }
 
@@ -218,7 +218,7 @@ arrow::Result<ItemViewRecord> DecodeViewRecord(std::string_view bytes, const std
     record.lease->writing = fields.Number() != 0;
     record.lease->generation = fields.Id();
   }
-  if (!fields.all_good()) return Damaged("view " + view);
+  if (!fields.all_good()) return DamagedRecord("view " + view);
   return record;
 }
 
