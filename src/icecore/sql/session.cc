@@ -9,9 +9,11 @@
 #include <atomic>
 #include <cctype>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "icecore/sql/database_internal.h"
+#include "icecore/sql/idle_databases_internal.h"
 #include "icecore/sql/lent_stream_internal.h"
 #include "icecore/sql/parquet_view_internal.h"
 #include "icecore/sql/query_deadline_internal.h"
@@ -50,7 +52,12 @@ class WatchedReader final : public arrow::RecordBatchReader {
 }  // namespace
 
 struct Session::Impl {
+  ~Impl();
+
   Limits limits;
+  std::string settings;                            // of the database
+  std::set<std::string> schemas;                   // that were made in it
+  std::atomic<bool> spoiled{false};                // a statement failed in it
   std::vector<std::shared_ptr<const void>> holds;  // before database: they must go after it
   std::unique_ptr<Database> database;
   std::unique_ptr<QueryDeadline> deadline;  // after database: it must go first
@@ -64,10 +71,41 @@ struct Session::Impl {
   }
   // What stopped a query, or DuckDB's own message.
   arrow::Status QueryError(const std::string& duckdb_message, const std::string& sql,
-                           const base::Location& text_starts_at) const;
+                           const base::Location& text_starts_at);
 };
 
 namespace {
+
+// What a database must be opened with; nothing of it can be changed later.
+std::string SettingsOf(const Limits& limits, const std::vector<std::string>& directories) {
+  std::string settings = "session\n" + std::to_string(limits.threads) + "\n" +
+                         std::to_string(limits.memory_bytes) + "\n" + limits.temp_dir;
+  for (const std::string& directory : directories) settings += "\n" + directory;
+  return settings;
+}
+
+arrow::Result<std::unique_ptr<Database>> OpenSandbox(const Limits& limits,
+                                                     const std::vector<std::string>& directories) {
+  ARROW_ASSIGN_OR_RAISE(auto database, Database::Open(limits.threads));
+  ARROW_RETURN_NOT_OK(
+      database->Execute("SET memory_limit = '" + std::to_string(limits.memory_bytes) + "B'"));
+  ARROW_RETURN_NOT_OK(database->Execute("SET temp_directory = " + QuoteLiteral(limits.temp_dir)));
+  // The loop plan for small probe sides goes wrong when their size is not known: quadratic time.
+  ARROW_RETURN_NOT_OK(database->Execute("SET asof_loop_join_threshold = 0"));
+  // A view is bound anew by every query, and binding reads each file's footer.
+  ARROW_RETURN_NOT_OK(database->Execute("SET parquet_metadata_cache = true"));
+  std::string list;
+  for (const std::string& directory : directories) {
+    list += (list.empty() ? "" : ", ") + QuoteLiteral(directory);
+  }
+  if (!list.empty()) {
+    ARROW_RETURN_NOT_OK(database->Execute("SET allowed_directories = [" + list + "]"));
+  }
+  ARROW_RETURN_NOT_OK(database->Execute("SET enable_external_access = false"));
+  // Nobody but us sets or registers anything: what users write runs through PreparedSelect.
+  ARROW_RETURN_NOT_OK(database->Execute("SET lock_configuration = true"));
+  return database;
+}
 
 // Reads one streaming result. Ends the query when it is read out or destroyed.
 class ResultReader final : public arrow::RecordBatchReader {
@@ -185,7 +223,8 @@ arrow::Status CheckParquetInput(const TableInput& input) {
 }  // namespace
 
 arrow::Status Session::Impl::QueryError(const std::string& duckdb_message, const std::string& sql,
-                                        const base::Location& text_starts_at) const {
+                                        const base::Location& text_starts_at) {
+  spoiled = true;
   SqlError error = ParseSqlError(duckdb_message, sql);
   if (duckdb_message.starts_with("INTERRUPT")) {
     if (deadline->Expired()) {
@@ -199,6 +238,17 @@ arrow::Status Session::Impl::QueryError(const std::string& duckdb_message, const
   return SqlErrorStatus(error, text_starts_at);
 }
 
+// A database in which all went well is cleared for the next session of the same settings.
+Session::Impl::~Impl() {
+  deadline.reset();
+  if (database == nullptr || spoiled || schemas.contains("main")) return;
+  std::string script = "DROP MACRO IF EXISTS run_time;";
+  for (const std::string& schema : schemas) {
+    script += "DROP SCHEMA IF EXISTS " + QuoteIdentifier(schema) + " CASCADE;";
+  }
+  if (database->Execute(script).ok()) LeaveIdle(settings, std::move(database));
+}
+
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
@@ -209,29 +259,18 @@ arrow::Result<std::unique_ptr<Session>> Session::Open(
   }
   auto impl = std::make_unique<Impl>();
   impl->limits = limits;
-  ARROW_ASSIGN_OR_RAISE(impl->database, Database::Open(limits.threads));
+  impl->settings = SettingsOf(limits, allowed_directories);
+  impl->database = TakeIdle(impl->settings);
+  if (impl->database == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(impl->database, OpenSandbox(limits, allowed_directories));
+  }
   impl->deadline = std::make_unique<QueryDeadline>(impl->database->connection());
-  Database& database = *impl->database;
-  ARROW_RETURN_NOT_OK(
-      database.Execute("SET memory_limit = '" + std::to_string(limits.memory_bytes) + "B'"));
-  ARROW_RETURN_NOT_OK(database.Execute("SET temp_directory = " + QuoteLiteral(limits.temp_dir)));
-  // The loop plan for small probe sides goes wrong when their size is not known: quadratic time.
-  ARROW_RETURN_NOT_OK(database.Execute("SET asof_loop_join_threshold = 0"));
-  // A view is bound anew by every query, and binding reads each file's footer.
-  ARROW_RETURN_NOT_OK(database.Execute("SET parquet_metadata_cache = true"));
-  std::string directories;
-  for (const std::string& directory : allowed_directories) {
-    directories += (directories.empty() ? "" : ", ") + QuoteLiteral(directory);
-  }
-  if (!directories.empty()) {
-    ARROW_RETURN_NOT_OK(database.Execute("SET allowed_directories = [" + directories + "]"));
-  }
-  ARROW_RETURN_NOT_OK(database.Execute("SET enable_external_access = false"));
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
 arrow::Status Session::CreateSchema(const std::string& schema) {
   ARROW_RETURN_NOT_OK(impl_->CheckOpen());
+  impl_->schemas.insert(schema);
   return impl_->database->Execute("CREATE SCHEMA IF NOT EXISTS " + QuoteIdentifier(schema));
 }
 
@@ -303,8 +342,6 @@ arrow::Status Session::RegisterReader(const std::string& schema, const std::stri
 }
 
 arrow::Status Session::Lock() {
-  if (impl_->locked) return arrow::Status::OK();
-  ARROW_RETURN_NOT_OK(impl_->database->Execute("SET lock_configuration = true"));
   impl_->locked = true;
   return arrow::Status::OK();
 }
@@ -330,6 +367,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> Session::QueryTable(const std::stri
 }
 
 void Session::Interrupt() {
+  impl_->spoiled = true;
   impl_->interrupted = true;
   duckdb_interrupt(impl_->database->connection());
 }

@@ -463,5 +463,40 @@ TEST(SqlTypes, Quoting) {
             "STRUCT(\"a b\" TINYINT[])");
 }
 
+TEST(Session, OneLeavesNothingToTheNext) {
+  const auto rows = [](int64_t value) {
+    arrow::Int64Builder builder;
+    EXPECT_TRUE(builder.Append(value).ok());
+    return arrow::Table::Make(arrow::schema({arrow::field("x", arrow::int64())}),
+                              {builder.Finish().ValueOrDie()});
+  };
+  for (int64_t turn = 1; turn < 5; ++turn) {
+    auto session = OpenSession();
+    // What the last one had is gone: its tables, views and run_time().
+    EXPECT_FALSE(session->QueryTable("SELECT * FROM landing.only").ok());
+    EXPECT_FALSE(session->QueryTable("SELECT run_time()").ok());
+    session = OpenSession();  // the other had errors, which ends it
+    ASSERT_TRUE(session->RegisterArrow("landing", "only", rows(turn)).ok());
+    ASSERT_TRUE(
+        session->RegisterView("curated", "twice", "SELECT 2 * x AS y FROM landing.only").ok());
+    ASSERT_TRUE(session->SetRunTime(turn).ok());
+    ASSERT_TRUE(session->Lock().ok());
+    EXPECT_EQ(Int(*session, "SELECT y FROM curated.twice"), 2 * turn);
+    EXPECT_EQ(Int(*session, "SELECT epoch_us(run_time())"), turn);
+    EXPECT_FALSE(session->SetRunTime(7).ok());  // locked
+  }
+  auto session = OpenSession();
+  ASSERT_TRUE(session->SetRunTime(1).ok());  // not locked by the last one's Lock
+}
+
+TEST(Session, OneThatWasInterruptedIsNotLentAgain) {
+  {
+    auto session = OpenSession();
+    session->Interrupt();
+  }
+  auto session = OpenSession();
+  EXPECT_EQ(Int(*session, "SELECT count(*) FROM range(100000)"), 100'000);
+}
+
 }  // namespace
 }  // namespace icecore::sql
