@@ -17,11 +17,20 @@ namespace icecore::engine {
 namespace {
 
 constexpr std::chrono::seconds kLongestWait(60);
+constexpr int kGaps = 4;
 
 class Follower final : public PushFollower {
  public:
   Follower(OpenOptions options, int64_t interval_us, OnLanded on_landed)
       : options_(std::move(options)), interval_(interval_us), on_landed_(std::move(on_landed)) {}
+
+  void Wake() override {
+    {
+      const std::lock_guard<std::mutex> guard(mutex_);
+      woken_ = true;
+    }
+    changed_.notify_one();
+  }
 
   arrow::Status Init() {
     ARROW_RETURN_NOT_OK(Open());
@@ -42,6 +51,10 @@ class Follower final : public PushFollower {
   void Follow(std::stop_token stop) {
     std::chrono::microseconds wait = interval_;
     while (!stop.stop_requested()) {
+      {
+        const std::lock_guard<std::mutex> guard(mutex_);
+        woken_ = false;
+      }
       const int64_t begin_ns = base::MonotonicNanos();
       const arrow::Status status = Take(stop);
       if (status.ok()) {
@@ -51,8 +64,10 @@ class Follower final : public PushFollower {
         base::Log(base::LogLevel::kWarning, "pushes wait: " + status.message());
         wait = std::min<std::chrono::microseconds>(wait * 2, kLongestWait);
       }
+      // Runs that follow at once would make many small commits of a stream.
       std::unique_lock<std::mutex> guard(mutex_);
-      stopped_.wait_for(guard, stop, wait, [] { return false; });
+      changed_.wait_for(guard, stop, status.ok() ? interval_ / kGaps : wait, [] { return false; });
+      if (status.ok()) changed_.wait_for(guard, stop, interval_, [this] { return woken_; });
     }
   }
 
@@ -91,7 +106,8 @@ class Follower final : public PushFollower {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<PushDoor> door_;  // goes before engine_
   std::mutex mutex_;
-  std::condition_variable_any stopped_;
+  std::condition_variable_any changed_;
+  bool woken_ = false;   // guarded by mutex_
   std::jthread thread_;  // last: it uses all the others
 };
 

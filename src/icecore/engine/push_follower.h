@@ -18,7 +18,8 @@ class PushFollower {
   // views.
   using OnLanded = std::function<void(int64_t begin_ns)>;
 
-  // Opens the project a second time, for itself. interval_us: between the ends of two runs. A run
+  // Opens the project a second time, for itself. interval_us: how often it looks for what
+  // other processes pushed; a quarter of it lies between two runs at least. A run
   // that fails is logged and tried again, ever later up to a minute. Without a source of pushes it
   // does nothing. on_landed: called on the follower's thread, must not block.
   static arrow::Result<std::unique_ptr<PushFollower>> Start(const OpenOptions& options,
@@ -26,6 +27,10 @@ class PushFollower {
                                                             OnLanded on_landed);
   // Waits for the run at hand.
   virtual ~PushFollower() = default;
+
+  // Something was pushed: the next run need not wait for its turn to look. Any thread; never blocks
+  // for long.
+  virtual void Wake() = 0;
 };
 
 }  // namespace icecore::engine

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -213,6 +214,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     ARROW_ASSIGN_OR_RAISE(const auto receipt, door_.load()->Push({source, rows.lines, rows.key}));
     if (!receipt.duplicate) {
       freshness_.Accepted(source, base::MonotonicNanos());
+      if (wake_) wake_();
     }
     return PushAnswer{source, receipt.row_count, receipt.duplicate};
   }
@@ -225,6 +227,8 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     state.push_delays = freshness_.push_delays();
     return state;
   }
+
+  void OnPushed(std::function<void()> wake) override { wake_ = std::move(wake); }
 
   void PushesServable(int64_t begin_ns) override {
     freshness_.Servable(begin_ns, base::MonotonicNanos());
@@ -554,6 +558,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   int64_t reloads_ = 0;
   int64_t failed_reloads_ = 0;
 
+  std::function<void()> wake_;
   FreshnessWatch freshness_;
 
   std::mutex state_mutex_;

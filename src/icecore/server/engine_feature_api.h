@@ -1,6 +1,7 @@
 #pragma once
 // The engine behind the HTTP shell.
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,10 @@ class EngineFeatureApi : public FeatureApi {
   // then. Looks up State, too. An error leaves what answers as it is; the same error is given once.
   // One thread at a time; requests go on meanwhile.
   virtual arrow::Status Refresh() = 0;
+
+  // `wake` is called after each push that was taken, by the thread that took it. To be said before
+  // anything is pushed.
+  virtual void OnPushed(std::function<void()> wake) = 0;
 
   // What was pushed before begin_ns (base::MonotonicNanos) is in lake and store now.
   virtual void PushesServable(int64_t begin_ns) = 0;

@@ -159,6 +159,10 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
   options.on_hangup = [&watching] {
     if (Watcher* const watcher = watching) watcher->Wake();
   };
+  std::atomic<engine::PushFollower*> following = nullptr;
+  api->OnPushed([&following] {
+    if (engine::PushFollower* const follower = following) follower->Wake();
+  });
   ARROW_ASSIGN_OR_RAISE(auto server, HttpServer::Start(options, api.get()));
   std::string tls_times = FileTimes(options);
   Watcher watcher([&] {
@@ -177,6 +181,7 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
       const auto follower,
       engine::PushFollower::Start(open_options, kFollowIntervalUs,
                                   [&api](int64_t begin_ns) { api->PushesServable(begin_ns); }));
+  following = follower.get();
   PrintAddress(project.name, options, server->port());
   server->Wait();
   return arrow::Status::OK();
