@@ -9,6 +9,7 @@
 
 #include "icecore/base/suggest.h"
 #include "icecore/sql/analysis_database_internal.h"
+#include "icecore/sql/memo_internal.h"
 #include "icecore/sql/result_internal.h"
 #include "icecore/sql/sql_error.h"
 #include "icecore/sql/sql_types.h"
@@ -327,6 +328,38 @@ arrow::Status Analyser::BindRowWise(Json document) {
   return arrow::Status::OK();
 }
 
+void AppendText(std::string_view text, std::string* out) {
+  *out += std::to_string(text.size());
+  *out += ':';
+  *out += text;
+}
+
+// All that an analysis depends on; "" where a schema cannot be told by a text.
+std::string QuestionOf(const AnalysisRequest& request) {
+  std::string question;
+  AppendText(request.sql, &question);
+  AppendText(request.location.file, &question);
+  AppendText(request.each.value_or("\n"), &question);
+  for (const int64_t part :
+       {static_cast<int64_t>(request.location.line), static_cast<int64_t>(request.location.column),
+        static_cast<int64_t>(request.row_wise_required),
+        static_cast<int64_t>(request.allow_envelope), static_cast<int64_t>(request.for_table),
+        static_cast<int64_t>(request.allow_current.size())}) {
+    AppendText(std::to_string(part), &question);
+  }
+  for (const std::string& name : request.allow_current) AppendText(name, &question);
+  for (const TableSchema& table : request.tables) {
+    const std::string& columns = table.columns->fingerprint();
+    if (columns.empty()) return "";
+    AppendText(table.full_name, &question);
+    AppendText(columns, &question);
+    AppendText(table.is_static ? "static" : "", &question);
+    AppendText(table.known_at_column.value_or("\n"), &question);
+    AppendText(table.is_foreign ? "foreign" : "", &question);
+  }
+  return question;
+}
+
 }  // namespace
 
 arrow::Result<Analysis> Analyse(const AnalysisRequest& request) {
@@ -335,10 +368,15 @@ arrow::Result<Analysis> Analyse(const AnalysisRequest& request) {
       return MakeError(ErrorCode::kInternal, "the table " + table.full_name + " has no columns");
     }
   }
+  static auto* const known = new Memo<Analysis>;
+  std::string question = QuestionOf(request);
+  if (const auto before = known->Find(question)) return *before;
   try {
     ARROW_ASSIGN_OR_RAISE(const AnalysisDatabase database, AnalysisDatabase::Lend());
     ARROW_ASSIGN_OR_RAISE(const Grammar* grammar, TheGrammar(&*database));
-    return Analyser(request, &*database, *grammar).Run();
+    ARROW_ASSIGN_OR_RAISE(Analysis analysis, Analyser(request, &*database, *grammar).Run());
+    if (!question.empty()) known->Keep(std::move(question), analysis);
+    return analysis;
   } catch (const Json::exception& exception) {
     return MakeError(ErrorCode::kInternal,
                      std::string("DuckDB's parse tree is not as expected: ") + exception.what());

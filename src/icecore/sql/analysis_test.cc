@@ -441,6 +441,20 @@ TEST(AnalysisTest, AnAnalysisLeavesNothingToTheNext) {
   EXPECT_TRUE(other.output->field(0)->type()->Equals(arrow::utf8()));
 }
 
+TEST(AnalysisTest, WhatIsKnownOfATextIsKnownOfThatQuestionAlone) {
+  AnalysisRequest request = Request("select id, _seq as s from landing.flights");
+  EXPECT_FALSE(Analysed(request).diagnostics.has_errors());
+  request.allow_envelope = false;
+  EXPECT_TRUE(Analysed(request).diagnostics.has_errors());
+  request = Request("select carrier, count(*) as n from landing.flights group by 1");
+  EXPECT_TRUE(Analysed(request).diagnostics.has_errors());
+  request.row_wise_required = false;
+  EXPECT_FALSE(Analysed(request).diagnostics.has_errors());
+  request.row_wise_required = true;
+  request.location.line = 7;
+  EXPECT_THAT(Messages(Analysed(request)), HasSubstr("flights.sql:7"));
+}
+
 TEST(AnalysisTest, WhatIsWrongInOneTextHarmsNoOther) {
   const std::string good = Analysed("select id, delay + 1 as d from landing.flights").plain_sql;
   ASSERT_FALSE(good.empty());

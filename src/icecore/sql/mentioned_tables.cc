@@ -1,10 +1,12 @@
 #include "icecore/sql/mentioned_tables.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "icecore/base/error.h"
 #include "icecore/sql/analysis_database_internal.h"
+#include "icecore/sql/memo_internal.h"
 #include "icecore/sql/parse_tree_internal.h"
 
 namespace icecore::sql {
@@ -45,10 +47,20 @@ arrow::Result<std::vector<std::vector<std::string>>> MentionedTables(
     const std::vector<std::string>& texts) {
   std::vector<std::vector<std::string>> names(texts.size());
   if (texts.empty()) return names;
-  ARROW_ASSIGN_OR_RAISE(const AnalysisDatabase database, AnalysisDatabase::Lend());
+  static auto* const known = new Memo<std::vector<std::string>>;
+  std::optional<AnalysisDatabase> database;
   for (size_t i = 0; i < texts.size(); ++i) {
-    const ParsedSelect parsed = ParseSelect(*database, texts[i]);
+    if (const auto before = known->Find(texts[i])) {
+      names[i] = *before;
+      continue;
+    }
+    if (!database) {
+      ARROW_ASSIGN_OR_RAISE(auto lent, AnalysisDatabase::Lend());
+      database.emplace(std::move(lent));
+    }
+    const ParsedSelect parsed = ParseSelect(**database, texts[i]);
     if (parsed.error.empty()) names[i] = NamesOf(parsed.document);
+    known->Keep(texts[i], names[i]);
   }
   return names;
 }
