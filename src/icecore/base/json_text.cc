@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "icecore/base/error.h"
+#include "icecore/base/instant_text.h"
 #include "icecore/base/time.h"
 
 namespace icecore::base {
@@ -31,6 +32,46 @@ size_t Utf8Length(std::string_view text) {
     return 0;
   }
   return length;
+}
+
+// Length of the front that stands in JSON as it is.
+size_t PlainLength(std::string_view text) {
+  size_t length = 0;
+  while (length < text.size()) {
+    const auto byte = static_cast<unsigned char>(text[length]);
+    if (byte < 0x20 || byte >= 0x80 || byte == '"' || byte == '\\') {
+      break;
+    }
+    ++length;
+  }
+  return length;
+}
+
+// The character at the front, which is not plain. Returns how many bytes of `text` it has.
+size_t AppendEscaped(std::string_view text, std::string* out) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  const char c = text[0];
+  const auto byte = static_cast<unsigned char>(c);
+  if (c == '"' || c == '\\') {
+    *out += '\\';
+    *out += c;
+  } else if (c == '\n') {
+    *out += "\\n";
+  } else if (c == '\r') {
+    *out += "\\r";
+  } else if (c == '\t') {
+    *out += "\\t";
+  } else if (byte < 0x20) {
+    *out += "\\u00";
+    *out += kHex[byte >> 4];
+    *out += kHex[byte & 15];
+  } else if (const size_t length = Utf8Length(text); length > 0) {
+    out->append(text.substr(0, length));
+    return length;
+  } else {
+    *out += "\xef\xbf\xbd";
+  }
+  return 1;
 }
 
 template <typename Float>
@@ -66,11 +107,12 @@ int64_t ToMicros(int64_t value, arrow::TimeUnit::type unit) {
 
 void AppendTimestamp(const arrow::TimestampArray& array, int64_t index, std::string* out) {
   const auto& type = static_cast<const arrow::TimestampType&>(*array.type());
-  std::string text = FormatInstant(ToMicros(array.Value(index), type.unit()));
+  *out += '"';
+  AppendInstant(ToMicros(array.Value(index), type.unit()), out);
   if (type.timezone().empty()) {
-    text.pop_back();  // a wall time has no Z
+    out->pop_back();  // a wall time has no Z
   }
-  AppendJsonString(text, out);
+  *out += '"';
 }
 
 // hh:mm:ss.ffffff
@@ -108,34 +150,15 @@ arrow::Status AppendStruct(const arrow::StructArray& array, int64_t index, std::
 }  // namespace
 
 void AppendJsonString(std::string_view text, std::string* out) {
-  static constexpr char kHex[] = "0123456789abcdef";
   *out += '"';
-  while (!text.empty()) {
-    const char c = text[0];
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      *out += '\\';
-      *out += c;
-    } else if (c == '\n') {
-      *out += "\\n";
-    } else if (c == '\r') {
-      *out += "\\r";
-    } else if (c == '\t') {
-      *out += "\\t";
-    } else if (byte < 0x20) {
-      *out += "\\u00";
-      *out += kHex[byte >> 4];
-      *out += kHex[byte & 15];
-    } else if (byte < 0x80) {
-      *out += c;
-    } else if (const size_t length = Utf8Length(text); length > 0) {
-      out->append(text.substr(0, length));
-      text.remove_prefix(length);
-      continue;
-    } else {
-      *out += "\xef\xbf\xbd";
+  while (true) {
+    const size_t plain = PlainLength(text);
+    out->append(text.data(), plain);
+    text.remove_prefix(plain);
+    if (text.empty()) {
+      break;
     }
-    text.remove_prefix(1);
+    text.remove_prefix(AppendEscaped(text, out));
   }
   *out += '"';
 }

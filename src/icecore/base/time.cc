@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "icecore/base/error.h"
+#include "icecore/base/instant_text.h"
 
 namespace icecore::base {
 namespace {
@@ -128,13 +129,26 @@ bool ScanZone(Scanner* in, bool* has_zone, int64_t* offset_seconds) {
   return true;
 }
 
-std::string FormatSeconds(int64_t micros) {
-  const int64_t days = FloorTo(micros, kMicrosPerDay) / kMicrosPerDay;
-  const int64_t second = (micros - days * kMicrosPerDay) / kMicrosPerSecond;
-  char buffer[24];
-  std::snprintf(buffer, sizeof buffer, "T%02d:%02d:%02d", static_cast<int>(second / 3600),
-                static_cast<int>(second / 60 % 60), static_cast<int>(second % 60));
-  return FormatDate(days) + buffer;
+char* WriteTwo(int64_t value, char* out) {
+  out[0] = static_cast<char>('0' + value / 10);
+  out[1] = static_cast<char>('0' + value % 10);
+  return out + 2;
+}
+
+char* WriteDate(int64_t days_since_epoch, char* out) {
+  const std::chrono::year_month_day date{
+      std::chrono::sys_days(std::chrono::days(days_since_epoch))};
+  const int year = static_cast<int>(date.year());
+  if (year < 0 || year > 9999) {
+    return out + std::snprintf(out, kMaxInstantBytes / 2, "%04d-%02u-%02u", year,
+                               static_cast<unsigned>(date.month()),
+                               static_cast<unsigned>(date.day()));
+  }
+  out = WriteTwo(year % 100, WriteTwo(year / 100, out));
+  *out++ = '-';
+  out = WriteTwo(static_cast<unsigned>(date.month()), out);
+  *out++ = '-';
+  return WriteTwo(static_cast<unsigned>(date.day()), out);
 }
 
 }  // namespace
@@ -167,32 +181,49 @@ arrow::Result<int64_t> ParseInstant(std::string_view text) {
   return parsed.micros;
 }
 
+char* WriteInstant(int64_t micros, char* out) {
+  const int64_t days = FloorTo(micros, kMicrosPerDay) / kMicrosPerDay;
+  const int64_t in_day = micros - days * kMicrosPerDay;
+  const int64_t second = in_day / kMicrosPerSecond;
+  const int64_t below = in_day % kMicrosPerSecond;
+  out = WriteDate(days, out);
+  *out++ = 'T';
+  out = WriteTwo(second / 3600, out);
+  *out++ = ':';
+  out = WriteTwo(second / 60 % 60, out);
+  *out++ = ':';
+  out = WriteTwo(second % 60, out);
+  *out++ = '.';
+  out = WriteTwo(below / 10'000, out);
+  out = WriteTwo(below / 100 % 100, out);
+  out = WriteTwo(below % 100, out);
+  *out++ = 'Z';
+  return out;
+}
+
+void AppendInstant(int64_t micros, std::string* out) {
+  char buffer[kMaxInstantBytes];
+  out->append(buffer, WriteInstant(micros, buffer));
+}
+
 std::string FormatInstant(int64_t micros) {
-  const int64_t below = micros - FloorTo(micros, kMicrosPerSecond);
-  char buffer[16];
-  std::snprintf(buffer, sizeof buffer, ".%06dZ", static_cast<int>(below));
-  return FormatSeconds(micros) + buffer;
+  char buffer[kMaxInstantBytes];
+  return std::string(buffer, WriteInstant(micros, buffer));
 }
 
 std::string FormatInstantShort(int64_t micros) {
-  const int64_t below = micros - FloorTo(micros, kMicrosPerSecond);
-  if (below == 0) {
-    return FormatSeconds(micros) + "Z";
+  std::string text = FormatInstant(micros);
+  text.pop_back();
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') {
+    text.pop_back();
   }
-  char buffer[16];
-  std::snprintf(buffer, sizeof buffer, ".%06d", static_cast<int>(below));
-  std::string digits(buffer);
-  digits.erase(digits.find_last_not_of('0') + 1);
-  return FormatSeconds(micros) + digits + "Z";
+  return text + "Z";
 }
 
 std::string FormatDate(int64_t days_since_epoch) {
-  const std::chrono::year_month_day date{
-      std::chrono::sys_days(std::chrono::days(days_since_epoch))};
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02u", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
-  return buffer;
+  char buffer[kMaxInstantBytes];
+  return std::string(buffer, WriteDate(days_since_epoch, buffer));
 }
 
 arrow::Result<int64_t> ParseDuration(std::string_view text) {

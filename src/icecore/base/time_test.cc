@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "icecore/base/error.h"
+#include "icecore/base/instant_text.h"
 
 namespace icecore::base {
 namespace {
@@ -45,6 +46,21 @@ TEST(FormatInstant, ReadsBack) {
   EXPECT_EQ(FormatInstant(-1), "1969-12-31T23:59:59.999999Z");
   EXPECT_EQ(FormatInstantShort(1500000), "1970-01-01T00:00:01.5Z");
   EXPECT_EQ(FormatDate(-1), "1969-12-31");
+}
+
+TEST(FormatInstant, SaysEveryDigit) {
+  EXPECT_EQ(FormatInstant(1385899205070809), "2013-12-01T12:00:05.070809Z");
+  EXPECT_EQ(FormatInstant(253402300799999999), "9999-12-31T23:59:59.999999Z");
+  EXPECT_EQ(FormatInstant(253402300800000000), "10000-01-01T00:00:00.000000Z");
+  EXPECT_EQ(FormatInstant(-62167219200000000), "0000-01-01T00:00:00.000000Z");
+  EXPECT_EQ(FormatInstantShort(1385899205070800), "2013-12-01T12:00:05.0708Z");
+  EXPECT_EQ(FormatInstantShort(1385899200000000), "2013-12-01T12:00:00Z");
+  std::string text = "at ";
+  AppendInstant(-1, &text);
+  EXPECT_EQ(text, "at 1969-12-31T23:59:59.999999Z");
+  for (const int64_t micros : {INT64_MIN, INT64_MAX}) {
+    EXPECT_LT(FormatInstant(micros).size(), kMaxInstantBytes) << micros;
+  }
 }
 
 TEST(ParseDuration, TakesNumberAndUnit) {

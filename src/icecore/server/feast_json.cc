@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "icecore/base/error.h"
+#include "icecore/base/instant_text.h"
 #include "icecore/base/json_text.h"
 #include "icecore/base/time.h"
 
@@ -267,15 +268,16 @@ std::string_view NameIn(std::string_view feature) { return feature.substr(featur
 constexpr std::string_view kNoTime = "1970-01-01T00:00:00Z";
 
 // With no, three or six digits below the second: older Pythons read no others.
-std::string TimeText(int64_t micros) {
-  std::string text = base::FormatInstant(micros);
+void AppendTime(int64_t micros, std::string* out) {
+  base::AppendInstant(micros, out);
   const int64_t below = micros - base::FloorTo(micros, base::kMicrosPerSecond);
   const size_t digits = below == 0 ? 7 : below % 1000 == 0 ? 3 : 0;  // ".000000", "000"
-  text.erase(text.size() - 1 - digits, digits);
-  return text;
+  out->resize(out->size() - 1 - digits);
+  out->push_back('Z');
 }
 
-// {"values":[…],"statuses":[…],"event_timestamps":[…]}, each through a function of the row.
+// {"values":[…],"statuses":[…],"event_timestamps":[…]}, each through a function of the row; `time`
+// appends.
 template <typename Value, typename Status, typename Time>
 arrow::Status AppendResult(int64_t rows, const Value& value, const Status& status, const Time& time,
                            std::string* out) {
@@ -290,7 +292,9 @@ arrow::Status AppendResult(int64_t rows, const Value& value, const Status& statu
   }
   out->append("],\"event_timestamps\":[");
   for (int64_t row = 0; row < rows; ++row) {
-    out->append(row > 0 ? ",\"" : "\"").append(time(row)).push_back('"');
+    out->append(row > 0 ? ",\"" : "\"");
+    time(row);
+    out->push_back('"');
   }
   out->append("]}");
   return arrow::Status::OK();
@@ -303,7 +307,7 @@ arrow::Status AppendKey(const RequestValues& column, int64_t rows, std::string* 
   };
   return AppendResult(
       rows, value, [](int64_t) { return std::string_view("PRESENT"); },
-      [](int64_t) { return kNoTime; }, out);
+      [out](int64_t) { out->append(kNoTime); }, out);
 }
 
 arrow::Status AppendFeature(const FeatureValues& feature, int64_t rows, std::string* out) {
@@ -313,7 +317,11 @@ arrow::Status AppendFeature(const FeatureValues& feature, int64_t rows, std::str
   };
   const auto time = [&](int64_t row) {
     const auto& at = feature.event_times[static_cast<size_t>(row)];
-    return at ? TimeText(*at) : std::string(kNoTime);
+    if (at) {
+      AppendTime(*at, out);
+    } else {
+      out->append(kNoTime);
+    }
   };
   return AppendResult(rows, value, status, time, out);
 }

@@ -6,8 +6,8 @@
 #include <set>
 
 #include "icecore/base/error.h"
+#include "icecore/base/instant_text.h"
 #include "icecore/base/json_text.h"
-#include "icecore/base/time.h"
 
 namespace icecore::server {
 namespace {
@@ -19,25 +19,14 @@ void AppendName(std::string_view name, std::string* out) {
 
 void AppendInstant(int64_t micros, std::string* out) {
   out->push_back('"');
-  out->append(base::FormatInstant(micros));
+  base::AppendInstant(micros, out);
   out->push_back('"');
 }
 
-arrow::Status AppendFeature(const FeatureValues& feature, int64_t num_rows, std::string* out) {
-  const size_t rows = static_cast<size_t>(num_rows);
-  if (feature.values == nullptr || feature.values->length() != num_rows ||
-      feature.statuses.size() != rows || feature.event_times.size() != rows) {
-    return base::MakeError(base::ErrorCode::kInternal,
-                           "feature " + feature.name + " does not have one value for each row");
-  }
-  AppendName(feature.name, out);
-  out->append("{\"values\":[");
-  for (int64_t row = 0; row < num_rows; ++row) {
-    if (row > 0) out->push_back(',');
-    ARROW_RETURN_NOT_OK(base::AppendJsonValue(*feature.values, row, out));
-  }
-  out->append("],\"statuses\":[");
-  for (size_t row = 0; row < rows; ++row) {
+// ,"statuses":[…], and "event_times" where one has a time, to the end of the feature.
+void AppendWhy(const FeatureValues& feature, std::string* out) {
+  out->append(",\"statuses\":[");
+  for (size_t row = 0; row < feature.statuses.size(); ++row) {
     out->append(row > 0 ? ",\"" : "\"");
     out->append(state::ValueStatusName(feature.statuses[row]));
     out->push_back('"');
@@ -47,7 +36,7 @@ arrow::Status AppendFeature(const FeatureValues& feature, int64_t num_rows, std:
                                [](const auto& time) { return time.has_value(); });
   if (any) {
     out->append(",\"event_times\":[");
-    for (size_t row = 0; row < rows; ++row) {
+    for (size_t row = 0; row < feature.event_times.size(); ++row) {
       if (row > 0) out->push_back(',');
       if (feature.event_times[row].has_value()) {
         AppendInstant(*feature.event_times[row], out);
@@ -58,8 +47,49 @@ arrow::Status AppendFeature(const FeatureValues& feature, int64_t num_rows, std:
     out->push_back(']');
   }
   out->push_back('}');
-  return arrow::Status::OK();
 }
+
+// Features one after the other. What stands behind the values of one is nearly always what stood
+// behind those of the one before: features of a view are chosen by one row. It is copied then.
+class FeatureWriter {
+ public:
+  FeatureWriter(int64_t num_rows, std::string* out) : num_rows_(num_rows), out_(out) {}
+
+  arrow::Status Append(const FeatureValues& feature) {
+    const size_t rows = static_cast<size_t>(num_rows_);
+    if (feature.values == nullptr || feature.values->length() != num_rows_ ||
+        feature.statuses.size() != rows || feature.event_times.size() != rows) {
+      return base::MakeError(base::ErrorCode::kInternal,
+                             "feature " + feature.name + " does not have one value for each row");
+    }
+    if (last_ != nullptr) out_->push_back(',');
+    AppendName(feature.name, out_);
+    out_->append("{\"values\":[");
+    for (int64_t row = 0; row < num_rows_; ++row) {
+      if (row > 0) out_->push_back(',');
+      ARROW_RETURN_NOT_OK(base::AppendJsonValue(*feature.values, row, out_));
+    }
+    out_->push_back(']');
+    const size_t begin = out_->size();
+    if (last_ != nullptr && last_->statuses == feature.statuses &&
+        last_->event_times == feature.event_times) {
+      out_->append(*out_, why_begin_, why_bytes_);
+    } else {
+      AppendWhy(feature, out_);
+    }
+    why_begin_ = begin;
+    why_bytes_ = out_->size() - begin;
+    last_ = &feature;
+    return arrow::Status::OK();
+  }
+
+ private:
+  const int64_t num_rows_;
+  std::string* const out_;
+  const FeatureValues* last_ = nullptr;
+  size_t why_begin_ = 0;  // of `last_`, in *out_
+  size_t why_bytes_ = 0;
+};
 
 // A view that is used twice stands here once.
 void AppendViews(const std::vector<ViewFreshness>& views, std::string* out) {
@@ -101,6 +131,11 @@ void AppendNamedTypes(std::string_view name, const std::vector<NamedType>& types
 
 arrow::Status AppendFeatureResponse(std::string_view service, const FeatureResponse& response,
                                     std::string* out) {
+  constexpr size_t kBytesOfValue = 60;  // with status and event time
+  constexpr size_t kBytesOfName = 200;  // of a feature or a view, with what belongs to it
+  out->reserve(out->size() + kBytesOfName * (response.views.size() + 1) +
+               response.features.size() *
+                   (kBytesOfName + kBytesOfValue * static_cast<size_t>(response.num_rows)));
   out->append("{\"service\":");
   base::AppendJsonString(service, out);
   out->append(",\"at\":");
@@ -108,9 +143,9 @@ arrow::Status AppendFeatureResponse(std::string_view service, const FeatureRespo
   out->append(",\"num_rows\":");
   base::AppendJsonInt(response.num_rows, out);
   out->append(",\"features\":{");
-  for (size_t i = 0; i < response.features.size(); ++i) {
-    if (i > 0) out->push_back(',');
-    ARROW_RETURN_NOT_OK(AppendFeature(response.features[i], response.num_rows, out));
+  FeatureWriter writer(response.num_rows, out);
+  for (const FeatureValues& feature : response.features) {
+    ARROW_RETURN_NOT_OK(writer.Append(feature));
   }
   out->push_back('}');
   AppendViews(response.views, out);
