@@ -97,7 +97,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OneBatch(const engine::
   std::vector<std::shared_ptr<arrow::Array>> columns;
   for (size_t i = 0; i < vectors.columns.size(); ++i) {
     ARROW_ASSIGN_OR_RAISE(auto column, make(i));
-    fields.push_back(arrow::field(vectors.outputs[i].name, column->type()));
+    fields.push_back(arrow::field((*vectors.outputs)[i].name, column->type()));
     columns.push_back(std::move(column));
   }
   const auto schema = arrow::schema(std::move(fields));
@@ -126,7 +126,7 @@ arrow::Result<Answers> MakeAnswers(const engine::Vectors& vectors, bool statuses
   }
   if (event_times) {
     ARROW_ASSIGN_OR_RAISE(answers.event_times, OneBatch(vectors, rows, [&](size_t i) {
-                            return EventTimeColumn(vectors.columns[i], vectors.outputs[i].as_of);
+                            return EventTimeColumn(vectors.columns[i], (*vectors.outputs)[i].as_of);
                           }));
   }
   return answers;

@@ -26,11 +26,11 @@ arrow::Result<std::string> VectorJson(const engine::Vectors& vectors) {
   for (size_t i = 0; i < vectors.columns.size(); ++i) {
     const auto& column = vectors.columns[i];
     out += i == 0 ? "\n  " : ",\n  ";
-    base::AppendJsonString(vectors.outputs[i].name, &out);
+    base::AppendJsonString((*vectors.outputs)[i].name, &out);
     out += ": {\"value\": ";
     ARROW_RETURN_NOT_OK(base::AppendJsonValue(*column.values, 0, &out));
     out += ", \"status\": \"" + std::string(state::ValueStatusName(column.statuses[0])) + "\"";
-    if (column.event_times[0] && vectors.outputs[i].as_of) {
+    if (column.event_times[0] && (*vectors.outputs)[i].as_of) {
       out += ", \"event_time\": \"" + base::FormatInstant(*column.event_times[0]) + "\"";
     }
     out += "}";
@@ -68,8 +68,8 @@ arrow::Status Get(Context* context, const std::string& service,
   for (size_t i = 0; i < vectors.columns.size(); ++i) {
     const auto& column = vectors.columns[i];
     ARROW_ASSIGN_OR_RAISE(const std::string value, base::ValueText(*column.values, 0));
-    const bool timed = column.event_times[0] && vectors.outputs[i].as_of;
-    table.Add({vectors.outputs[i].name, value,
+    const bool timed = column.event_times[0] && (*vectors.outputs)[i].as_of;
+    table.Add({(*vectors.outputs)[i].name, value,
                std::string(state::ValueStatusName(column.statuses[0])),
                timed ? base::FormatInstantShort(*column.event_times[0]) : ""});
   }

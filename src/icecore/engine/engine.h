@@ -95,7 +95,8 @@ class PushDoor {
 struct Vectors {
   std::string service;
   int64_t t_us = 0;
-  std::vector<feature::OutputFeature> outputs;
+  // Of the service: one per column.
+  std::shared_ptr<const std::vector<feature::OutputFeature>> outputs;
   std::vector<state::VectorSink::Column> columns;
   std::vector<std::pair<std::string, online::ViewPosition>> positions;  // by view
   std::vector<std::string> stale_views;  // t lies beyond what the store was loaded for

@@ -1,9 +1,10 @@
 #include "icecore/engine/online_service.h"
 
 #include <arrow/array.h>
+#include <arrow/array/data.h>
 #include <arrow/array/util.h>
+#include <arrow/buffer.h>
 #include <arrow/builder.h>
-#include <arrow/scalar.h>
 #include <arrow/type.h>
 
 #include <algorithm>
@@ -22,6 +23,13 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
+std::shared_ptr<arrow::Array> RepeatedTime(int64_t t_us, int64_t rows) {
+  static const auto type = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+  std::vector<int64_t> times(static_cast<size_t>(rows), t_us);
+  return arrow::MakeArray(arrow::ArrayData::Make(
+      type, rows, {nullptr, arrow::Buffer::FromVector(std::move(times))}, /*null_count=*/0));
+}
+
 class OnlineServiceImpl : public OnlineService {
  public:
   OnlineServiceImpl(std::shared_ptr<const feature::BoundService> service,
@@ -32,7 +40,17 @@ class OnlineServiceImpl : public OnlineService {
         views_(std::move(views)),
         store_(store),
         served_(std::move(served)),
-        served_log_(served_log) {}
+        served_log_(served_log) {
+    const auto& columns = service_->key_columns();
+    for (const feature::ViewUse& use : service_->uses()) {
+      std::vector<size_t>& places = key_places_.emplace_back();
+      for (const std::string& name : use.key_columns) {
+        const auto at = std::find_if(columns.begin(), columns.end(),
+                                     [&](const auto& column) { return column.name == name; });
+        places.push_back(static_cast<size_t>(at - columns.begin()));
+      }
+    }
+  }
 
   const feature::BoundService& service() const override { return *service_; }
 
@@ -43,15 +61,16 @@ class OnlineServiceImpl : public OnlineService {
     Vectors out;
     out.service = service_->name();
     out.t_us = t_us;
-    out.outputs = service_->outputs();
+    out.outputs = {service_, &service_->outputs()};
     std::vector<feature::UseValues> values;
+    values.reserve(answers.size());
     for (size_t i = 0; i < answers.size(); ++i) {
       values.push_back(std::move(answers[i].features));
       const std::string& name = views_[i].name;
       const bool seen = std::any_of(out.positions.begin(), out.positions.end(),
                                     [&](const auto& known) { return known.first == name; });
       if (!seen) {
-        out.positions.emplace_back(name, answers[i].position);
+        out.positions.emplace_back(name, std::move(answers[i].position));
         if (answers[i].stale) {
           out.stale_views.push_back(name);
         }
@@ -60,10 +79,8 @@ class OnlineServiceImpl : public OnlineService {
     const int64_t rows = !keys.empty()      ? keys.front()->length()
                          : !request.empty() ? request.front()->length()
                                             : 1;
-    const auto instant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
-    ARROW_ASSIGN_OR_RAISE(auto times,
-                          arrow::MakeArrayFromScalar(arrow::TimestampScalar(t_us, instant), rows));
-    ARROW_ASSIGN_OR_RAISE(out.columns, service_->Assemble(values, request, times));
+    ARROW_ASSIGN_OR_RAISE(out.columns,
+                          service_->Assemble(std::move(values), request, RepeatedTime(t_us, rows)));
     if (served_log_ != nullptr) {
       // A vector that cannot be logged is served all the same.
       if (const arrow::Status status = Log(keys, request, rows, out); !status.ok()) {
@@ -85,23 +102,20 @@ class OnlineServiceImpl : public OnlineService {
 
   std::vector<online::ViewRead> MakeReads(
       const std::vector<std::shared_ptr<arrow::Array>>& keys) const {
-    const auto& columns = service_->key_columns();
-    std::vector<online::ViewRead> reads;
-    for (size_t i = 0; i < service_->uses().size(); ++i) {
-      online::ViewRead read;
-      read.view = &views_[i];
-      for (const std::string& name : service_->uses()[i].key_columns) {
-        const auto at = std::find_if(columns.begin(), columns.end(),
-                                     [&](const auto& column) { return column.name == name; });
-        read.keys.push_back(keys[static_cast<size_t>(at - columns.begin())]);
+    std::vector<online::ViewRead> reads(views_.size());
+    for (size_t i = 0; i < reads.size(); ++i) {
+      reads[i].view = &views_[i];
+      reads[i].keys.reserve(key_places_[i].size());
+      for (const size_t place : key_places_[i]) {
+        reads[i].keys.push_back(keys[place]);
       }
-      reads.push_back(std::move(read));
     }
     return reads;
   }
 
   const std::shared_ptr<const feature::BoundService> service_;
   const std::vector<online::StoredView> views_;  // one per use
+  std::vector<std::vector<size_t>> key_places_;  // of each use its keys, in key_columns()
   online::Store* const store_;
   const std::shared_ptr<const online::ServedService> served_;
   online::ServedLog* const served_log_;

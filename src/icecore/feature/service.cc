@@ -9,6 +9,7 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "icecore/expr/expression.h"
@@ -34,6 +35,7 @@ struct ExpressionInput {
 struct OutputSource {
   int use = -1;
   int feature = -1;
+  bool is_last = false;  // no output behind it comes from the same feature
   std::shared_ptr<const expr::Expression> expression;
   std::shared_ptr<const std::vector<ExpressionInput>> inputs;
   std::shared_ptr<arrow::Scalar> default_value;  // of an expression
@@ -61,12 +63,11 @@ class AssembledService final : public BoundService {
   const std::vector<OutputFeature>& outputs() const override { return parts_.outputs; }
   OutputOrigin OriginOf(size_t output) const override;
   arrow::Result<std::vector<Column>> Assemble(
-      const std::vector<UseValues>& uses, const std::vector<std::shared_ptr<arrow::Array>>& request,
+      std::vector<UseValues> uses, const std::vector<std::shared_ptr<arrow::Array>>& request,
       const std::shared_ptr<arrow::Array>& event_timestamp) const override;
 
  private:
-  arrow::Result<Column> FromUse(const OutputSource& source,
-                                const std::vector<UseValues>& uses) const;
+  arrow::Result<Column> FromUse(const OutputSource& source, std::vector<UseValues>* uses) const;
   arrow::Result<Column> FromExpression(const OutputSource& source,
                                        const std::vector<UseValues>& uses,
                                        const std::vector<std::shared_ptr<arrow::Array>>& request,
@@ -89,9 +90,10 @@ OutputOrigin AssembledService::OriginOf(size_t output) const {
 }
 
 arrow::Result<Column> AssembledService::FromUse(const OutputSource& source,
-                                                const std::vector<UseValues>& uses) const {
+                                                std::vector<UseValues>* uses) const {
   const auto use = static_cast<size_t>(source.use);
-  Column column = uses[use][static_cast<size_t>(source.feature)];
+  Column& values = (*uses)[use][static_cast<size_t>(source.feature)];
+  Column column = source.is_last ? std::move(values) : values;
   ARROW_ASSIGN_OR_RAISE(
       column.values, parts_.uses[use].view->ApplyDefault(source.feature, std::move(column.values)));
   return column;
@@ -149,17 +151,18 @@ arrow::Status Blank(const std::shared_ptr<arrow::Array>& event_timestamp, Column
 }
 
 arrow::Result<std::vector<Column>> AssembledService::Assemble(
-    const std::vector<UseValues>& uses, const std::vector<std::shared_ptr<arrow::Array>>& request,
+    std::vector<UseValues> uses, const std::vector<std::shared_ptr<arrow::Array>>& request,
     const std::shared_ptr<arrow::Array>& event_timestamp) const {
   if (uses.size() != parts_.uses.size() || request.size() != parts_.request_columns.size()) {
     return base::MakeError(ErrorCode::kInternal, "feature_service '" + parts_.name +
                                                      "' was given values of another service");
   }
   std::vector<Column> columns;
+  columns.reserve(parts_.sources.size());
   for (const OutputSource& source : parts_.sources) {
     Column column;
     if (source.expression == nullptr) {
-      ARROW_ASSIGN_OR_RAISE(column, FromUse(source, uses));
+      ARROW_ASSIGN_OR_RAISE(column, FromUse(source, &uses));
     } else {
       ARROW_ASSIGN_OR_RAISE(column, FromExpression(source, uses, request, event_timestamp));
     }
@@ -189,6 +192,7 @@ class ServiceBinder {
       ARROW_RETURN_NOT_OK(feature.view->on_request() ? AddExpression(feature)
                                                      : AddFeature(feature));
     }
+    MarkLast();
     return std::make_shared<AssembledService>(std::move(parts_));
   }
 
@@ -232,6 +236,19 @@ class ServiceBinder {
                               feature.feature->kind == spec::Feature::Kind::kAsOf});
     parts_.sources.push_back(std::move(source));
     return arrow::Status::OK();
+  }
+
+  void MarkLast() {
+    std::set<std::pair<int, int>> needed;  // by the outputs behind the one at hand
+    for (auto source = parts_.sources.rbegin(); source != parts_.sources.rend(); ++source) {
+      if (source->expression == nullptr) {
+        source->is_last = needed.insert({source->use, source->feature}).second;
+        continue;
+      }
+      for (const ExpressionInput& input : *source->inputs) {
+        needed.insert({input.use, input.feature});
+      }
+    }
   }
 
   // What the expressions of a view computed when asked may read.

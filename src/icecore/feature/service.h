@@ -76,7 +76,7 @@ class BoundService {
   // to the service's features in declared order, defaults applied, request-time expressions
   // computed. Rows whose event_timestamp is null get null everywhere.
   virtual arrow::Result<std::vector<state::VectorSink::Column>> Assemble(
-      const std::vector<UseValues>& uses, const std::vector<std::shared_ptr<arrow::Array>>& request,
+      std::vector<UseValues> uses, const std::vector<std::shared_ptr<arrow::Array>>& request,
       const std::shared_ptr<arrow::Array>& event_timestamp) const = 0;
 };
 

@@ -448,9 +448,9 @@ arrow::Result<MadeBlock> StreamedTrainingSet::MakeBlock(size_t block) const {
   for (const auto& column : piece_.request) {
     request.push_back(column->Slice(start, spine->num_rows()));
   }
-  ARROW_ASSIGN_OR_RAISE(
-      const auto columns,
-      service_.Assemble(uses, request, piece_.event_timestamp->Slice(start, spine->num_rows())));
+  ARROW_ASSIGN_OR_RAISE(const auto columns,
+                        service_.Assemble(std::move(uses), request,
+                                          piece_.event_timestamp->Slice(start, spine->num_rows())));
   Arrays arrays = spine->columns();
   MadeBlock made;
   made.reports.resize(columns.size());

@@ -490,9 +490,9 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     response.num_rows = rows;
     response.features.reserve(vectors.columns.size());
     for (size_t i = 0; i < vectors.columns.size(); ++i) {
-      response.features.push_back(
-          {std::move(vectors.outputs[i].name), std::move(vectors.columns[i].values),
-           std::move(vectors.columns[i].statuses), std::move(vectors.columns[i].event_times)});
+      response.features.push_back({(*vectors.outputs)[i].name, std::move(vectors.columns[i].values),
+                                   std::move(vectors.columns[i].statuses),
+                                   std::move(vectors.columns[i].event_times)});
     }
     if (together) {
       response.keys = plan.keys;

@@ -1,13 +1,11 @@
 #include "icecore/state/answers.h"
 
+#include <arrow/array/builder_base.h>
+
 #include "icecore/base/error.h"
 #include "icecore/base/time.h"
 
 namespace icecore::state {
-
-ValueStatus StatusOfLast(const arrow::ArrayBuilder& builder, int64_t nulls_before) {
-  return builder.null_count() > nulls_before ? ValueStatus::kNull : ValueStatus::kPresent;
-}
 
 bool IsExpired(const ViewLayout& layout, int64_t event_time, int64_t t) {
   if (!layout.ttl_us || layout.always) return false;
@@ -19,11 +17,12 @@ bool IsExpired(const ViewLayout& layout, int64_t event_time, int64_t t) {
 arrow::Status AppendWindow(const ViewPlan& plan, const WindowRead& read, const SlotState& window,
                            VectorSink* sink) {
   for (const int feature : read.features) {
-    arrow::ArrayBuilder& builder = sink->builder(feature);
-    const int64_t nulls = builder.null_count();
+    ARROW_ASSIGN_OR_RAISE(arrow::ArrayBuilder* const builder, sink->builder(feature));
+    const int64_t nulls = builder->null_count();
     ARROW_RETURN_NOT_OK(
-        window.AppendAs(plan.layout.features[static_cast<size_t>(feature)].aggregate, &builder));
-    sink->AppendStatus(feature, StatusOfLast(builder, nulls), std::nullopt);
+        window.AppendAs(plan.layout.features[static_cast<size_t>(feature)].aggregate, builder));
+    sink->AppendStatus(feature,
+                       builder->null_count() > nulls ? ValueStatus::kNull : ValueStatus::kPresent);
   }
   return arrow::Status::OK();
 }

@@ -1,8 +1,6 @@
 #pragma once
 // How a chosen row and a window's state become answers, whatever kept them.
 
-#include <arrow/array/builder_base.h>
-
 #include <optional>
 #include <string_view>
 
@@ -10,9 +8,6 @@
 #include "icecore/state/view_state.h"
 
 namespace icecore::state {
-
-// Whether what was appended last is null.
-ValueStatus StatusOfLast(const arrow::ArrayBuilder& builder, int64_t nulls_before);
 
 // t - e > ttl.
 bool IsExpired(const ViewLayout& layout, int64_t event_time, int64_t t);
@@ -30,19 +25,15 @@ arrow::Status AppendAsOf(const ViewPlan& plan, const AsOfSet& set, int64_t t, co
   std::optional<int64_t> event_time;
   if (order != nullptr && !plan.layout.always) event_time = order->event_time;
   for (const AsOfSet::Member& member : set.members) {
-    arrow::ArrayBuilder& builder = sink->builder(member.feature);
     if (order == nullptr || expired) {
-      ARROW_RETURN_NOT_OK(builder.AppendNull());
-      sink->AppendStatus(member.feature, expired ? ValueStatus::kExpired : ValueStatus::kNotFound,
-                         event_time);
+      ARROW_RETURN_NOT_OK(sink->AppendNull(
+          member.feature, expired ? ValueStatus::kExpired : ValueStatus::kNotFound, event_time));
       continue;
     }
     const auto place = static_cast<size_t>(member.place);
-    std::string_view bytes = encoded(place);
-    const int64_t nulls = builder.null_count();
     const auto value = static_cast<size_t>(set.values[place]);
-    ARROW_RETURN_NOT_OK(plan.codecs[value]->Decode(&bytes, &builder));
-    sink->AppendStatus(member.feature, StatusOfLast(builder, nulls), event_time);
+    ARROW_RETURN_NOT_OK(
+        sink->AppendEncoded(member.feature, *plan.codecs[value], encoded(place), event_time));
   }
   return arrow::Status::OK();
 }

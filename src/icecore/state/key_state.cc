@@ -10,6 +10,7 @@
 #include "icecore/base/time.h"
 #include "icecore/state/answers.h"
 #include "icecore/state/cell_bytes.h"
+#include "icecore/state/head_cell.h"
 #include "icecore/state/wire.h"
 
 namespace icecore::state {
@@ -19,8 +20,6 @@ using base::MakeError;
 
 namespace {
 
-constexpr std::string_view kHeadMagic = "ICKH";
-constexpr uint8_t kHeadVersion = 1;
 constexpr std::string_view kTileMagic = "ICKT";
 // Since there are roll-ups. Version 1 numbered groups where this numbers levels.
 constexpr uint8_t kTileVersion = 2;
@@ -252,7 +251,7 @@ arrow::Status TiledKeyState::ReadWindow(int64_t t, size_t g, const WindowRead& r
 }
 
 arrow::Result<std::string> TiledKeyState::EncodeHead() const {
-  std::string out = OpenCell(kHeadMagic, kHeadVersion);
+  std::string out = OpenCell(kTiledHeadMagic, kTiledHeadVersion);
   wire::PutInt64(applied_seq_, &out);
   wire::PutInt64(applied_until_, &out);
   wire::PutInt64(advanced_to_, &out);
@@ -303,30 +302,25 @@ arrow::Result<std::vector<CellChange>> TiledKeyState::TakeChanges() {
 }
 
 arrow::Status TiledKeyState::LoadHead(std::string_view bytes) {
-  ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(bytes, kHeadMagic, kHeadVersion));
-  uint64_t sets = 0;
-  if (!wire::GetInt64(&in, &applied_seq_) || !wire::GetInt64(&in, &applied_until_) ||
-      !wire::GetInt64(&in, &advanced_to_) || !wire::GetVarint(&in, &sets) ||
-      sets != chosen_.size()) {
-    return CorruptCell("its head is of another layout");
-  }
+  ARROW_ASSIGN_OR_RAISE(const HeadCell head, ParseHead(*plan_, bytes));
+  applied_seq_ = head.applied_seq;
+  applied_until_ = head.applied_until;
+  advanced_to_ = head.advanced_to;
+  auto value = head.values.begin();
   for (size_t i = 0; i < chosen_.size(); ++i) {
-    uint8_t present = 0;
-    if (!wire::GetByte(&in, &present) || present > 1) return CorruptCell("a chosen row");
-    if (present == 0) continue;
-    Chosen chosen;
-    if (!GetOrder(&in, &chosen.order)) return CorruptCell("the order of a chosen row");
-    for (const int value : plan_->as_of[i].values) {
-      if (!TakeElement(*plan_->codecs[static_cast<size_t>(value)], &in,
-                       &chosen.values.emplace_back())) {
+    if (!head.chosen[i]) continue;
+    Chosen chosen{*head.chosen[i], {}};
+    for (const int at : plan_->as_of[i].values) {
+      std::string_view rest = *value;
+      if (!plan_->codecs[static_cast<size_t>(at)]->Skip(&rest)) {
         return CorruptCell("a value of a chosen row");
       }
+      chosen.values.emplace_back(*value++);
     }
     chosen_[i] = std::move(chosen);
   }
-  uint64_t count = 0;
-  if (!wire::GetVarint(&in, &count)) return CorruptCell("its queue");
-  for (uint64_t i = 0; i < count; ++i) {
+  std::string_view in = head.queue;
+  for (uint64_t i = 0; i < head.queue_size; ++i) {
     RowOrder order;
     Waiting waiting;
     if (!GetOrder(&in, &order)) return CorruptCell("a row of its queue");
@@ -347,7 +341,7 @@ arrow::Status TiledKeyState::LoadHead(std::string_view bytes) {
   return in.empty() ? arrow::Status::OK() : CorruptCell("bytes behind its head");
 }
 
-arrow::Status TiledKeyState::LoadTile(const Cell& cell) {
+arrow::Status TiledKeyState::LoadTile(const CellView& cell) {
   ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(cell.bytes, kTileMagic, kTileVersion));
   uint64_t at = 0;
   int64_t start = 0;
@@ -377,9 +371,9 @@ arrow::Status TiledKeyState::SortTiles() {
   return arrow::Status::OK();
 }
 
-arrow::Status TiledKeyState::Load(const std::vector<Cell>& cells) {
+arrow::Status TiledKeyState::Load(const std::vector<CellView>& cells) {
   bool head = false;
-  for (const Cell& cell : cells) {
+  for (const CellView& cell : cells) {
     if (cell.suffix.empty()) {
       if (head) return CorruptCell("two heads");
       ARROW_RETURN_NOT_OK(LoadHead(cell.bytes));

@@ -537,6 +537,63 @@ bool ValueCodec::Skip(std::string_view* in) const {
   return wire::GetBytes(in, &bytes) && WideIsValid(bytes);
 }
 
+bool ValueCodec::Cut(std::string_view* in, std::string_view* element) const {
+  const std::string_view before = *in;
+  uint8_t valid = 0;
+  if (!wire::GetByte(in, &valid) || valid > 1) return false;
+  if (valid == 1) {
+    uint64_t narrow = 0;
+    std::string_view bytes;
+    const bool cut =
+        form_ == ValueForm::kNarrow ? wire::GetFixed64(in, &narrow) : wire::GetBytes(in, &bytes);
+    if (!cut) return false;
+  }
+  *element = before.substr(0, before.size() - in->size());
+  return true;
+}
+
+int ValueCodec::WordBytes(const arrow::DataType& type) {
+  const std::optional<Kind> kind = KindOf(type.id());
+  if (!kind) return 0;
+  switch (*kind) {
+    case Kind::kInt64:
+    case Kind::kUint64:
+    case Kind::kDouble:
+      return 8;
+    case Kind::kInt32:
+    case Kind::kUint32:
+    case Kind::kFloat:
+      return 4;
+    default:
+      return 0;
+  }
+}
+
+arrow::Status ValueCodec::DecodeWord(std::string_view* in, bool* valid, uint64_t* word) const {
+  *word = 0;
+  uint8_t present = 0;
+  if (!wire::GetByte(in, &present) || present > 1) return NotOfType(*type_);
+  *valid = present == 1;
+  if (!*valid) return arrow::Status::OK();
+  uint64_t narrow = 0;
+  if (!wire::GetFixed64(in, &narrow) || !NarrowIsValid(narrow)) return NotOfType(*type_);
+  switch (kind_) {
+    case Kind::kDouble:
+      *word = std::bit_cast<uint64_t>(PlainDouble(narrow));
+      break;
+    case Kind::kFloat:
+      *word = std::bit_cast<uint32_t>(PlainFloat(narrow));
+      break;
+    case Kind::kInt32:
+    case Kind::kInt64:
+      *word = static_cast<uint64_t>(PlainInt(narrow));
+      break;
+    default:
+      *word = narrow;
+  }
+  return arrow::Status::OK();
+}
+
 bool ValueCodec::WideIsValid(std::string_view bytes) const {
   if (bytes.size() > std::numeric_limits<int32_t>::max()) return false;
   if (kind_ == Kind::kFixedBinary || kind_ == Kind::kDecimal) {

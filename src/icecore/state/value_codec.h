@@ -66,6 +66,14 @@ class ValueCodec {
 
   // Takes one element off the front; false when Decode would fail.
   bool Skip(std::string_view* in) const;
+  // The same by its length alone: what the element says is for Decode to judge.
+  bool Cut(std::string_view* in, std::string_view* element) const;
+
+  // Bytes of a value in an Arrow array of this type, 4 or 8, where such values are numbers that
+  // DecodeWord gives; else 0.
+  static int WordBytes(const arrow::DataType& type);
+  // As Decode, of types that have WordBytes: the value's bits, 0 where it is null.
+  arrow::Status DecodeWord(std::string_view* in, bool* valid, uint64_t* word) const;
 
   // Whether bytes of kWide and kNested are those of a value of this type.
   bool WideIsValid(std::string_view bytes) const;

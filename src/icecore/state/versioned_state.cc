@@ -219,14 +219,14 @@ arrow::Status VersionedKeyState::LoadHead(std::string_view bytes) {
   return arrow::Status::OK();
 }
 
-arrow::Status VersionedKeyState::LoadRow(const Cell& cell) {
+arrow::Status VersionedKeyState::LoadRow(const CellView& cell) {
   ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(cell.bytes, kRowMagic, kVersion));
   Held row;
   if (!GetOrder(&in, &row.order) || !wire::GetInt64(&in, &row.until) ||
       cell.suffix.size() != kRowSuffixBytes) {
     return CorruptCell("the order of a row");
   }
-  VersionId version{row.order.seq, cell.suffix.substr(kRowSuffixBytes - kMarkBytes)};
+  VersionId version{row.order.seq, std::string(cell.suffix.substr(kRowSuffixBytes - kMarkBytes))};
   if (cell.suffix != SuffixOf(row.order.event_time, version)) {
     return CorruptCell("a row under another name");
   }
@@ -246,9 +246,9 @@ arrow::Status VersionedKeyState::LoadRow(const Cell& cell) {
   return arrow::Status::OK();
 }
 
-arrow::Status VersionedKeyState::Load(const std::vector<Cell>& cells) {
+arrow::Status VersionedKeyState::Load(const std::vector<CellView>& cells) {
   bool head = false;
-  for (const Cell& cell : cells) {
+  for (const CellView& cell : cells) {
     if (!cell.suffix.empty()) {
       ARROW_RETURN_NOT_OK(LoadRow(cell));
       continue;

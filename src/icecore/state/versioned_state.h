@@ -29,7 +29,7 @@ class VersionedKeyState final : public KeyState {
   void SetApplied(int64_t seq, int64_t until) override;
   arrow::Result<std::vector<CellChange>> TakeChanges() override;
 
-  arrow::Status Load(const std::vector<Cell>& cells);
+  arrow::Status Load(const std::vector<CellView>& cells);
 
  private:
   struct Held {
@@ -55,7 +55,7 @@ class VersionedKeyState final : public KeyState {
   std::string EncodeHead() const;
   static std::string EncodeRow(const Held& row);
   arrow::Status LoadHead(std::string_view bytes);
-  arrow::Status LoadRow(const Cell& cell);
+  arrow::Status LoadRow(const CellView& cell);
 
   const ViewPlan* plan_;
   Rows rows_;

@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "icecore/state/answers.h"
+#include "icecore/state/head_cell.h"
 #include "icecore/state/key_state.h"
 #include "icecore/state/versioned_state.h"
 #include "icecore/state/view_plan.h"
@@ -34,8 +36,21 @@ class PlannedEngine final : public ViewEngine {
     return std::make_unique<TiledKeyState>(&plan_);
   }
   arrow::Result<std::unique_ptr<KeyState>> LoadKey(const std::vector<Cell>& cells) const override {
-    if (plan_.layout.versioned) return Loaded<VersionedKeyState>(cells);
-    return Loaded<TiledKeyState>(cells);
+    std::vector<CellView> views;
+    views.reserve(cells.size());
+    for (const Cell& cell : cells) views.push_back({cell.suffix, cell.bytes});
+    if (plan_.layout.versioned) return Loaded<VersionedKeyState>(views);
+    return Loaded<TiledKeyState>(views);
+  }
+  arrow::Status ReadCells(const std::vector<CellView>& cells, int64_t t,
+                          VectorSink* sink) const override {
+    if (plan_.layout.versioned) return ReadLoaded<VersionedKeyState>(cells, t, sink);
+    // Chosen rows alone are answered as they lie there, where none waits to take their place.
+    if (plan_.groups.empty() && cells.size() == 1 && cells.front().suffix.empty()) {
+      ARROW_ASSIGN_OR_RAISE(const HeadCell head, ParseHead(plan_, cells.front().bytes));
+      if (head.queue_size == 0) return ReadHead(plan_, head, t, sink);
+    }
+    return ReadLoaded<TiledKeyState>(cells, t, sink);
   }
   std::vector<CellRange> CellsAt(int64_t t) const override {
     // Rows of a versioned view are told apart by what is in them only.
@@ -46,12 +61,25 @@ class PlannedEngine final : public ViewEngine {
     return !plan_.layout.versioned && state::CellExpired(plan_, suffix, t);
   }
   arrow::Status ReadEmpty(VectorSink* sink) const override {
+    if (plan_.groups.empty()) {
+      for (const AsOfSet& set : plan_.as_of) {
+        ARROW_RETURN_NOT_OK(
+            AppendAsOf(plan_, set, 0, nullptr, sink, [](size_t) { return std::string_view(); }));
+      }
+      return arrow::Status::OK();
+    }
     return TiledKeyState(&plan_).Read(std::numeric_limits<int64_t>::min(), sink);
   }
 
  private:
   template <typename State>
-  arrow::Result<std::unique_ptr<KeyState>> Loaded(const std::vector<Cell>& cells) const {
+  arrow::Status ReadLoaded(const std::vector<CellView>& cells, int64_t t, VectorSink* sink) const {
+    State key(&plan_);
+    ARROW_RETURN_NOT_OK(key.Load(cells));
+    return key.Read(t, sink);
+  }
+  template <typename State>
+  arrow::Result<std::unique_ptr<KeyState>> Loaded(const std::vector<CellView>& cells) const {
     auto key = std::make_unique<State>(&plan_);
     ARROW_RETURN_NOT_OK(key->Load(cells));
     return key;

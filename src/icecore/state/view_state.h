@@ -18,6 +18,8 @@
 
 namespace icecore::state {
 
+class ValueCodec;
+
 // Rows of a view's table, prepared: times resolved, where-masks evaluated. All arrays have one
 // length.
 struct PreparedRows {
@@ -61,12 +63,20 @@ struct ViewLayout {
 // applied here (they come last, in one place, for every path).
 class VectorSink {
  public:
+  // `rows`: how many answers will come, where that is known.
   static arrow::Result<std::unique_ptr<VectorSink>> Make(
-      const std::vector<std::shared_ptr<arrow::DataType>>& types);
+      const std::vector<std::shared_ptr<arrow::DataType>>& types, int64_t rows = 0);
   virtual ~VectorSink() = default;
-  virtual arrow::ArrayBuilder& builder(int feature) = 0;
-  // Status and, for as-of features, e of the row chosen (nullopt: none).
-  virtual void AppendStatus(int feature, ValueStatus status, std::optional<int64_t> event_time) = 0;
+
+  // Of a window: its value goes to the builder, its status here.
+  virtual arrow::Result<arrow::ArrayBuilder*> builder(int feature) = 0;
+  virtual void AppendStatus(int feature, ValueStatus status) = 0;
+  // Of an as-of feature: no value, or one as `codec` encodes it, null or not; and e of the row
+  // chosen (nullopt: none, or it has no time).
+  virtual arrow::Status AppendNull(int feature, ValueStatus status,
+                                   std::optional<int64_t> event_time) = 0;
+  virtual arrow::Status AppendEncoded(int feature, const ValueCodec& codec, std::string_view bytes,
+                                      std::optional<int64_t> event_time) = 0;
 
   struct Column {
     std::shared_ptr<arrow::Array> values;
@@ -86,6 +96,12 @@ struct Cell {
 struct CellChange {
   std::string suffix;
   std::optional<std::string> bytes;  // nullopt: delete
+};
+
+// A cell as it lies in a store.
+struct CellView {
+  std::string_view suffix;
+  std::string_view bytes;
 };
 
 // Cells whose suffix lies in [from, to).
@@ -168,6 +184,11 @@ class ViewEngine {
   // The cells that an answer at t needs beside the head, ascending: a key may be loaded from these
   // alone to be read at t, and for nothing else.
   virtual std::vector<CellRange> CellsAt(int64_t t) const = 0;
+  // Appends the answer at t of the key that has these cells, at least the head and those of
+  // CellsAt(t): what a key loaded from them would answer. On an error the sink may have taken part
+  // of an answer.
+  virtual arrow::Status ReadCells(const std::vector<CellView>& cells, int64_t t,
+                                  VectorSink* sink) const = 0;
   // Whether no answer at t or later needs the cell of this suffix: it may be deleted.
   virtual bool CellExpired(std::string_view suffix, int64_t t) const = 0;
   // The answer for a key without any row: counts 0, the rest null.

@@ -349,6 +349,10 @@ arrow::Result<bool> Cursor::Move(int operation) {
   MDB_val key = ToVal(key_);
   MDB_val value{};
   const int code = mdb_cursor_get(cursor_, &key, &value, static_cast<MDB_cursor_op>(operation));
+  if (code != 0) {
+    key_ = {};
+    value_ = {};
+  }
   if (code == MDB_NOTFOUND) {
     return false;
   }

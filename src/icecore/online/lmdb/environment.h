@@ -105,7 +105,7 @@ class Cursor {
   // To the first key >= `key`; false when there is none.
   arrow::Result<bool> Seek(std::string_view key);
   arrow::Result<bool> Next();
-  // Valid after a true Seek or Next.
+  // Valid after a true Seek or Next; empty before, and after any other.
   std::string_view key() const { return key_; }
   std::string_view value() const { return value_; }
   // Removes the record here and moves to the one after it; false when there is none.

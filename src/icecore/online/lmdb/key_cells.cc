@@ -6,12 +6,13 @@ namespace icecore::online::lmdb {
 namespace {
 
 // The cell at the cursor; none where it is another key's of the same hash.
+template <typename Cell>
 arrow::Status TakeCell(const Cursor& cursor, std::string_view key, size_t prefix_bytes,
-                       std::vector<state::Cell>* cells) {
+                       std::vector<Cell>* cells) {
   ARROW_ASSIGN_OR_RAISE(const CellValue value, DecodeCellValue(cursor.key(), key, cursor.value()));
   if (value.same_key) {
-    cells->push_back(
-        state::Cell{std::string(cursor.key().substr(prefix_bytes)), std::string(value.state)});
+    using Bytes = decltype(Cell::bytes);
+    cells->push_back(Cell{Bytes(cursor.key().substr(prefix_bytes)), Bytes(value.state)});
   }
   return arrow::Status::OK();
 }
@@ -32,7 +33,7 @@ arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view
 
 arrow::Status ReadCellsIn(Cursor* cursor, const CellSpace& space, std::string_view key,
                           const std::vector<state::CellRange>& ranges, CellPrefix* prefix,
-                          std::vector<state::Cell>* cells) {
+                          std::vector<state::CellView>* cells) {
   // So many steps are cheaper than a search from the root.
   constexpr int kMostSteps = 4;
   cells->clear();
@@ -40,7 +41,11 @@ arrow::Status ReadCellsIn(Cursor* cursor, const CellSpace& space, std::string_vi
   const size_t prefix_bytes = prefix->bytes().size();
   auto range = ranges.begin();
   int steps = 0;
-  ARROW_ASSIGN_OR_RAISE(bool found, cursor->Seek(prefix->bytes()));
+  // A head, whose key is the prefix, is where the cursor stands after the cells before it.
+  bool found = cursor->key() == prefix->bytes();
+  if (!found) {
+    ARROW_ASSIGN_OR_RAISE(found, cursor->Seek(prefix->bytes()));
+  }
   while (found && cursor->key().starts_with(prefix->bytes())) {
     const std::string_view suffix = cursor->key().substr(prefix_bytes);
     while (!suffix.empty() && range != ranges.end() && suffix >= range->to) {

@@ -3,6 +3,7 @@
 #include <arrow/array.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -40,39 +41,101 @@ arrow::Result<ViewRecord> RecordForRead(const Transaction& transaction, const St
   return *record;
 }
 
-arrow::Status ReadRows(Cursor* cursor, const ViewRead& read, const CellSpace& space, int64_t t,
-                       state::VectorSink* sink) {
-  const int64_t num_rows = read.keys.empty() ? 0 : read.keys[0]->length();
-  if (read.keys.size() != read.view->key_types.size()) {
-    return base::MakeError(base::ErrorCode::kInternal,
-                           "view " + read.view->name + " is read with " +
-                               std::to_string(read.keys.size()) + " key columns");
-  }
-  ARROW_ASSIGN_OR_RAISE(const EncodedKeys keys, EncodeKeys(read.keys, num_rows));
-  const state::ViewEngine& engine = *read.view->engine;
+// One view of a request.
+struct ViewAtWork {
+  const StoredView* view = nullptr;
+  ViewRecord record;
+  size_t keys = 0;  // which of the request's encoded keys
+  std::vector<state::CellRange> ranges;
+  std::unique_ptr<state::VectorSink> sink;
   CellPrefix prefix;
-  std::vector<state::Cell> cells;
-  const std::vector<state::CellRange> ranges = engine.CellsAt(t);
-  for (int64_t row = 0; row < num_rows; ++row) {
-    cells.clear();
-    const std::string_view key = keys.key(row);
-    arrow::Status status;
-    if (!key.empty()) {
-      status = ReadCellsIn(cursor, space, key, ranges, &prefix, &cells);
+};
+
+// The views of one request. All of an entity lie side by side in the store, so they are read row by
+// row, each row's views in turn.
+class ReadRequest {
+ public:
+  ReadRequest(const Transaction* transaction, Cursor* cursor, int64_t t)
+      : transaction_(transaction), cursor_(cursor), t_(t) {}
+
+  arrow::Status Add(const ViewRead& read) {
+    const StoredView& view = *read.view;
+    ViewAtWork& work = views_.emplace_back();
+    work.view = &view;
+    ARROW_ASSIGN_OR_RAISE(work.record, RecordForRead(*transaction_, view, t_));
+    if (read.keys.size() != view.key_types.size()) {
+      return base::MakeError(base::ErrorCode::kInternal, "view " + view.name + " is read with " +
+                                                             std::to_string(read.keys.size()) +
+                                                             " key columns");
     }
-    if (status.ok() && cells.empty()) {
-      status = engine.ReadEmpty(sink);
-    } else if (status.ok()) {
-      arrow::Result<std::unique_ptr<state::KeyState>> state = engine.LoadKey(cells);
-      status = state.ok() ? (*state)->Read(t, sink) : state.status();
-    }
-    if (!status.ok()) {
-      return base::WithContext(
-          status, "view " + read.view->name + ", row " + std::to_string(row) + " of the request");
-    }
+    ARROW_ASSIGN_OR_RAISE(work.keys, KeysOf(read));
+    work.ranges = view.engine->CellsAt(t_);
+    ARROW_ASSIGN_OR_RAISE(work.sink, state::VectorSink::Make(view.engine->output_types(),
+                                                             keys_[work.keys].num_rows()));
+    return arrow::Status::OK();
   }
-  return arrow::Status::OK();
-}
+
+  arrow::Result<std::vector<ViewAnswer>> Run() {
+    int64_t rows = 0;
+    for (const EncodedKeys& keys : keys_) {
+      rows = std::max(rows, keys.num_rows());
+    }
+    for (int64_t row = 0; row < rows; ++row) {
+      for (ViewAtWork& work : views_) {
+        if (row >= keys_[work.keys].num_rows()) {
+          continue;
+        }
+        if (const arrow::Status status = ReadRow(row, &work); !status.ok()) {
+          return base::WithContext(status, "view " + work.view->name + ", row " +
+                                               std::to_string(row) + " of the request");
+        }
+      }
+    }
+    std::vector<ViewAnswer> answers;
+    answers.reserve(views_.size());
+    for (ViewAtWork& work : views_) {
+      ViewAnswer& answer = answers.emplace_back();
+      ARROW_ASSIGN_OR_RAISE(answer.features, work.sink->Finish());
+      answer.stale = t_ > work.record.position.applied_until;
+      answer.position = std::move(work.record.position);
+    }
+    return answers;
+  }
+
+ private:
+  // Views of one entity are asked by the same arrays.
+  arrow::Result<size_t> KeysOf(const ViewRead& read) {
+    const auto known = std::find(arrays_.begin(), arrays_.end(), read.keys);
+    if (known != arrays_.end()) {
+      return static_cast<size_t>(known - arrays_.begin());
+    }
+    const int64_t rows = read.keys.empty() ? 0 : read.keys.front()->length();
+    ARROW_ASSIGN_OR_RAISE(EncodedKeys keys, EncodeKeys(read.keys, rows));
+    arrays_.push_back(read.keys);
+    keys_.push_back(std::move(keys));
+    return keys_.size() - 1;
+  }
+
+  arrow::Status ReadRow(int64_t row, ViewAtWork* work) {
+    const std::string_view key = keys_[work->keys].key(row);
+    cells_.clear();
+    if (!key.empty()) {
+      ARROW_RETURN_NOT_OK(
+          ReadCellsIn(cursor_, work->record.space(), key, work->ranges, &work->prefix, &cells_));
+    }
+    const state::ViewEngine& engine = *work->view->engine;
+    return cells_.empty() ? engine.ReadEmpty(work->sink.get())
+                          : engine.ReadCells(cells_, t_, work->sink.get());
+  }
+
+  const Transaction* const transaction_;
+  Cursor* const cursor_;
+  const int64_t t_;
+  std::vector<ViewAtWork> views_;
+  std::vector<std::vector<std::shared_ptr<arrow::Array>>> arrays_;  // each once
+  std::vector<EncodedKeys> keys_;                                   // of them
+  std::vector<state::CellView> cells_;                              // of the row at hand
+};
 
 }  // namespace
 
@@ -135,19 +198,11 @@ arrow::Result<std::vector<ViewAnswer>> LmdbStore::Read(const std::vector<ViewRea
                                                        int64_t t) {
   ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginRead(env_));
   ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction.get(), Table::kCells));
-  std::vector<ViewAnswer> answers;
-  answers.reserve(reads.size());
+  ReadRequest request(transaction.get(), cursor.get(), t);
   for (const ViewRead& read : reads) {
-    ARROW_ASSIGN_OR_RAISE(const ViewRecord record, RecordForRead(*transaction, *read.view, t));
-    ARROW_ASSIGN_OR_RAISE(auto sink, state::VectorSink::Make(read.view->engine->output_types()));
-    ARROW_RETURN_NOT_OK(ReadRows(cursor.get(), read, record.space(), t, sink.get()));
-    ViewAnswer answer;
-    ARROW_ASSIGN_OR_RAISE(answer.features, sink->Finish());
-    answer.position = record.position;
-    answer.stale = t > record.position.applied_until;
-    answers.push_back(std::move(answer));
+    ARROW_RETURN_NOT_OK(request.Add(read));
   }
-  return answers;
+  return request.Run();
 }
 
 arrow::Status LmdbStore::Drop(const std::string& view) {
