@@ -271,6 +271,10 @@ class Bench:
             sys.exit(f"{type(server).__name__} answers {answer['statuses']}")
         return answer
 
+    def machine(self) -> dict:
+        """What 100 us of arithmetic take, without any server: a tail of this is no server's."""
+        return json.loads(run(self.load_bench, "machine=100", f"seconds={self.given.seconds}"))
+
 
 def median_of(runs: list[dict], key: str) -> float:
     return statistics.median(one[key] for one in runs)
@@ -317,13 +321,18 @@ def main() -> None:
                 if feast:
                     by_feast.append(bench.load(feast, entities))
             reached = median_of(closed, "per_second")
-            half = [bench.load(ours, entities, rate=reached / 2, connections=32) for _ in range(given.rounds)]
-            line = {"closed": closed, "half_load": half, "redis_unpipelined": plain, "redis_pipelined": piped, "feast": by_feast}
+            half, alone = [], []
+            for _ in range(given.rounds):
+                half.append(bench.load(ours, entities, rate=reached / 2, connections=32))
+                alone.append(bench.machine())
+            line = {"closed": closed, "half_load": half, "machine_alone": alone, "redis_unpipelined": plain, "redis_pipelined": piped, "feast": by_feast}
             results[name] = line
             print(f"{name} ({entities} an answer): {reached:,.0f} answers/s, p50 {median_of(closed, 'p50_us'):.0f} us, "
                   f"p99 {median_of(closed, 'p99_us'):.0f} us, {median_of(closed, 'bytes_per_answer'):.0f} bytes each")
             print(f"   at half load ({reached / 2:,.0f}/s, open loop): p50 {median_of(half, 'p50_us'):.0f} us, "
                   f"p99 {median_of(half, 'p99_us'):.0f} us, p99.9 {median_of(half, 'p999_us'):.0f} us")
+            print(f"   the machine alone, 100 us of arithmetic: p50 {median_of(alone, 'p50_us'):.0f} us, p99 {median_of(alone, 'p99_us'):.0f} us, "
+                  f"p99.9 {median_of(alone, 'p999_us'):.0f} us, at most {max(one['max_us'] for one in alone):.0f} us")
             for what, rates in (("Redis, 4 HMGETs one after the other", plain), ("Redis, pipelined by 16", piped),
                                 ("Feast", [one["per_second"] for one in by_feast])):
                 if rates:

@@ -147,6 +147,7 @@ void HttpConnection::Start() {
   server_.metrics.AddConnections(1);
   beast::error_code ignored;
   stream_.socket_stream().socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+  stream_.socket_stream().socket().non_blocking(true, ignored);
   if (!stream_.is_tls()) {
     return AwaitRequest();
   }
@@ -195,7 +196,13 @@ void HttpConnection::AwaitRequest() {
     return Close();
   }
   if (buffer_.size() > 0) {
-    return ReadHeader();
+    // Not from here, which may be the end of the request before it: many would be a deep stack, and
+    // other connections would wait for all of them.
+    state_ = State::kReading;
+    asio::post(reactor_->io, [self = shared_from_this()] {
+      if (self->state_ != State::kClosed) self->ReadHeader();
+    });
+    return;
   }
   state_ = State::kIdle;
   const HttpServer::Options& options = server_.options;
@@ -220,10 +227,22 @@ void HttpConnection::ReadHeader() {
   request_begin_ns_ = base::MonotonicNanos();
   // One deadline for the whole request: a byte now and then does not move it.
   ExpiresAfter(server_.options.request_timeout_ms);
+  const ErrorCode error = ParseReceived();
+  if (error || parser_->is_header_done()) {
+    return OnHeader(error);
+  }
   http::async_read_header(stream_, buffer_, *parser_,
-                          [self = shared_from_this()](ErrorCode error, size_t) {
-                            if (self->state_ != State::kClosed) self->OnHeader(error);
+                          [self = shared_from_this()](ErrorCode failure, size_t) {
+                            if (self->state_ != State::kClosed) self->OnHeader(failure);
                           });
+}
+
+// A small request has come whole with its first bytes: then nothing is left to wait for.
+HttpConnection::ErrorCode HttpConnection::ParseReceived() {
+  ErrorCode error;
+  const size_t used = parser_->put(buffer_.data(), error);
+  buffer_.consume(used);
+  return error == http::error::need_more ? ErrorCode() : error;
 }
 
 void HttpConnection::OnHeader(ErrorCode error) {
@@ -350,6 +369,11 @@ void HttpConnection::Continue100() {
 }
 
 void HttpConnection::ReadBody() {
+  if (!parser_->is_done() && buffer_.size() > 0) {
+    if (const ErrorCode error = ParseReceived()) {
+      return OnReadError(error);
+    }
+  }
   if (parser_->is_done()) {
     return Dispatch();
   }
@@ -478,15 +502,35 @@ void HttpConnection::Write(HttpReply reply, bool keep_alive, bool linger) {
   LogRequest(reply);
   body_text_ = head_only_ ? std::string() : std::move(reply.body);
   head_only_ = false;
+  std::array<asio::const_buffer, 2> text = {asio::buffer(head_text_), asio::buffer(body_text_)};
+  if (WriteAtOnce(&text)) {
+    return OnWritten(keep_alive, linger);
+  }
   ExpiresAfter(server_.options.write_timeout_ms);
-  const std::array<asio::const_buffer, 2> text = {asio::buffer(head_text_),
-                                                  asio::buffer(body_text_)};
   asio::async_write(stream_, text,
                     [self = shared_from_this(), keep_alive, linger](ErrorCode error, size_t) {
                       if (self->state_ == State::kClosed) return;
                       if (error) return self->OnReadError(error);
                       self->OnWritten(keep_alive, linger);
                     });
+}
+
+// What the socket takes at once needs neither a wait nor a timer. Leaves the rest in *text; true
+// when there is none. An error is left to who writes the rest.
+bool HttpConnection::WriteAtOnce(std::array<asio::const_buffer, 2>* text) {
+  if (stream_.is_tls()) {
+    return false;
+  }
+  ErrorCode ignored;
+  size_t sent = stream_.socket_stream().socket().write_some(*text, ignored);
+  bool all = true;
+  for (asio::const_buffer& part : *text) {
+    const size_t taken = std::min(sent, part.size());
+    part += taken;
+    sent -= taken;
+    all = all && part.size() == 0;
+  }
+  return all;
 }
 
 void HttpConnection::OnWritten(bool keep_alive, bool linger) {

@@ -4,6 +4,7 @@
 
 #include <utility>  // Asio 1.74 needs std::exchange and does not include it.
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -96,6 +97,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void LogRequest(const HttpReply& reply) const;
   void AwaitRequest();
   void ReadHeader();
+  ErrorCode ParseReceived();
   void OnHeader(ErrorCode error);
   // nullopt: go on and read the body.
   std::optional<HttpReply> CheckHeader();
@@ -111,6 +113,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void OnAnswer(uint64_t request_id, HttpReply reply);
   // `linger`: bytes of the request are still to come, so they are read away before closing.
   void Write(HttpReply reply, bool keep_alive, bool linger);
+  bool WriteAtOnce(std::array<boost::asio::const_buffer, 2>* text);
   void OnWritten(bool keep_alive, bool linger);
   void EndSending(bool linger);
   void Linger(int64_t remaining_bytes);

@@ -2,11 +2,16 @@
 //
 //   icecore_server_bench port=8080 path=/v1/features bodies=FILE seconds=10 connections=8
 //   [rate=5000]
+//   icecore_server_bench machine=100 [seconds=10]
 //
 // With a rate it is an open loop: requests are due at fixed times, whether or not the server keeps
 // up, and latency counts from when a request was due. So a server that stalls is charged for all
 // that waited (no coordinated omission). Without one it is a closed loop: each connection asks
 // again as soon as it is answered. `bodies`: one JSON body a line, sent by turns.
+//
+// `machine`: no server at all, but a piece of arithmetic of so many microseconds, again and again,
+// with a rest of the same length after each. What it takes at p99.9 is what the machine does to any
+// program: virtual machines have spells of tens of milliseconds in which they are slow.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -43,6 +48,7 @@ struct Settings {
   double seconds = 10;
   int connections = 8;
   double rate = 0;  // requests a second; 0: closed loop
+  int machine_us = 0;
 };
 
 struct Client {
@@ -83,6 +89,9 @@ class Load {
       const int64_t now_ns = base::MonotonicNanos();
       if (now_ns < end_ns) {
         Schedule(now_ns);
+      }
+      while (!idle_.empty() && !waiting_.empty()) {
+        SendNext();
       }
       if (now_ns >= give_up_ns || (now_ns >= end_ns && waiting_.empty() && under_way_ == 0)) {
         break;
@@ -158,9 +167,6 @@ class Load {
       if (due_ns > now_ns) break;
       ++scheduled_;
       waiting_.push_back(due_ns);
-    }
-    while (!idle_.empty() && !waiting_.empty()) {
-      SendNext();
     }
   }
 
@@ -246,6 +252,44 @@ class Load {
   std::map<int, int64_t> statuses_;
 };
 
+uint64_t Work(uint64_t rounds, uint64_t value) {
+  for (uint64_t i = 0; i < rounds; ++i) {
+    value = value * 6364136223846793005U + 1442695040888963407U;
+  }
+  return value;
+}
+
+void RunMachine(const Settings& settings) {
+  const int64_t piece_ns = int64_t{settings.machine_us} * 1000;
+  uint64_t value = 1;
+  // How much work that is, by the best of several tries.
+  constexpr uint64_t kTrial = 1'000'000;
+  int64_t best_ns = INT64_MAX;
+  for (int i = 0; i < 20; ++i) {
+    const int64_t begin_ns = base::MonotonicNanos();
+    value = Work(kTrial, value);
+    best_ns = std::min(best_ns, base::MonotonicNanos() - begin_ns);
+  }
+  const uint64_t rounds = kTrial * static_cast<uint64_t>(piece_ns) / static_cast<uint64_t>(best_ns);
+  std::vector<int64_t> times_ns;
+  const int64_t end_ns = base::MonotonicNanos() + static_cast<int64_t>(settings.seconds * 1e9);
+  for (int64_t now_ns = base::MonotonicNanos(); now_ns < end_ns; now_ns = base::MonotonicNanos()) {
+    value = Work(rounds, value);
+    times_ns.push_back(base::MonotonicNanos() - now_ns);
+    const timespec rest{0, piece_ns};
+    ::nanosleep(&rest, nullptr);
+  }
+  std::sort(times_ns.begin(), times_ns.end());
+  const auto at = [&](double q) {
+    const auto index = static_cast<size_t>(q * static_cast<double>(times_ns.size() - 1));
+    return static_cast<double>(times_ns[index]) / 1e3;
+  };
+  std::printf(
+      "{\"pieces\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f, "
+      "\"check\": %d}\n",
+      times_ns.size(), at(0.5), at(0.99), at(0.999), at(1), static_cast<int>(value & 1));
+}
+
 Settings ParseArguments(int argc, char** argv) {
   Settings settings;
   for (int i = 1; i < argc; ++i) {
@@ -263,16 +307,20 @@ Settings ParseArguments(int argc, char** argv) {
       settings.connections = std::max(std::atoi(value.c_str()), 1);
     } else if (name == "rate") {
       settings.rate = std::atof(value.c_str());
+    } else if (name == "machine") {
+      settings.machine_us = std::max(std::atoi(value.c_str()), 1);
     } else if (name == "bodies") {
       std::ifstream file(value);
       for (std::string line; std::getline(file, line);) {
         settings.bodies.push_back(line);
       }
     } else {
-      Die("unknown argument '" + name + "'; known: port path bodies seconds connections rate");
+      Die("unknown argument '" + name +
+          "'; known: port path bodies seconds connections rate machine");
     }
   }
-  if (settings.bodies.empty()) Die("bodies=FILE is missing, or the file is empty");
+  if (settings.bodies.empty() && settings.machine_us == 0)
+    Die("bodies=FILE is missing, or the file is empty");
   return settings;
 }
 
@@ -280,7 +328,12 @@ Settings ParseArguments(int argc, char** argv) {
 }  // namespace icecore::server
 
 int main(int argc, char** argv) {
-  icecore::server::Load load(icecore::server::ParseArguments(argc, argv));
+  icecore::server::Settings settings = icecore::server::ParseArguments(argc, argv);
+  if (settings.machine_us > 0) {
+    icecore::server::RunMachine(settings);
+    return 0;
+  }
+  icecore::server::Load load(std::move(settings));
   load.Run();
   load.Print();
   return 0;
