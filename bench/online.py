@@ -272,7 +272,7 @@ class Bench:
         return answer
 
     def machine(self) -> dict:
-        """What 100 us of arithmetic take, without any server: a tail of this is no server's."""
+        """100 us of arithmetic at half load, without any server: a tail of this is no server's."""
         return json.loads(run(self.load_bench, "machine=100", f"seconds={self.given.seconds}"))
 
 
@@ -331,7 +331,7 @@ def main() -> None:
                   f"p99 {median_of(closed, 'p99_us'):.0f} us, {median_of(closed, 'bytes_per_answer'):.0f} bytes each")
             print(f"   at half load ({reached / 2:,.0f}/s, open loop): p50 {median_of(half, 'p50_us'):.0f} us, "
                   f"p99 {median_of(half, 'p99_us'):.0f} us, p99.9 {median_of(half, 'p999_us'):.0f} us")
-            print(f"   the machine alone, 100 us of arithmetic: p50 {median_of(alone, 'p50_us'):.0f} us, p99 {median_of(alone, 'p99_us'):.0f} us, "
+            print(f"   the machine alone, 100 us of arithmetic at half load: p50 {median_of(alone, 'p50_us'):.0f} us, p99 {median_of(alone, 'p99_us'):.0f} us, "
                   f"p99.9 {median_of(alone, 'p999_us'):.0f} us, at most {max(one['max_us'] for one in alone):.0f} us")
             for what, rates in (("Redis, 4 HMGETs one after the other", plain), ("Redis, pipelined by 16", piped),
                                 ("Feast", [one["per_second"] for one in by_feast])):

@@ -9,9 +9,10 @@
 // that waited (no coordinated omission). Without one it is a closed loop: each connection asks
 // again as soon as it is answered. `bodies`: one JSON body a line, sent by turns.
 //
-// `machine`: no server at all, but a piece of arithmetic of so many microseconds, again and again,
-// with a rest of the same length after each. What it takes at p99.9 is what the machine does to any
-// program: virtual machines have spells of tens of milliseconds in which they are slow.
+// `machine`: no server at all, but so many microseconds of arithmetic, due as often as they make a
+// load of one half, with latency from when each was due. It is what the machine does to a server
+// that has no fault: virtual machines have spells of tens of milliseconds in which they are slow,
+// and what has queued up meanwhile makes a tail of the same length.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -272,12 +273,15 @@ void RunMachine(const Settings& settings) {
   }
   const uint64_t rounds = kTrial * static_cast<uint64_t>(piece_ns) / static_cast<uint64_t>(best_ns);
   std::vector<int64_t> times_ns;
-  const int64_t end_ns = base::MonotonicNanos() + static_cast<int64_t>(settings.seconds * 1e9);
-  for (int64_t now_ns = base::MonotonicNanos(); now_ns < end_ns; now_ns = base::MonotonicNanos()) {
+  int64_t due_ns = base::MonotonicNanos();
+  const int64_t end_ns = due_ns + static_cast<int64_t>(settings.seconds * 1e9);
+  for (; due_ns < end_ns; due_ns += 2 * piece_ns) {
+    if (const int64_t early_ns = due_ns - base::MonotonicNanos(); early_ns > 0) {
+      const timespec rest{0, early_ns};
+      ::nanosleep(&rest, nullptr);
+    }
     value = Work(rounds, value);
-    times_ns.push_back(base::MonotonicNanos() - now_ns);
-    const timespec rest{0, piece_ns};
-    ::nanosleep(&rest, nullptr);
+    times_ns.push_back(base::MonotonicNanos() - due_ns);
   }
   std::sort(times_ns.begin(), times_ns.end());
   const auto at = [&](double q) {
