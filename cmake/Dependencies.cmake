@@ -24,10 +24,11 @@ function(icecore_arrow_library name)
   set_target_properties(dep::${name} PROPERTIES IMPORTED_LOCATION ${ICECORE_ARROW_DIR}/lib${name}.so.2600)
   target_include_directories(dep::${name} SYSTEM INTERFACE ${ICECORE_ARROW_DIR}/include)
 endfunction()
-foreach(name arrow arrow_compute parquet)
+foreach(name arrow arrow_compute arrow_flight parquet)
   icecore_arrow_library(${name})
 endforeach()
 target_link_libraries(dep::arrow_compute INTERFACE dep::arrow)
+target_link_libraries(dep::arrow_flight INTERFACE dep::arrow)
 target_link_libraries(dep::parquet INTERFACE dep::arrow)
 
 # --- DuckDB (C API) ---------------------------------------------------------------------------

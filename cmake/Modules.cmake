@@ -1,6 +1,7 @@
 # icecore_module(NAME LEVEL n DEPS other modules… LIBS dep::… [dep::…])
 # Globs src/icecore/NAME: *.cc -> static library icecore_NAME; *_test.cc -> one test binary; *_fuzz.cc -> one fuzz target each,
 # whose corpus (fuzz_corpus/NAME beside NAME_fuzz.cc) the test binary replays;
+# *_module.cc -> nothing here: a library of its own that is loaded when it is needed (src/icecore/CMakeLists.txt);
 # *_bench.cc -> one program icecore_NAME_bench, built when asked for (bench/README.md).
 add_library(icecore_options INTERFACE)
 target_include_directories(icecore_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
@@ -88,7 +89,7 @@ function(icecore_module name)
   cmake_parse_arguments(M "" "" "DEPS;LIBS" ${ARGN})
   file(GLOB_RECURSE all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cc)
   set(sources ${all})
-  list(FILTER sources EXCLUDE REGEX "_(test|fuzz|bench|main)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz|bench|main|module)\\.cc$")
   set(tests ${all})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   set(fuzzers ${all})

@@ -26,6 +26,16 @@ class Server:
             self.process.kill()
             raise Failed(f"serve did not start: {line!r} {project.end(self.process).says}")
         self.scheme, self.port = found.group(1), int(found.group(2))
+        self.flight = self.flight_address() if "--flight" in arguments else None
+
+    def flight_address(self) -> str:
+        """Where it answers Arrow Flight on this machine, as its second line says."""
+        line = self.process.stdout.readline().decode()
+        found = re.search(r"(grpc\+(?:tcp|tls)://).+:(\d+)", line)
+        if not found:
+            self.process.kill()
+            raise Failed(f"serve does not name Flight's address: {line!r} {self.project.end(self.process).says}")
+        return f"{found.group(1)}127.0.0.1:{found.group(2)}"
 
     def __enter__(self):
         return self

@@ -206,19 +206,24 @@ void AddTop(CLI::App* app, Context* context) {
 }
 
 void AddServe(CLI::App* app, Context* context) {
-  auto* serve = app->add_subcommand("serve", "Answer feature requests over HTTP");
+  auto* serve = app->add_subcommand("serve", "Answer feature requests over HTTP and Arrow Flight");
   serve->footer(
       "Beyond loopback it wants TLS and at least one access token (`icecore token new`). A project "
       "that\n"
       "has tokens asks for them on loopback, too. icecore.yaml may say the same under `serve:`.");
   auto said = std::make_shared<spec::ServeSettings>();
   said->tokens.clear();
+  auto flight = std::make_shared<std::string>();
   serve->add_option("--http", said->http, "Where to listen, default 127.0.0.1:8080")
+      ->type_name("ADDRESS:PORT");
+  serve
+      ->add_option("--flight", *flight,
+                   "Listen for Arrow Flight, too, e.g. on 127.0.0.1:8815; default: not")
       ->type_name("ADDRESS:PORT");
   serve
       ->add_option(
           "--tls-cert", said->tls_cert,
-          "The server's certificate and those up to the root, PEM; HTTPS only from then on")
+          "The server's certificate and those up to the root, PEM; nothing but TLS from then on")
       ->type_name("FILE");
   serve->add_option("--tls-key", said->tls_key, "Its private key, PEM")->type_name("FILE");
   serve->add_option("--tokens", said->tokens, "The file of tokens, default .icecore/tokens")
@@ -232,7 +237,7 @@ void AddServe(CLI::App* app, Context* context) {
   serve->callback([=] {
     Guard(context, [&]() -> arrow::Status {
       ARROW_ASSIGN_OR_RAISE(const auto options, context->EngineOptions());
-      return context->serve(options, *said);
+      return context->serve(options, *said, *flight);
     });
   });
 }

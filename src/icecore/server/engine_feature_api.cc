@@ -173,7 +173,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     const auto described = [](const std::vector<feature::RequestColumn>& columns) {
       std::vector<NamedType> types;
       for (const auto& column : columns) {
-        types.push_back({column.name, spec::TypeText(*column.type)});
+        types.push_back({column.name, spec::TypeText(*column.type), column.type});
       }
       return types;
     };
@@ -187,7 +187,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
                              described(bound.request_columns()),
                              {}};
       for (const auto& output : bound.outputs()) {
-        one.features.push_back({output.name, spec::TypeText(*output.type)});
+        one.features.push_back({output.name, spec::TypeText(*output.type), output.type});
       }
       list.push_back(std::move(one));
     }
@@ -468,22 +468,40 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     return plan;
   }
 
-  static arrow::Result<FeatureResponse> Answer(const Plan& plan, const FeatureRequest& request) {
-    const feature::BoundService& bound = plan.service->service();
-    const int64_t rows = request.num_rows;
-    if (!request.columns_together) {
+  struct Columns {
+    std::vector<std::shared_ptr<arrow::Array>> keys;
+    std::vector<std::shared_ptr<arrow::Array>> request;
+  };
+
+  static arrow::Result<Columns> ColumnsFor(const feature::BoundService& bound,
+                                           const FeatureRequest& request) {
+    Columns columns;
+    if (request.batch != nullptr) {
+      ARROW_RETURN_NOT_OK(
+          RefuseUnknown(bound.key_columns(), bound.request_columns(), *request.batch));
+      ARROW_ASSIGN_OR_RAISE(columns.keys, ColumnsOf(bound.key_columns(), *request.batch));
+      ARROW_ASSIGN_OR_RAISE(columns.request, ColumnsOf(bound.request_columns(), *request.batch));
+      return columns;
+    }
+    const bool together = request.columns_together;
+    if (!together) {
       ARROW_RETURN_NOT_OK(RefuseUnknown(bound.key_columns(), request.entities, "entities"));
       ARROW_RETURN_NOT_OK(RefuseUnknown(bound.request_columns(), request.request, "request"));
     }
-    ARROW_ASSIGN_OR_RAISE(const auto keys,
-                          ToArrays(bound.key_columns(), request.entities, "entities", rows));
-    const bool together = request.columns_together;
+    ARROW_ASSIGN_OR_RAISE(columns.keys, ToArrays(bound.key_columns(), request.entities, "entities",
+                                                 request.num_rows));
     ARROW_ASSIGN_OR_RAISE(
-        const auto columns,
+        columns.request,
         ToArrays(bound.request_columns(), together ? request.entities : request.request,
-                 together ? "entities" : "request", rows));
+                 together ? "entities" : "request", request.num_rows));
+    return columns;
+  }
+
+  static arrow::Result<FeatureResponse> Answer(const Plan& plan, const FeatureRequest& request) {
+    ARROW_ASSIGN_OR_RAISE(const Columns columns, ColumnsFor(plan.service->service(), request));
+    const int64_t rows = request.num_rows;
     const int64_t t = request.at_us.value_or(plan.engine->clock().NowMicros());
-    ARROW_ASSIGN_OR_RAISE(auto vectors, plan.service->Read(keys, columns, t));
+    ARROW_ASSIGN_OR_RAISE(auto vectors, plan.service->Read(columns.keys, columns.request, t));
     plan.usage->Count(request.caller, rows);
     FeatureResponse response;
     response.t_us = t;
@@ -494,7 +512,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
                                    std::move(vectors.columns[i].statuses),
                                    std::move(vectors.columns[i].event_times)});
     }
-    if (together) {
+    if (request.columns_together) {
       response.keys = plan.keys;
       response.full_names = plan.full_names;
     }

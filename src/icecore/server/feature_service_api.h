@@ -34,6 +34,9 @@ struct FeatureRequest {
   std::vector<std::string> features;    // "VIEW:FEATURE", each once; where no service is named
   std::vector<RequestValues> entities;  // names are key columns; in the order given, each once
   std::vector<RequestValues> request;   // request-time data
+  // Where this is set, keys and request-time data are its columns, by name, of num_rows rows; the
+  // two above are empty.
+  std::shared_ptr<arrow::RecordBatch> batch;
   // Request-time data stand among the entities, and columns that nobody needs are left out.
   bool columns_together = false;
   // Rows of the answer: every list has this length, or one element that holds for all rows.
@@ -71,6 +74,7 @@ struct FeatureResponse {
 struct NamedType {
   std::string name;
   std::string type;  // as in definitions, e.g. "string"
+  std::shared_ptr<arrow::DataType> arrow_type = nullptr;
 };
 
 struct ServiceDescription {

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <arrow/array.h>
 #include <arrow/builder.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -159,8 +161,11 @@ class FakeApi : public FeatureApi {
     return Echo(request);
   }
   arrow::Result<std::vector<ServiceDescription>> ListServices() override {
-    return std::vector<ServiceDescription>{
-        {"echo", "gives \"back\"", {{"k", "int64"}}, {{"r", "float64"}}, {{"n", "int64"}}}};
+    return std::vector<ServiceDescription>{{"echo",
+                                            "gives \"back\"",
+                                            {{"k", "int64", arrow::int64()}},
+                                            {{"r", "float64", arrow::float64()}},
+                                            {{"n", "int64", arrow::int64()}}}};
   }
   arrow::Status CheckReady() override {
     return ready_ ? arrow::Status::OK()
@@ -218,7 +223,14 @@ class FakeApi : public FeatureApi {
     arrow::Int64Builder builder;
     for (int64_t row = 0; row < request.num_rows; ++row) {
       JsonScalar scalar;
-      if (!request.entities.empty()) {
+      if (request.batch != nullptr) {
+        const auto keys = request.batch->GetColumnByName("k");
+        if (keys == nullptr || keys->type_id() != arrow::Type::INT64) {
+          return FieldError("k", "is missing");
+        }
+        const auto& column = static_cast<const arrow::Int64Array&>(*keys);
+        if (column.IsValid(row)) scalar = column.Value(row);
+      } else if (!request.entities.empty()) {
         const auto& values = request.entities[0].values;
         scalar = values[values.size() == 1 ? 0 : static_cast<size_t>(row)];
       }

@@ -16,6 +16,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
 #include "icecore/server/http_connection_internal.h"
+#include "icecore/server/listen_address.h"
 #include "icecore/server/tls_internal.h"
 
 namespace icecore::server {
@@ -25,35 +26,6 @@ namespace asio = boost::asio;
 using tcp = asio::ip::tcp;
 
 constexpr std::chrono::milliseconds kAcceptPause{100};
-
-arrow::Result<asio::ip::address> ParseAddress(const HttpServer::Options& options) {
-  boost::system::error_code error;
-  const std::string text = options.address == "localhost" ? "127.0.0.1" : options.address;
-  asio::ip::address address = asio::ip::make_address(text, error);
-  if (error) {
-    return base::MakeError(base::ErrorCode::kInvalidArgument,
-                           "'" + options.address +
-                               "' is no address to listen on; expected an IP address, e.g. "
-                               "127.0.0.1, or localhost");
-  }
-  if (!address.is_loopback() && !options.insecure) {
-    std::string missing;
-    if (options.tls_certificate.empty()) {
-      missing = "TLS (--tls-cert and --tls-key)";
-    }
-    if (options.access == nullptr || !options.access->enforced()) {
-      missing += (missing.empty() ? "" : " and ") +
-                 std::string("access tokens (`icecore token new --scope read`)");
-    }
-    if (!missing.empty()) {
-      return base::MakeError(base::ErrorCode::kDenied,
-                             "will not listen on " + options.address + " without " + missing +
-                                 ": everybody who can reach the address could read every feature; "
-                                 "--insecure listens all the same");
-    }
-  }
-  return address;
-}
 
 }  // namespace
 
@@ -109,9 +81,12 @@ struct HttpServer::Impl {
 };
 
 arrow::Status HttpServer::Impl::Listen() {
-  ARROW_ASSIGN_OR_RAISE(const asio::ip::address address, ParseAddress(server.options));
-  server.on_loopback = address.is_loopback();
-  const tcp::endpoint endpoint(address, server.options.port);
+  const Options& options = server.options;
+  ARROW_ASSIGN_OR_RAISE(const ListenAddress address,
+                        CheckListenAddress(options.address, {!options.tls_certificate.empty(),
+                                                             options.access, options.insecure}));
+  server.on_loopback = address.is_loopback;
+  const tcp::endpoint endpoint(asio::ip::make_address(address.ip), options.port);
   boost::system::error_code error;
   acceptor.open(endpoint.protocol(), error);
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
@@ -187,7 +162,10 @@ void HttpServer::Impl::AwaitSignal() {
       return server.options.on_hangup();
     }
     // The first asks for a drain, the second for an end.
-    if (draining) return CloseAll();
+    if (draining) {
+      if (server.options.on_drain) server.options.on_drain(/*at_once=*/true);
+      return CloseAll();
+    }
     // In this order: the end of the drain cancels the wait.
     AwaitSignal();
     Drain();
@@ -199,6 +177,7 @@ void HttpServer::Impl::Drain() {
     return;
   }
   draining = true;
+  if (server.options.on_drain) server.options.on_drain(/*at_once=*/false);
   boost::system::error_code ignored;
   acceptor.close(ignored);
   accept_timer.cancel();
@@ -278,6 +257,8 @@ HttpServer::~HttpServer() {
 }
 
 uint16_t HttpServer::port() const { return impl_->port; }
+
+Metrics* HttpServer::metrics() { return &impl_->server.metrics; }
 
 void HttpServer::Drain() {
   asio::post(impl_->io(), [impl = impl_.get()] { impl->Drain(); });

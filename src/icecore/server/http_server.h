@@ -11,6 +11,7 @@
 
 #include "icecore/server/access_control.h"
 #include "icecore/server/feature_service_api.h"
+#include "icecore/server/metrics.h"
 #include "icecore/server/request_log.h"
 
 namespace icecore::server {
@@ -55,6 +56,8 @@ class HttpServer {
     std::stop_token stop;             // a stop request drains
     bool drain_on_signals = false;    // SIGTERM and SIGINT drain, too
     std::function<void()> on_hangup;  // SIGHUP, where it is set; on the I/O thread, must not block
+    // A drain begins, or a second signal ends it at once; on the I/O thread, must not block.
+    std::function<void(bool at_once)> on_drain;
   };
 
   // Listens when it returns. kDenied for an address outside loopback without TLS and tokens,
@@ -66,6 +69,8 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   uint16_t port() const;
+  // What the server counts; other protocols may count there, too.
+  Metrics* metrics();
   // No new connections; idle ones are closed, requests under way are answered. Returns at once.
   void Drain();
   // Reads certificate and key anew, for connections to come. After an error the old ones stay.

@@ -153,6 +153,15 @@ struct Metrics::Impl {
   prometheus::Gauge& connections =
       Family(prometheus::BuildGauge, "icecore_http_connections", "Connections open now.", registry)
           .Add({});
+  CounterFamily& flight_calls = Family(prometheus::BuildCounter, "icecore_flight_calls_total",
+                                       "Arrow Flight calls ended, by method and status.", registry);
+  HistogramFamily& flight_batches =
+      Family(prometheus::BuildHistogram, "icecore_flight_batch_duration_seconds",
+             "From a batch of rows to its answer, by Arrow Flight's method.", registry);
+  prometheus::Gauge& flight_under_way =
+      Family(prometheus::BuildGauge, "icecore_flight_calls_in_flight",
+             "Arrow Flight calls under way now, idle streams among them.", registry)
+          .Add({});
 
   Named<RouteSeries> by_route;
   Named<ServiceSeries> by_service;
@@ -216,6 +225,18 @@ void Metrics::AddInFlight(int change) { impl_->in_flight.Increment(change); }
 void Metrics::AddConnections(int change) { impl_->connections.Increment(change); }
 
 void Metrics::SetQueued(size_t requests) { impl_->queued.Set(static_cast<double>(requests)); }
+
+void Metrics::CountFlightCall(std::string_view method, std::string_view status) {
+  impl_->flight_calls.Add({{"method", std::string(method)}, {"status", std::string(status)}})
+      .Increment();
+}
+
+void Metrics::CountFlightBatch(std::string_view method, int64_t duration_ns) {
+  impl_->flight_batches.Add({{"method", std::string(method)}}, kSeconds)
+      .Observe(Seconds(duration_ns));
+}
+
+void Metrics::AddFlightCalls(int change) { impl_->flight_under_way.Increment(change); }
 
 namespace {
 

@@ -39,6 +39,12 @@ class Metrics {
   void AddConnections(int change);
   void SetQueued(size_t requests);
 
+  // One ended call of Arrow Flight. `method`: Flight's name of it; `status`: "ok" or one of ours.
+  void CountFlightCall(std::string_view method, std::string_view status);
+  // One answered batch of rows.
+  void CountFlightBatch(std::string_view method, int64_t duration_ns);
+  void AddFlightCalls(int change);
+
   // Text format 0.0.4, with what the API says of itself.
   std::string Text(const ApiState& state) const;
 

@@ -2,6 +2,8 @@
 
 #include <arrow/array.h>
 #include <arrow/builder.h>
+#include <arrow/compute/cast.h>
+#include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <arrow/type_traits.h>
 
@@ -161,6 +163,54 @@ arrow::Result<std::shared_ptr<arrow::Array>> ToArray(const feature::RequestColum
   return ReadTexts(column, field, values, rows);
 }
 
+bool IsInstant(const arrow::DataType& type) {
+  return type.id() == arrow::Type::TIMESTAMP &&
+         !static_cast<const arrow::TimestampType&>(type).timezone().empty();
+}
+
+bool IsText(arrow::Type::type id) { return arrow::is_string(id) || id == arrow::Type::STRING_VIEW; }
+
+// Whether values of the one type are values of the other, as far as each fits.
+bool MayFit(const arrow::DataType& given, const arrow::DataType& wanted) {
+  const arrow::Type::type from = given.id();
+  const arrow::Type::type to = wanted.id();
+  return from == arrow::Type::NA || (arrow::is_integer(from) && arrow::is_integer(to)) ||
+         ((arrow::is_integer(from) || arrow::is_floating(from)) && arrow::is_floating(to)) ||
+         ((arrow::is_integer(from) || arrow::is_decimal(from)) && arrow::is_decimal(to)) ||
+         (IsText(from) && to == arrow::Type::STRING) ||
+         ((arrow::is_binary(from) || from == arrow::Type::FIXED_SIZE_BINARY) &&
+          to == arrow::Type::BINARY) ||
+         (IsInstant(given) && IsInstant(wanted)) || (arrow::is_date(from) && arrow::is_date(to));
+}
+
+arrow::Result<std::shared_ptr<arrow::Array>> Fitted(const feature::RequestColumn& column,
+                                                    std::shared_ptr<arrow::Array> given) {
+  if (given->type()->Equals(*column.type)) {
+    return given;
+  }
+  const std::string given_type = given->type()->ToString();
+  if (given->type_id() == arrow::Type::DICTIONARY) {
+    const auto& type = static_cast<const arrow::DictionaryType&>(*given->type());
+    if (MayFit(*type.value_type(), *column.type)) {
+      ARROW_ASSIGN_OR_RAISE(given, arrow::compute::Cast(*given, type.value_type()));
+    }
+  }
+  if (!MayFit(*given->type(), *column.type)) {
+    return FieldError(column.name, "is " + given_type + "; expected " +
+                                       spec::TypeText(*column.type) + " (Arrow's " +
+                                       column.type->ToString() + ")");
+  }
+  arrow::compute::CastOptions options = arrow::compute::CastOptions::Safe(column.type);
+  // A whole number is the nearest double, as it is in JSON.
+  options.allow_float_truncate = arrow::is_integer(given->type_id());
+  auto fitted = arrow::compute::Cast(*given, column.type, options);
+  if (!fitted.ok()) {
+    return FieldError(column.name, "a value is no " + spec::TypeText(*column.type) + ": " +
+                                       fitted.status().message());
+  }
+  return fitted;
+}
+
 }  // namespace
 
 arrow::Status RefuseUnknown(const std::vector<feature::RequestColumn>& wanted,
@@ -198,6 +248,39 @@ arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ToArrays(
     arrays.push_back(std::move(array));
   }
   return arrays;
+}
+
+arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ColumnsOf(
+    const std::vector<feature::RequestColumn>& wanted, const arrow::RecordBatch& given) {
+  std::vector<std::shared_ptr<arrow::Array>> arrays;
+  for (const feature::RequestColumn& column : wanted) {
+    const std::vector<int> places = given.schema()->GetAllFieldIndices(column.name);
+    if (places.size() != 1) {
+      return FieldError(column.name, !places.empty() ? "given twice"
+                                                     : "is missing; the service needs it (" +
+                                                           spec::TypeText(*column.type) + ")");
+    }
+    ARROW_ASSIGN_OR_RAISE(auto array, Fitted(column, given.column(places.front())));
+    arrays.push_back(std::move(array));
+  }
+  return arrays;
+}
+
+arrow::Status RefuseUnknown(const std::vector<feature::RequestColumn>& keys,
+                            const std::vector<feature::RequestColumn>& request,
+                            const arrow::RecordBatch& given) {
+  std::vector<std::string> names;
+  for (const auto* columns : {&keys, &request}) {
+    for (const feature::RequestColumn& column : *columns) {
+      names.push_back(column.name);
+    }
+  }
+  for (const std::string& name : given.schema()->field_names()) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      return FieldError(name, "the service has no such column" + base::DidYouMean(name, names));
+    }
+  }
+  return arrow::Status::OK();
 }
 
 }  // namespace icecore::server

@@ -24,4 +24,13 @@ arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ToArrays(
     const std::vector<feature::RequestColumn>& wanted, const std::vector<RequestValues>& given,
     const std::string& group, int64_t rows);
 
+// As both above, from a batch whose columns are keys and request-time data; a column that is of the
+// type wanted is not copied. A FieldError at "NAME" for one that is not wanted, given twice,
+// missing, or of a type or value that does not fit without loss.
+arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> ColumnsOf(
+    const std::vector<feature::RequestColumn>& wanted, const arrow::RecordBatch& given);
+arrow::Status RefuseUnknown(const std::vector<feature::RequestColumn>& keys,
+                            const std::vector<feature::RequestColumn>& request,
+                            const arrow::RecordBatch& given);
+
 }  // namespace icecore::server

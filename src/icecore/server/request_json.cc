@@ -1,5 +1,6 @@
 #include "icecore/server/request_json.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -22,14 +23,27 @@ arrow::Status NotAnObject() {
 // Fills a request from the parser's events. An event returns false to stop; status() says why.
 class RequestBuilder : public nlohmann::json_sax<nlohmann::json> {
  public:
-  explicit RequestBuilder(int64_t max_rows) : max_rows_(max_rows) {}
+  // `options`: of a ticket, else nullptr.
+  RequestBuilder(int64_t max_rows, TicketOptions* options)
+      : max_rows_(max_rows), options_(options) {
+    if (options != nullptr) {
+      known_.insert(known_.end(), {"statuses", "event_times"});
+    }
+  }
 
   const arrow::Status& status() const { return status_; }
   FeatureRequest&& TakeRequest() { return std::move(request_); }
   bool saw(const std::string& field) const { return fields_.contains(field); }
 
   bool null() override { return Scalar(JsonScalar{}); }
-  bool boolean(bool value) override { return Scalar(JsonScalar(value)); }
+  bool boolean(bool value) override {
+    if (place_ == Place::kRequest && options_ != nullptr &&
+        (field_ == "statuses" || field_ == "event_times")) {
+      (field_ == "statuses" ? options_->statuses : options_->event_times) = value;
+      return true;
+    }
+    return Scalar(JsonScalar(value));
+  }
   bool number_integer(number_integer_t value) override { return Scalar(JsonScalar(value)); }
   bool number_unsigned(number_unsigned_t value) override {
     return Scalar(value <= uint64_t{INT64_MAX} ? JsonScalar(static_cast<int64_t>(value))
@@ -78,9 +92,8 @@ class RequestBuilder : public nlohmann::json_sax<nlohmann::json> {
       return names_.insert(name).second || Fail(FieldError(Field(), "given twice"));
     }
     field_ = name;
-    if (name != "service" && name != "entities" && name != "request" && name != "at") {
-      return Fail(FieldError(name, "unknown field" + base::DidYouMean(name, {"service", "entities",
-                                                                             "request", "at"})));
+    if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
+      return Fail(FieldError(name, "unknown field" + base::DidYouMean(name, known_)));
     }
     return fields_.insert(name).second || Fail(FieldError(name, "given twice"));
   }
@@ -112,9 +125,11 @@ class RequestBuilder : public nlohmann::json_sax<nlohmann::json> {
     if (place_ != Place::kRequest) {
       return "expected a string, number, true, false or null";
     }
-    return field_ == "service" ? "expected the name of a feature service"
-           : field_ == "at"    ? "expected a time as text, e.g. \"2013-12-01T12:00:00Z\""
-                               : "expected an object of names with a value or a list of values";
+    return field_ == "service"       ? "expected the name of a feature service"
+           : field_ == "statuses"    ? "expected true or false"
+           : field_ == "event_times" ? "expected true or false"
+           : field_ == "at"          ? "expected a time as text, e.g. \"2013-12-01T12:00:00Z\""
+                            : "expected an object of names with a value or a list of values";
   }
   bool Scalar(JsonScalar value) {
     switch (place_) {
@@ -155,6 +170,8 @@ class RequestBuilder : public nlohmann::json_sax<nlohmann::json> {
   }
 
   const int64_t max_rows_;
+  TicketOptions* const options_;
+  std::vector<std::string> known_ = {"service", "entities", "request", "at"};
   FeatureRequest request_;
   arrow::Status status_;
   Place place_ = Place::kOutside;
@@ -192,24 +209,41 @@ arrow::Status CountRows(FeatureRequest* request) {
 
 }  // namespace
 
-arrow::Result<FeatureRequest> FeatureRequestParser::Parse(const std::string& body) const {
-  if (static_cast<int64_t>(body.size()) > max_body_bytes_) {
+arrow::Result<FeatureRequest> FeatureRequestParser::Read(const std::string& text,
+                                                         TicketOptions* options) const {
+  if (static_cast<int64_t>(text.size()) > max_body_bytes_) {
     return base::MakeError(base::ErrorCode::kLimit,
                            "the body is longer than " + std::to_string(max_body_bytes_) + " bytes");
   }
-  RequestBuilder builder(max_rows_);
-  if (!nlohmann::json::sax_parse(body, &builder)) {
+  RequestBuilder builder(max_rows_, options);
+  if (!nlohmann::json::sax_parse(text, &builder)) {
     return builder.status();
   }
   if (!builder.saw("service")) {
     return FieldError("service", "missing");
   }
-  if (!builder.saw("entities")) {
+  const bool keys_follow = options != nullptr && !builder.saw("request");
+  if (!builder.saw("entities") && !keys_follow) {
     return FieldError("entities", "missing");
   }
   FeatureRequest request = builder.TakeRequest();
-  ARROW_RETURN_NOT_OK(CountRows(&request));
+  if (options != nullptr) {
+    options->has_entities = builder.saw("entities");
+  }
+  if (builder.saw("entities")) {
+    ARROW_RETURN_NOT_OK(CountRows(&request));
+  }
   return request;
+}
+
+arrow::Result<FeatureRequest> FeatureRequestParser::Parse(const std::string& body) const {
+  return Read(body, nullptr);
+}
+
+arrow::Result<FeatureRequest> FeatureRequestParser::ParseTicket(const std::string& ticket,
+                                                                TicketOptions* options) const {
+  *options = {};
+  return Read(ticket, options);
 }
 
 }  // namespace icecore::server

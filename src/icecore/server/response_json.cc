@@ -153,17 +153,22 @@ arrow::Status AppendFeatureResponse(std::string_view service, const FeatureRespo
   return arrow::Status::OK();
 }
 
+void AppendService(const ServiceDescription& service, std::string* out) {
+  out->append("{\"name\":");
+  base::AppendJsonString(service.name, out);
+  out->append(",\"description\":");
+  base::AppendJsonString(service.description, out);
+  AppendNamedTypes("keys", service.keys, out);
+  AppendNamedTypes("request", service.request, out);
+  AppendNamedTypes("features", service.features, out);
+  out->push_back('}');
+}
+
 void AppendServices(const std::vector<ServiceDescription>& services, std::string* out) {
   out->append("{\"services\":[");
   for (size_t i = 0; i < services.size(); ++i) {
-    out->append(i > 0 ? ",{\"name\":" : "{\"name\":");
-    base::AppendJsonString(services[i].name, out);
-    out->append(",\"description\":");
-    base::AppendJsonString(services[i].description, out);
-    AppendNamedTypes("keys", services[i].keys, out);
-    AppendNamedTypes("request", services[i].request, out);
-    AppendNamedTypes("features", services[i].features, out);
-    out->push_back('}');
+    if (i > 0) out->push_back(',');
+    AppendService(services[i], out);
   }
   out->append("]}");
 }

@@ -5,10 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "icecore/base/clock.h"
 #include "icecore/base/error.h"
-#include "icecore/base/log.h"
 #include "icecore/base/suggest.h"
+#include "icecore/server/counted_features.h"
 #include "icecore/server/feast_json.h"
 #include "icecore/server/openapi.h"
 #include "icecore/server/push_json.h"
@@ -65,11 +64,6 @@ HttpReply ForbiddenReply(const std::string& scope) {
 
 std::string CallerOf(const HttpRequest& request) {
   return request.caller == nullptr ? std::string() : request.caller->id;
-}
-
-// Features asked for one by one share a series: clients choose their names.
-std::string_view SeriesOf(const FeatureRequest& request) {
-  return request.service.empty() ? std::string_view("(features)") : request.service;
 }
 
 HttpReply FeastErrorReply(const arrow::Status& status, Missing missing) {
@@ -245,39 +239,6 @@ std::string Router::MissingScope(const HttpRequest& request, const FeatureReques
   return "";
 }
 
-std::optional<arrow::Result<FeatureResponse>> Router::Ask(const FeatureRequest& request,
-                                                          int64_t deadline_ns) const {
-  const int64_t begin_ns = base::MonotonicNanos();
-  std::optional<arrow::Result<FeatureResponse>> asked =
-      deadline_ns == 0 ? api_->TryGetFeatures(request) : api_->GetFeatures(request, deadline_ns);
-  if (!asked) {
-    return std::nullopt;
-  }
-  arrow::Result<FeatureResponse>& response = *asked;
-  if (response.ok()) {
-    StatusCounts values = {};
-    for (const FeatureValues& feature : response->features) {
-      for (const state::ValueStatus status : feature.statuses) {
-        ++values[static_cast<size_t>(status)];
-      }
-    }
-    metrics_->CountService(SeriesOf(request), 200, response->num_rows, values,
-                           base::MonotonicNanos() - begin_ns);
-    return asked;
-  }
-  const base::ErrorCode code = base::CodeOf(response.status());
-  const unsigned status = static_cast<unsigned>(base::HttpStatusOf(code));
-  // A name that no service has makes no series; every other answer comes from one that exists.
-  if (status != 404) {
-    metrics_->CountService(SeriesOf(request), status, 0, {}, base::MonotonicNanos() - begin_ns);
-  }
-  if (status >= 500) {
-    metrics_->CountStoreError(base::ErrorCodeName(code));
-    base::Log(base::LogLevel::kError, "feature request failed: " + response.status().message());
-  }
-  return asked;
-}
-
 std::optional<HttpReply> Router::Features(const HttpRequest& request, FeatureRequestParser* parser,
                                           int64_t deadline_ns) const {
   arrow::Result<FeatureRequest> parsed = parser->Parse(request.body);
@@ -288,7 +249,7 @@ std::optional<HttpReply> Router::Features(const HttpRequest& request, FeatureReq
   if (const std::string scope = MissingScope(request, *parsed); !scope.empty()) {
     return ForbiddenReply(scope);
   }
-  const auto asked = Ask(*parsed, deadline_ns);
+  const auto asked = AskCounted(api_, metrics_, *parsed, deadline_ns);
   if (!asked) {
     return std::nullopt;
   }
@@ -317,7 +278,7 @@ std::optional<HttpReply> Router::FeastFeatures(const HttpRequest& request,
   if (const std::string scope = MissingScope(request, parsed->request); !scope.empty()) {
     return ForbiddenReply(scope);
   }
-  const auto asked = Ask(parsed->request, deadline_ns);
+  const auto asked = AskCounted(api_, metrics_, parsed->request, deadline_ns);
   if (!asked) {
     return std::nullopt;
   }

@@ -94,9 +94,6 @@ class Router {
   std::optional<HttpReply> FeastFeatures(const HttpRequest& request,
                                          const FeatureRequestParser& parser,
                                          int64_t deadline_ns) const;
-  // As the API answers; counted. nullopt: it would have to wait, and the deadline is 0.
-  std::optional<arrow::Result<FeatureResponse>> Ask(const FeatureRequest& request,
-                                                    int64_t deadline_ns) const;
   HttpReply Push(const HttpRequest& request, bool write, const FeatureRequestParser& parser) const;
   HttpReply Services(const HttpRequest& request) const;
   HttpReply Ready() const;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -17,7 +16,9 @@
 #include "icecore/base/log.h"
 #include "icecore/engine/push_follower.h"
 #include "icecore/server/engine_feature_api.h"
+#include "icecore/server/flight_server.h"
 #include "icecore/server/http_server.h"
+#include "icecore/server/listen_address.h"
 
 namespace icecore::server {
 namespace {
@@ -25,23 +26,6 @@ namespace {
 constexpr std::chrono::seconds kLookInterval{1};
 constexpr int64_t kFollowIntervalUs = 50'000;
 constexpr size_t kLogBytes = size_t{4} << 20;
-
-arrow::Status ParseAddress(const std::string& text, HttpServer::Options* options) {
-  const size_t colon = text.rfind(':');
-  const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), options->port);
-  if (port.empty() || error != std::errc() || end != port.data() + port.size()) {
-    return base::MakeError(base::ErrorCode::kInvalidArgument,
-                           "--http takes ADDRESS:PORT, e.g. 127.0.0.1:8080; got '" + text + "'");
-  }
-  if (colon != std::string::npos && colon > 0) {
-    options->address = text.substr(0, colon);
-    if (options->address.starts_with('[') && options->address.ends_with(']')) {
-      options->address = options->address.substr(1, options->address.size() - 2);
-    }
-  }
-  return arrow::Status::OK();
-}
 
 const std::string& Either(const std::string& said, const std::string& defined) {
   return said.empty() ? defined : said;
@@ -56,7 +40,8 @@ std::string PathIn(const spec::Project& project, const std::string& path) {
 arrow::Status FillOptions(const spec::Project& project, const spec::ServeSettings& said,
                           HttpServer::Options* options) {
   const std::string http = Either(said.http, project.serve.http);
-  ARROW_RETURN_NOT_OK(ParseAddress(http.empty() ? "127.0.0.1:8080" : http, options));
+  ARROW_RETURN_NOT_OK(SplitAddress(http.empty() ? "127.0.0.1:8080" : http, "--http",
+                                   &options->address, &options->port));
   if (said.tls_cert.empty() != said.tls_key.empty()) {
     return base::MakeError(base::ErrorCode::kInvalidArgument,
                            "--tls-cert and --tls-key belong together");
@@ -71,6 +56,28 @@ arrow::Status FillOptions(const spec::Project& project, const spec::ServeSetting
   options->io_threads = std::clamp(cores, 1, 16);
   options->workers = std::clamp(cores / 2, 2, 16);
   return arrow::Status::OK();
+}
+
+// The Flight server beside the HTTP server, under the same rules; nullptr where nobody asks for it.
+arrow::Result<std::unique_ptr<FlightServer>> StartFlight(const std::string& address,
+                                                         const HttpServer::Options& http,
+                                                         FeatureApi* api, HttpServer* server) {
+  if (address.empty()) {
+    return nullptr;
+  }
+  FlightServer::Options options;
+  ARROW_RETURN_NOT_OK(SplitAddress(address, "--flight", &options.address, &options.port));
+  options.tls_certificate = http.tls_certificate;
+  options.tls_key = http.tls_key;
+  options.insecure = http.insecure;
+  options.drain_timeout_ms = http.drain_timeout_ms;
+  options.service.access = http.access;
+  options.service.max_body_bytes = http.max_body_bytes;
+  options.service.max_rows = http.max_rows;
+  options.service.answer_timeout_ms = http.answer_timeout_ms;
+  options.service.request_log = http.request_log;
+  options.service.log_every_request = http.log_every_request;
+  return FlightServer::Start(options, api, server->metrics());
 }
 
 // Follows what changes on the disk: definitions, tokens, certificates. Looks once a second, and at
@@ -127,20 +134,27 @@ std::string FileTimes(const HttpServer::Options& options) {
   return times;
 }
 
-void PrintAddress(const std::string& project, const HttpServer::Options& options, uint16_t port) {
+void PrintAddresses(const std::string& project, const HttpServer::Options& options, uint16_t port,
+                    const FlightServer* flight) {
   const bool is_v6 = options.address.find(':') != std::string::npos;
+  const char* tokens =
+      options.access != nullptr && options.access->enforced() ? ", with tokens" : "";
   std::printf(
       "serving %s on %s://%s:%d%s  (POST /v1/features, GET /v1/services, /metrics, /healthz, "
       "/readyz, /openapi.json)\n",
       project.c_str(), options.tls_certificate.empty() ? "http" : "https",
-      (is_v6 ? "[" + options.address + "]" : options.address).c_str(), port,
-      options.access != nullptr && options.access->enforced() ? ", with tokens" : "");
+      (is_v6 ? "[" + options.address + "]" : options.address).c_str(), port, tokens);
+  if (flight != nullptr) {
+    std::printf("serving %s on %s%s  (Arrow Flight)\n", project.c_str(), flight->Url().c_str(),
+                tokens);
+  }
   std::fflush(stdout);
 }
 
 }  // namespace
 
-arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSettings& said) {
+arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSettings& said,
+                    const std::string& flight_address) {
   ARROW_ASSIGN_OR_RAISE(auto api, EngineFeatureApi::Open(open_options));
   const spec::Project& project = api->project();
   HttpServer::Options options;
@@ -148,7 +162,9 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
   std::unique_ptr<AccessControl> access;
   if (said.insecure) {
     base::Log(base::LogLevel::kWarning,
-              "--insecure: whoever can reach " + options.address + " can read every feature");
+              "--insecure: whoever can reach " + options.address +
+                  (flight_address.empty() ? "" : " or " + flight_address) +
+                  " can read every feature");
   } else {
     ARROW_ASSIGN_OR_RAISE(
         access, AccessControl::Open(PathIn(project, Either(said.tokens, project.serve.tokens))));
@@ -164,6 +180,12 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
   api->OnPushed([&following] {
     if (engine::PushFollower* const follower = following) follower->Wake();
   });
+  std::atomic<FlightServer*> flying = nullptr;
+  options.on_drain = [&flying](bool at_once) {
+    FlightServer* const flight = flying;
+    if (flight == nullptr) return;
+    at_once ? flight->Cut() : flight->Drain();
+  };
   ARROW_ASSIGN_OR_RAISE(auto server, HttpServer::Start(options, api.get()));
   std::string tls_times = FileTimes(options);
   Watcher watcher([&] {
@@ -174,6 +196,10 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
     if (std::string times = FileTimes(options); times != tls_times) {
       tls_times = std::move(times);
       Report(server->ReloadTls());
+      if (!flight_address.empty()) {
+        base::Log(base::LogLevel::kWarning,
+                  "Arrow Flight keeps the certificate it began with until the next start");
+      }
     }
   });
   watching = &watcher;
@@ -182,9 +208,17 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
       const auto follower,
       engine::PushFollower::Start(open_options, kFollowIntervalUs,
                                   [&api](int64_t begin_ns) { api->PushesServable(begin_ns); }));
+  // Nothing can fail behind it, so that neither a drain nor a push meets one that has gone.
+  ARROW_ASSIGN_OR_RAISE(const auto flight,
+                        StartFlight(flight_address, options, api.get(), server.get()));
   following = follower.get();
-  PrintAddress(project.name, options, server->port());
+  flying = flight.get();
+  PrintAddresses(project.name, options, server->port(), flight.get());
   server->Wait();
+  if (flight != nullptr) {
+    flight->Drain();  // had its drain begun before it was known
+    flight->Wait();
+  }
   return arrow::Status::OK();
 }
 

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 
+import pyarrow.flight as fl
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
@@ -104,6 +106,10 @@ def asked_of_everything(server: Server) -> str:
             ("POST", "/push", {"source": "clicks", "rows": [{"user": "a", "at": now(20), "n": 1}]}, 200),
             ("GET", "/nothing", None, 404), ("GET", "/healthz", None, 200), ("GET", "/v1/services", None, 200)]:
         expect(server.send(method, path, document)[0], status, f"status of {path} {document}")
+    asked = {"service": "model", "entities": {"user": "first"}}
+    with fl.connect(server.flight) as client:
+        expect(client.do_get(fl.Ticket(json.dumps(asked))).read_all().num_rows, 1, "rows over Flight")
+    await_value(server, 'icecore_flight_calls_total{method="DoGet",status="ok"}', 1)
     await_value(server, 'icecore_view_event_to_servable_seconds_count{view="seen"}', 1)
     await_value(server, 'icecore_push_to_servable_seconds_count{source="clicks"}', 1)
     return metrics_of(server)
@@ -140,10 +146,11 @@ def dashboard_asks_for_what_there_is(text: str) -> None:
 
 def figures_are_right(text: str) -> None:
     for series, wanted in [
-            ('icecore_feature_requests_total{service="model",status="200"}', 1),
+            ('icecore_feature_requests_total{service="model",status="200"}', 2),  # one over Flight
             ('icecore_feature_requests_total{service="model",status="400"}', 1),
             ('icecore_feature_requests_total{service="(features)",status="200"}', 1),
-            ('icecore_feature_rows_total{service="model"}', 2),
+            ('icecore_feature_rows_total{service="model"}', 3),
+            ('icecore_flight_batch_duration_seconds_count{method="DoGet"}', 1), ('icecore_flight_calls_in_flight', 0),
             ('icecore_feature_values_total{service="model",status="not_found"}', 1),
             ('icecore_pushed_rows_total{source="clicks"}', 1),
             # The row pushed was 20 seconds old; what was loaded before the server is not counted.
@@ -159,7 +166,7 @@ def main() -> int:
     parser.add_argument("--icecore", required=True)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="metrics-") as temporary:
-        with Server(prepared(given.icecore, os.path.join(temporary, "project")), *ON_LOOPBACK) as server:
+        with Server(prepared(given.icecore, os.path.join(temporary, "project")), *ON_LOOPBACK, "--flight", "127.0.0.1:0") as server:
             text = asked_of_everything(server)
         tests = (promtool_finds_nothing, documentation_names_every_metric, dashboard_asks_for_what_there_is, figures_are_right)
         return count_tests((test.__name__, lambda test=test: test(text)) for test in tests)

@@ -1,0 +1,62 @@
+#pragma once
+// The Arrow Flight server: a FlightService behind a socket. Protocol: docs/flight.md.
+
+#include <arrow/result.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "icecore/server/flight_calls.h"
+#include "icecore/server/flight_service.h"
+
+namespace icecore::server {
+
+// gRPC's threads move bytes and answer; each call has one. Thread safe.
+class FlightServer {
+ public:
+  struct Options {
+    std::string address = "127.0.0.1";  // an IP address or "localhost"
+    uint16_t port = 0;                  // 0: any free one
+    // PEM files; both or none. Read once.
+    std::string tls_certificate;
+    std::string tls_key;
+    // An address outside loopback needs TLS and tokens, unless this is said.
+    bool insecure = false;
+    int64_t drain_timeout_ms = 15'000;  // from Drain to the cutting of what is left
+    FlightService::Options service;
+  };
+
+  // Listens when it returns. kDenied for an address outside loopback without TLS and tokens,
+  // kUnavailable when the port is taken or the library of the transport is missing. `api` and
+  // `metrics` must outlive the server.
+  static arrow::Result<std::unique_ptr<FlightServer>> Start(const Options& options, FeatureApi* api,
+                                                            Metrics* metrics);
+  // Drains and waits.
+  ~FlightServer();
+  FlightServer(const FlightServer&) = delete;
+  FlightServer& operator=(const FlightServer&) = delete;
+
+  // "grpc+tcp://127.0.0.1:8815"
+  std::string Url() const;
+  uint16_t port() const { return transport_->port(); }
+  // New calls are refused; streams end before their next batch. Returns at once.
+  void Drain();
+  // Cuts what is left at once.
+  void Cut();
+  // To be called after Drain: until what is being answered has ended.
+  void Wait();
+
+ private:
+  FlightServer(const Options& options, std::string host, FeatureApi* api, Metrics* metrics);
+
+  const Options options_;
+  const std::string host_;  // as in a URL
+  FlightService service_;
+  std::unique_ptr<FlightTransport> transport_;
+  std::atomic<int64_t> drain_ns_ = 0;  // when it began
+  bool ended_ = false;
+};
+
+}  // namespace icecore::server
