@@ -5,7 +5,8 @@
 
 Four views of five float64 features. Values are compared for equality first. Then, by turns: a closed loop over 8 connections,
 and an open loop at half of what our closed loop reached (latency counts from when a request was due). Redis holds a hash per view
-and entity; its own client asks four HMGETs a vector, one after the other or pipelined, and makes no JSON. See README.md.
+and entity; its own client asks four HMGETs a vector, one after the other or pipelined, and makes no JSON. At last one client in
+Python, one call after the other: over Arrow Flight, and over HTTP with the answers parsed. See README.md.
 """
 import argparse
 import json
@@ -23,6 +24,7 @@ import http.client
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.flight as flight
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,8 +121,10 @@ class Icecore:
             pq.write_table(rows_of(view, keys), folder / "data" / f"s{view}.parquet")
         run(binary, "apply", cwd=folder)
         run(binary, "run", cwd=folder)
-        self.process = subprocess.Popen([binary, "serve", "--http", "127.0.0.1:0"], cwd=folder, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([binary, "serve", "--http", "127.0.0.1:0", "--flight", "127.0.0.1:0"], cwd=folder,
+                                        stdout=subprocess.PIPE, text=True)
         self.port = int(re.search(r":(\d+)", self.process.stdout.readline()).group(1))
+        self.flight = re.search(r"grpc\+tcp://\S+", self.process.stdout.readline()).group(0)
         self.store_bytes = int(re.search(r"^icecore_store_bytes (\S+)$", self.metrics(), re.MULTILINE).group(1).split(".")[0])
 
     def metrics(self) -> str:
@@ -137,9 +141,57 @@ class Icecore:
         answer = post(self.port, self.path, self.body(keys))
         return [list(row) for row in zip(*(column["values"] for column in answer["features"].values()))]
 
+    def flight_calls(self, seconds: float, batches: list[list[int]]) -> dict:
+        """One pyarrow client, one stream: batches of keys, one after the other, each awaited."""
+        schema = pa.schema([("user_id", pa.int64())])
+        batches = [pa.record_batch([keys], schema=schema) for keys in batches]
+        client = flight.connect(self.flight)
+        writer, reader = client.do_exchange(flight.FlightDescriptor.for_path("model"))
+        with writer:
+            writer.begin(schema)
+
+            def call(i: int) -> None:
+                writer.write_batch(batches[i % len(batches)])
+                reader.read_chunk()
+            timed = calls_in_a_row(seconds, call)
+            writer.done_writing()
+        client.close()
+        return timed
+
+    def http_calls(self, seconds: float, batches: list[list[int]]) -> dict:
+        """One Python client, one connection, the same batches; the answers are parsed."""
+        bodies = [json.dumps(self.body(keys)) for keys in batches]
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+        def call(i: int) -> None:
+            connection.request("POST", self.path, bodies[i % len(bodies)])
+            json.loads(connection.getresponse().read())
+        timed = calls_in_a_row(seconds, call)
+        connection.close()
+        return timed
+
+    def flight_vectors(self, keys: list[int]) -> list[list[float]]:
+        client = flight.connect(self.flight)
+        ticket = flight.Ticket(json.dumps(self.body(keys)))
+        columns = client.do_get(ticket).read_all().columns
+        client.close()
+        return [list(row) for row in zip(*(column.to_pylist() for column in columns))]
+
     def end(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
+
+
+def calls_in_a_row(seconds: float, call) -> dict:
+    """Calls one after the other for so long; the first hundred are not counted."""
+    for i in range(100):
+        call(i)
+    took, end = [], time.perf_counter() + seconds
+    while (begin := time.perf_counter()) < end:
+        call(len(took))
+        took.append(time.perf_counter() - begin)
+    took.sort()
+    return {"per_second": len(took) / sum(took), "p50_us": took[len(took) // 2] * 1e6, "p99_us": took[len(took) * 99 // 100] * 1e6}
 
 
 class Redis:
@@ -254,12 +306,14 @@ class Bench:
         self.given, self.work = given, work
         self.load_bench = ROOT / "build" / "release" / "bin" / "icecore_server_bench"
 
+    def keys(self, entities: int) -> list[list[int]]:
+        step = 7919
+        return [[(i * step + j * 104_729) % self.given.keys for j in range(entities)] for i in range(500)]
+
     def bodies(self, server, entities: int) -> Path:
         path = self.work / f"{type(server).__name__}-{entities}.txt"
-        step = 7919
         with open(path, "w", encoding="ascii") as out:
-            for i in range(500):
-                keys = [(i * step + j * 104_729) % self.given.keys for j in range(entities)]
+            for keys in self.keys(entities):
                 out.write(json.dumps(server.body(keys), separators=(",", ":")) + "\n")
         return path
 
@@ -304,6 +358,8 @@ def main() -> None:
         for server in servers:
             if server.vectors(sample) != expected:
                 sys.exit(f"{type(server).__name__}: values differ; no time is taken")
+        if ours.flight_vectors(sample) != expected:
+            sys.exit("Flight: values differ; no time is taken")
         print(f"equal: {len(sample)} vectors of {VIEWS * FEATURES} features from {[type(s).__name__ for s in servers]}")
         results["memory"] = {"icecore_store_bytes_per_entity": ours.store_bytes / given.keys,
                              "icecore_process_mib": resident_bytes(ours.process.pid) >> 20}
@@ -337,6 +393,12 @@ def main() -> None:
                                 ("Feast", [one["per_second"] for one in by_feast])):
                 if rates:
                     print(f"   {what}: {statistics.median(rates):,.0f} answers/s; ours is {reached / statistics.median(rates):.2f}x")
+            batches = bench.keys(entities)
+            for what, calls in (("pyarrow Flight, one stream", ours.flight_calls), ("Python over HTTP, one connection", ours.http_calls)):
+                runs = [calls(given.seconds, batches) for _ in range(given.rounds)]
+                line[what] = runs
+                print(f"   {what}: {median_of(runs, 'per_second'):,.0f} answers/s, p50 {median_of(runs, 'p50_us'):.0f} us, "
+                      f"p99 {median_of(runs, 'p99_us'):.0f} us")
             if by_feast:
                 print(f"   Feast: p50 {median_of(by_feast, 'p50_us') / 1e3:.1f} ms, p99 {median_of(by_feast, 'p99_us') / 1e3:.1f} ms")
         print(json.dumps(results["memory"]))
