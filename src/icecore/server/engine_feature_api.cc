@@ -172,6 +172,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   arrow::Result<std::vector<ServiceDescription>> ListServices() override {
     const auto described = [](const std::vector<feature::RequestColumn>& columns) {
       std::vector<NamedType> types;
+      types.reserve(columns.size());
       for (const auto& column : columns) {
         types.push_back({column.name, spec::TypeText(*column.type), column.type});
       }
@@ -253,6 +254,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     const spec::FeatureView* view = project.FindView(name);
     if (view == nullptr) {
       std::vector<std::string> names;
+      names.reserve(project.views.size());
       for (const spec::FeatureView& known : project.views) {
         names.push_back(known.name);
       }

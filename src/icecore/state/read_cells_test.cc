@@ -16,9 +16,9 @@
 namespace icecore::state {
 namespace {
 
-using Stored = std::map<std::string, std::string>;
+using StoredCells = std::map<std::string, std::string>;
 
-void TakeInto(KeyState* key, Stored* stored) {
+void TakeInto(KeyState* key, StoredCells* stored) {
   for (auto& change : key->TakeChanges().ValueOrDie()) {
     if (change.bytes) {
       (*stored)[change.suffix] = *change.bytes;
@@ -28,14 +28,14 @@ void TakeInto(KeyState* key, Stored* stored) {
   }
 }
 
-std::vector<CellView> ViewsOf(const Stored& stored) {
+std::vector<CellView> ViewsOf(const StoredCells& stored) {
   std::vector<CellView> views;
   for (const auto& [suffix, bytes] : stored) views.push_back({suffix, bytes});
   return views;
 }
 
 // The answers of both ways, one after the other.
-std::vector<VectorSink::Column> BothAnswers(const ViewEngine& engine, const Stored& stored,
+std::vector<VectorSink::Column> BothAnswers(const ViewEngine& engine, const StoredCells& stored,
                                             int64_t t) {
   const auto sink = VectorSink::Make(engine.output_types(), 2).ValueOrDie();
   std::vector<Cell> cells;
@@ -57,7 +57,7 @@ void CompareWays(uint64_t seed) {
   const auto rows = naive::RandomRows(random, 1);
   const PreparedRows prepared = naive::Prepare(rows);
   const auto key = engine->NewKey();
-  Stored stored;
+  StoredCells stored;
   int64_t row = 0;
   for (int64_t t = -200; t < 300; t += 1 + static_cast<int64_t>(random() % 100)) {
     ASSERT_TRUE(key->AdvanceTo(t).ok());
@@ -102,8 +102,8 @@ std::shared_ptr<arrow::Array> Two(const std::shared_ptr<arrow::DataType>& type,
   return arrow::json::ArrayFromJSONString(type, json).ValueOrDie();
 }
 
-Stored CellsOfRow(const ViewEngine& engine,
-                  const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t row) {
+StoredCells CellsOfRow(const ViewEngine& engine,
+                       const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t row) {
   const auto times = std::static_pointer_cast<arrow::Int64Array>(Two(arrow::int64(), "[10, 10]"));
   PreparedRows rows;
   rows.event_time = rows.known_at = rows.seq = times;
@@ -112,7 +112,7 @@ Stored CellsOfRow(const ViewEngine& engine,
   const auto key = engine.NewKey();
   EXPECT_TRUE(key->AdvanceTo(100).ok());
   EXPECT_TRUE(key->Add(rows, row).ok());
-  Stored stored;
+  StoredCells stored;
   TakeInto(key.get(), &stored);
   return stored;
 }
@@ -135,7 +135,7 @@ TEST(ReadCells, ValuesOfEveryTypeComeBack) {
   const auto engine = LatestOf(columns);
   const auto sink = VectorSink::Make(engine->output_types()).ValueOrDie();
   for (int64_t row = 0; row < 2; ++row) {
-    const Stored stored = CellsOfRow(*engine, columns, row);
+    const StoredCells stored = CellsOfRow(*engine, columns, row);
     ASSERT_TRUE(engine->ReadCells(ViewsOf(stored), 100, sink.get()).ok());
   }
   ASSERT_TRUE(engine->ReadEmpty(sink.get()).ok());
@@ -160,7 +160,7 @@ TEST(ReadCells, DamagedCellsAreRefused) {
   const std::vector<std::shared_ptr<arrow::Array>> columns = {Two(arrow::int32(), "[1, 2]"),
                                                               Two(arrow::utf8(), "[\"a\", \"b\"]")};
   const auto engine = LatestOf(columns);
-  Stored stored = CellsOfRow(*engine, columns, 0);
+  StoredCells stored = CellsOfRow(*engine, columns, 0);
   const auto sink = VectorSink::Make(engine->output_types()).ValueOrDie();
   EXPECT_TRUE(engine->ReadCells(ViewsOf(stored), 100, sink.get()).ok());
   EXPECT_FALSE(engine->ReadCells(ViewsOf(stored), 99, sink.get()).ok());
