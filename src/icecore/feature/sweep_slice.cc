@@ -11,7 +11,7 @@ namespace icecore::feature {
 namespace {
 
 void GatherSlice(const int64_t* from, const std::vector<uint32_t>& row_ids, bool contiguous,
-            std::vector<int64_t>* to) {
+                 std::vector<int64_t>* to) {
   to->resize(row_ids.size());
   if (row_ids.empty()) return;
   if (contiguous) {
