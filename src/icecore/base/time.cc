@@ -182,8 +182,12 @@ arrow::Result<int64_t> ParseInstant(std::string_view text) {
 }
 
 char* WriteInstant(int64_t micros, char* out) {
-  const int64_t days = FloorTo(micros, kMicrosPerDay) / kMicrosPerDay;
-  const int64_t in_day = micros - days * kMicrosPerDay;
+  int64_t days = micros / kMicrosPerDay;
+  int64_t in_day = micros % kMicrosPerDay;
+  if (in_day < 0) {
+    --days;
+    in_day += kMicrosPerDay;
+  }
   const int64_t second = in_day / kMicrosPerSecond;
   const int64_t below = in_day % kMicrosPerSecond;
   out = WriteDate(days, out);
