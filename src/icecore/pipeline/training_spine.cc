@@ -104,14 +104,15 @@ arrow::Result<std::shared_ptr<arrow::Table>> InOrder(const std::shared_ptr<arrow
   if (rows->schema()->GetFieldIndex(feature::kEventTimestamp) < 0) {
     return rows;  // refused where the features are computed
   }
-  std::vector<arrow::compute::SortKey> keys = {arrow::compute::SortKey(feature::kEventTimestamp)};
+  std::vector<std::string> names = {feature::kEventTimestamp};
   for (const auto& field : rows->schema()->fields()) {
     if (field->name() != feature::kEventTimestamp && !arrow::is_nested(field->type()->id()) &&
         field->type()->id() != arrow::Type::NA) {
-      keys.emplace_back(field->name());
+      names.push_back(field->name());
     }
   }
-  const arrow::compute::SortOptions options(keys);
+  const arrow::compute::SortOptions options(
+      std::vector<arrow::compute::SortKey>(names.begin(), names.end()));
   ARROW_ASSIGN_OR_RAISE(const auto indices,
                         arrow::compute::SortIndices(arrow::Datum(rows), options));
   ARROW_ASSIGN_OR_RAISE(const arrow::Datum sorted, arrow::compute::Take(rows, indices));

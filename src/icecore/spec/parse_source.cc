@@ -23,10 +23,10 @@ const std::vector<std::string>& LaterConnectors() {
   return names;
 }
 
-std::optional<Format> FormatOfPath(std::string path) {
+std::optional<Format> FormatOfPath(std::string_view path) {
   for (const char* packing : {".gz", ".zst", ".zip"}) {
     if (path.ends_with(packing)) {
-      path.resize(path.size() - std::string_view(packing).size());
+      path.remove_suffix(std::string_view(packing).size());
     }
   }
   const std::pair<const char*, Format> endings[] = {
