@@ -42,8 +42,9 @@ def icecore_project(folder):
     documents = [f"entity: {key[:-3]}\nkeys: [{{name: {key}, type: int64}}]\n" for key in sorted(set(VIEWS.values()))]
     for name, key in VIEWS.items():
         documents.append(f"source: {name}\nfrom:\n  files: {{path: \"../{name}.parquet\", format: parquet}}\n")
+        documents.append(f"table: {name}\nzone: processing\nmode: append\nsql: select * from landing.{name}\n")
         features = ", ".join(f"{name}_{i}" for i in range(FEATURES))
-        documents.append(f"feature_view: {name}_view\nentity: {key[:-3]}\nfrom: landing.{name}\nevent_time: event_timestamp\n"
+        documents.append(f"feature_view: {name}_view\nentity: {key[:-3]}\nfrom: processing.{name}\nevent_time: event_timestamp\n"
                          f"ttl: {TTL_DAYS}d\nfeatures: [{features}]\n")
     documents.append(f"feature_service: bench\nfeatures: [{', '.join(f'{name}_view' for name in VIEWS)}]\n")
     write(os.path.join(folder, "definitions", "all.yaml"), "---\n".join(documents))
