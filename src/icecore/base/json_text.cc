@@ -153,7 +153,7 @@ void AppendJsonString(std::string_view text, std::string* out) {
   *out += '"';
   while (true) {
     const size_t plain = PlainLength(text);
-    out->append(text.data(), plain);
+    out->append(text.substr(0, plain));
     text.remove_prefix(plain);
     if (text.empty()) {
       break;

@@ -28,6 +28,7 @@ extern "C" {
 
 struct ArrowArrayStream; /* of the Arrow C stream interface */
 
+/* NOLINTBEGIN(readability-identifier-naming): the names that C has */
 enum icecore_code {
   ICECORE_OK = 0,
   ICECORE_INVALID_DEFINITION = 1, /* a file, SQL or expression of the project is wrong */
@@ -131,6 +132,7 @@ int32_t icecore_run(icecore_project* project, const char* const* names, int64_t 
                     char** json, icecore_error** error);
 /* Stops a run of this project after the commit it is at; from another thread. */
 void icecore_stop(icecore_project* project);
+/* NOLINTEND(readability-identifier-naming) */
 
 #ifdef __cplusplus
 }

@@ -50,6 +50,7 @@ arrow::Result<const spec::FeatureView*> FindView(const spec::Project& project,
     return view;
   }
   std::vector<std::string> names;
+  names.reserve(project.views.size());
   for (const spec::FeatureView& view : project.views) {
     names.push_back(view.name);
   }

@@ -73,6 +73,7 @@ arrow::Result<spec::FeatureService> ServiceOf(
     const spec::FeatureView* view = project.FindView(view_name);
     if (view == nullptr) {
       std::vector<std::string> names;
+      names.reserve(project.views.size());
       for (const spec::FeatureView& known : project.views) {
         names.push_back(known.name);
       }
@@ -81,6 +82,7 @@ arrow::Result<spec::FeatureService> ServiceOf(
     }
     if (view->FindFeature(name) == nullptr) {
       std::vector<std::string> names;
+      names.reserve(view->features.size());
       for (const spec::Feature& known : view->features) {
         names.push_back(known.name);
       }
@@ -240,6 +242,7 @@ class EngineImpl : public Engine {
     ARROW_ASSIGN_OR_RAISE(const auto analysed, Analyse());
     ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
     std::vector<TestOutcome> outcomes;
+    outcomes.reserve(tests.size());
     for (const spec::DefinitionTest* test : tests) {
       outcomes.push_back(RunDefinitionTest(project_, analysed, *test));
     }

@@ -35,6 +35,7 @@ arrow::Result<const spec::FeatureService*> FindService(const spec::Project& proj
     return service;
   }
   std::vector<std::string> names;
+  names.reserve(project.services.size());
   for (const spec::FeatureService& service : project.services) {
     names.push_back(service.name);
   }
@@ -137,7 +138,7 @@ std::string TimesText(const pipeline::ViewTimes& times) {
   if (times.event_time->always) {
     return "event_time: always";
   }
-  const std::string event = "event_time: " + times.event_time->column + ", known_at: ";
+  std::string event = "event_time: " + times.event_time->column + ", known_at: ";
   switch (times.known_at.kind) {
     case Kind::kColumn:
       return event + times.known_at.column;

@@ -35,7 +35,7 @@ class Follower final : public PushFollower {
   arrow::Status Init() {
     ARROW_RETURN_NOT_OK(Open());
     if (!door_->sources().empty()) {
-      thread_ = std::jthread([this](std::stop_token stop) { Follow(std::move(stop)); });
+      thread_ = std::jthread([this](const std::stop_token& stop) { Follow(stop); });
     }
     return arrow::Status::OK();
   }
@@ -48,7 +48,7 @@ class Follower final : public PushFollower {
     return arrow::Status::OK();
   }
 
-  void Follow(std::stop_token stop) {
+  void Follow(const std::stop_token& stop) {
     std::chrono::microseconds wait = interval_;
     while (!stop.stop_requested()) {
       {

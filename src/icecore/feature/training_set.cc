@@ -229,7 +229,7 @@ class StreamedTrainingSet final : public TrainingSetReader {
   arrow::Result<int64_t> PieceRows(const arrow::RecordBatch& first) const;
   arrow::Result<bool> NextPiece();
   arrow::Result<arrow::RecordBatchVector> ReadPiece();
-  arrow::Status Cut(arrow::RecordBatchVector batches);
+  arrow::Status Cut(const arrow::RecordBatchVector& batches);
   arrow::Status AnswerPiece(const arrow::Int64Array& times);
   arrow::Status AnswerInto(const ViewJob& job, const LabelSet& labels, JobAnswers* answers);
   arrow::Result<std::unique_ptr<ViewAnswers>> AnswerJob(const ViewJob& job, const LabelSet& labels);
@@ -323,7 +323,7 @@ arrow::Result<arrow::RecordBatchVector> StreamedTrainingSet::ReadPiece() {
   return batches;
 }
 
-arrow::Status StreamedTrainingSet::Cut(arrow::RecordBatchVector batches) {
+arrow::Status StreamedTrainingSet::Cut(const arrow::RecordBatchVector& batches) {
   int64_t start = 0;
   for (const auto& batch : batches) {
     for (int64_t at = 0; at < batch->num_rows(); at += block_rows_) {
@@ -332,7 +332,7 @@ arrow::Status StreamedTrainingSet::Cut(arrow::RecordBatchVector batches) {
     }
     start += batch->num_rows();
   }
-  return arrow::Table::FromRecordBatches(spine_schema_, std::move(batches)).Value(&piece_.spine);
+  return arrow::Table::FromRecordBatches(spine_schema_, batches).Value(&piece_.spine);
 }
 
 arrow::Result<std::unique_ptr<ViewAnswers>> StreamedTrainingSet::AnswerJob(const ViewJob& job,
@@ -366,7 +366,11 @@ arrow::Status StreamedTrainingSet::AnswerInto(const ViewJob& job, const LabelSet
     return base::WithContext(answered, "feature_view '" + job.view->name() + "'");
   }
   const int64_t bytes = answers->held->byte_count();
-  if (options_.scratch_dir.empty() || (held_bytes_ += bytes) <= options_.memory_bytes / 4) {
+  if (options_.scratch_dir.empty()) {
+    return arrow::Status::OK();
+  }
+  const int64_t all_bytes = held_bytes_.fetch_add(bytes) + bytes;
+  if (all_bytes <= options_.memory_bytes / 4) {
     return arrow::Status::OK();
   }
   held_bytes_ -= bytes;

@@ -278,6 +278,7 @@ arrow::Result<AwsSettings> ReadAwsSettings(const std::string& profile,
   if (!named.empty() && !config.contains(named) && !credentials.contains(named)) {
     config.merge(credentials);
     std::vector<std::string> names;
+    names.reserve(config.size());
     for (const auto& [name, keys] : config) {
       names.push_back(name);
     }

@@ -222,6 +222,7 @@ arrow::Status RefuseUnknown(const std::vector<feature::RequestColumn>& wanted,
       continue;
     }
     std::vector<std::string> names;
+    names.reserve(wanted.size());
     for (const feature::RequestColumn& column : wanted) {
       names.push_back(column.name);
     }

@@ -42,6 +42,7 @@ bool Takes(const Route& route, std::string_view method) {
 
 HttpReply UnknownPath(std::string_view path) {
   std::vector<std::string> names;
+  names.reserve(std::size(kRoutes));
   for (const Route& route : kRoutes) {
     names.emplace_back(route.path);
   }
