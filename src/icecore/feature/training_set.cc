@@ -421,7 +421,7 @@ arrow::Result<bool> StreamedTrainingSet::NextPiece() {
     }
     return false;
   }
-  ARROW_RETURN_NOT_OK(Cut(std::move(batches)));
+  ARROW_RETURN_NOT_OK(Cut(batches));
   ARROW_ASSIGN_OR_RAISE(const auto times, SpineTimes(*piece_.spine));
   ARROW_ASSIGN_OR_RAISE(piece_.request, RequestColumns(service_, *piece_.spine));
   ARROW_ASSIGN_OR_RAISE(piece_.event_timestamp,
