@@ -3,6 +3,7 @@ import http.client
 import json
 import re
 import signal
+import subprocess
 
 from project import Failed, Project
 
@@ -12,6 +13,14 @@ ON_LOOPBACK = ("--http", "127.0.0.1:0")  # a free port
 def expect(got, expected, what: str) -> None:
     if got != expected:
         raise Failed(f"{what}: got {got!r}, expected {expected!r}")
+
+
+def certificate(folder: str, name: str) -> None:
+    """A certificate of its own for 127.0.0.1, valid for a day."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.crt", "-days", "1",
+                    "-subj", "/CN=icecore test", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+                   check=True, capture_output=True)
 
 
 class Server:

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/text_table.h"
@@ -95,14 +96,6 @@ struct CompactArguments {
   int64_t target_mib = 256;
 };
 
-std::string Joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) {
-    text += (text.empty() ? "" : ", ") + name;
-  }
-  return text;
-}
-
 arrow::Status Compact(Context* context, const CompactArguments& arguments) {
   if (arguments.tables.empty() && (arguments.cluster || !arguments.columns.empty())) {
     return base::MakeError(base::ErrorCode::kInvalidArgument, "say which table is to be clustered");
@@ -131,7 +124,7 @@ arrow::Status Compact(Context* context, const CompactArguments& arguments) {
     }
     text.Add({name, Grouped(report.files_removed) + " -> " + Grouped(report.files_added),
               Grouped(report.bytes_removed) + " -> " + Grouped(report.bytes_added),
-              Grouped(report.rows), Joined(report.cluster_columns),
+              Grouped(report.rows), base::CommaList(report.cluster_columns),
               report.cluster_columns.empty() ? "" : Grouped(report.sorted_runs)});
   }
   if (context->json) {

@@ -7,6 +7,7 @@
 
 #include "icecore/base/id.h"
 #include "icecore/base/suggest.h"
+#include "icecore/base/text.h"
 #include "icecore/base/time.h"
 #include "icecore/expr/operators_internal.h"
 
@@ -471,12 +472,9 @@ Result<OperatorPtr> MakeTimeFunction(const std::string& name, Place place,
     }
     names.emplace_back(known.name);
   }
-  std::string list;
-  for (const std::string& known : names) {
-    list += (list.empty() ? "" : ", ") + known;
-  }
   return place.source->Error(place.begin, "unknown part '" + wanted + "'" +
-                                              base::DidYouMean(wanted, names) + " (" + list + ")");
+                                              base::DidYouMean(wanted, names) + " (" +
+                                              base::CommaList(names) + ")");
 }
 
 }  // namespace icecore::expr

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/lake/log_entry_internal.h"
 
 namespace icecore::lake {
@@ -22,14 +23,6 @@ using nlohmann::json;
 
 bool IsOneOf(const std::string& name, std::initializer_list<const char*> names) {
   return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-std::string Joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) {
-    text += (text.empty() ? "" : ", ") + name;
-  }
-  return text;
 }
 
 std::string Setting(const std::map<std::string, std::string>& configuration,
@@ -136,7 +129,7 @@ arrow::Status CheckReadable(const Protocol& protocol) {
     }
   }
   if (!lacking.empty()) {
-    return MakeError(ErrorCode::kUnsupported, "table feature " + Joined(lacking));
+    return MakeError(ErrorCode::kUnsupported, "table feature " + base::CommaList(lacking));
   }
   return arrow::Status::OK();
 }
@@ -196,7 +189,8 @@ arrow::Status CheckWritable(const Snapshot& snapshot, const Commit& commit) {
     }
   }
   if (!lacking.empty()) {
-    return MakeError(ErrorCode::kUnsupported, "writing with table feature " + Joined(lacking));
+    return MakeError(ErrorCode::kUnsupported,
+                     "writing with table feature " + base::CommaList(lacking));
   }
   if (snapshot.column_mapping != ColumnMapping::kNone) {
     return MakeError(ErrorCode::kUnsupported, "writing with table feature columnMapping");

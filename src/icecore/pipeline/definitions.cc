@@ -7,6 +7,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/suggest.h"
+#include "icecore/base/text.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -156,11 +157,8 @@ arrow::Result<std::string> ResolveName(const spec::Project& project, const std::
     return MakeError(ErrorCode::kNotFound,
                      "nothing is called '" + name + "'" + base::DidYouMean(name, candidates));
   }
-  std::string list;
-  for (const std::string& match : matches) {
-    list += (list.empty() ? "" : ", ") + match;
-  }
-  return MakeError(ErrorCode::kInvalidArgument, "'" + name + "' may be " + list);
+  return MakeError(ErrorCode::kInvalidArgument,
+                   "'" + name + "' may be " + base::CommaList(matches));
 }
 
 }  // namespace icecore::pipeline

@@ -7,6 +7,7 @@
 
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/ingest/files/manifest.h"
 #include "icecore/lake/clusters.h"
 #include "icecore/lake/commit_log.h"
@@ -20,14 +21,6 @@ namespace {
 
 using base::ErrorCode;
 using base::MakeError;
-
-std::string Listed(const std::vector<std::string>& columns) {
-  std::string text;
-  for (const std::string& column : columns) {
-    text += (text.empty() ? "" : ", ") + column;
-  }
-  return text;
-}
 
 // Versions of `table` that a half-done step of another table will read once more.
 arrow::Result<std::vector<int64_t>> PinnedVersions(const Workspace& workspace,
@@ -160,8 +153,8 @@ arrow::Result<std::vector<std::string>> ClusterColumnsOf(const Workspace& worksp
     }
     if (!chosen.empty() && chosen != columns) {
       return MakeError(ErrorCode::kInvalidArgument,
-                       table + ": views " + of_view + " (" + Listed(chosen) + ") and " + view.name +
-                           " (" + Listed(columns) +
+                       table + ": views " + of_view + " (" + base::CommaList(chosen) + ") and " +
+                           view.name + " (" + base::CommaList(columns) +
                            ") want different orders: say one with --cluster-by");
     }
     chosen = std::move(columns);

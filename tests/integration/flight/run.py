@@ -27,7 +27,7 @@ import pyarrow.flight as fl
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 from project import Failed, Project  # noqa: E402
-from served import ON_LOOPBACK, Server, count_tests, expect  # noqa: E402
+from served import ON_LOOPBACK, Server, certificate, count_tests, expect  # noqa: E402
 
 WAIT_S = 60
 NOW = "2024-03-01T12:00:00Z"
@@ -90,14 +90,6 @@ def refused(error: type, needle: str, work) -> None:
             raise Failed(f"{got!r} does not name {needle}") from None
         return
     raise Failed(f"no {error.__name__}")
-
-
-def certificate(folder: str, name: str) -> None:
-    """A certificate of its own for 127.0.0.1, valid for a day."""
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.crt", "-days", "1",
-                    "-subj", "/CN=icecore test", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
-                   check=True, capture_output=True)
 
 
 class FlightServer(Server):

@@ -21,7 +21,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 from project import Failed, Project  # noqa: E402
-from served import Server as AnyServer, expect  # noqa: E402
+from served import Server as AnyServer, certificate, expect  # noqa: E402
 
 DEFINITIONS = """\
 source: events
@@ -55,14 +55,6 @@ feature_service: other
 features: [seen]
 """
 BODY = '{"service": "%s", "entities": {"user_id": 1}}'
-
-
-def certificate(folder: str, name: str) -> None:
-    """A certificate of its own for 127.0.0.1, valid for a day."""
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.crt", "-days", "1",
-                    "-subj", "/CN=icecore test", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
-                   check=True, capture_output=True)
 
 
 class Server(AnyServer):
