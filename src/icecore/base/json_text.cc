@@ -100,7 +100,7 @@ int64_t ToMicros(int64_t value, arrow::TimeUnit::type unit) {
     case arrow::TimeUnit::MICRO:
       return value;
     case arrow::TimeUnit::NANO:
-      return FloorTo(value, 1000) / 1000;
+      return FloorDiv(value, 1000);
   }
   return value;
 }

@@ -182,15 +182,10 @@ arrow::Result<int64_t> ParseInstant(std::string_view text) {
 }
 
 char* WriteInstant(int64_t micros, char* out) {
-  int64_t days = micros / kMicrosPerDay;
-  int64_t in_day = micros % kMicrosPerDay;
-  if (in_day < 0) {
-    --days;
-    in_day += kMicrosPerDay;
-  }
+  const int64_t in_day = FloorMod(micros, kMicrosPerDay);
   const int64_t second = in_day / kMicrosPerSecond;
   const int64_t below = in_day % kMicrosPerSecond;
-  out = WriteDate(days, out);
+  out = WriteDate(FloorDiv(micros, kMicrosPerDay), out);
   *out++ = 'T';
   out = WriteTwo(second / 3600, out);
   *out++ = ':';

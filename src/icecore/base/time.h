@@ -39,10 +39,16 @@ arrow::Result<int64_t> ParseDuration(std::string_view text);
 // The shortest exact form: "90s", "2h", "7d", "250ms".
 std::string FormatDuration(int64_t micros);
 
-// The greatest multiple of step_us that is <= micros, also below zero. step_us > 0.
+// a / b rounded down, and what is left of a above it: 0 <= FloorMod < b. b > 0.
+constexpr int64_t FloorDiv(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
+constexpr int64_t FloorMod(int64_t a, int64_t b) { return a % b < 0 ? a % b + b : a % b; }
+
+// The greatest multiple of step_us that is <= micros, also below zero; INT64_MIN where that is
+// below it. step_us > 0.
 constexpr int64_t FloorTo(int64_t micros, int64_t step_us) {
-  int64_t rest = micros % step_us;
-  return rest < 0 ? micros - rest - step_us : micros - rest;
+  int64_t multiple = 0;
+  return __builtin_sub_overflow(micros, FloorMod(micros, step_us), &multiple) ? INT64_MIN
+                                                                              : multiple;
 }
 
 // a + b, held at the ends of int64 instead of overflowing.

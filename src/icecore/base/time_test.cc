@@ -83,6 +83,16 @@ TEST(FloorTo, GoesDownBelowZeroToo) {
   EXPECT_EQ(FloorTo(7, 5), 5);
   EXPECT_EQ(FloorTo(-1, 5), -5);
   EXPECT_EQ(FloorTo(-5, 5), -5);
+  EXPECT_EQ(FloorDiv(-6, 5), -2);
+  EXPECT_EQ(FloorMod(-6, 5), 4);
+  EXPECT_EQ(FloorMod(-5, 5), 0);
+}
+
+TEST(FloorTo, HoldsAtTheEarliest) {
+  const int64_t earliest = INT64_MIN;
+  EXPECT_EQ(FloorTo(earliest, kMicrosPerDay), earliest);
+  EXPECT_EQ(FloorDiv(earliest, kMicrosPerDay), earliest / kMicrosPerDay - 1);
+  EXPECT_EQ(FloorMod(earliest, kMicrosPerDay), kMicrosPerDay + earliest % kMicrosPerDay);
 }
 
 TEST(SaturatingAdd, StopsAtTheEnds) {

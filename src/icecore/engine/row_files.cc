@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/feature/service.h"
 #include "icecore/quality/text_conversion.h"
 
 namespace icecore::engine {
@@ -91,7 +92,7 @@ arrow::Result<ReaderPtr> OpenParquet(const FilePtr& file, const std::string& pat
 // CSV has no types: event_timestamp is an instant, naive text UTC.
 arrow::Result<std::shared_ptr<arrow::Table>> WithInstants(
     const std::shared_ptr<arrow::Table>& rows) {
-  const int index = rows->schema()->GetFieldIndex("event_timestamp");
+  const int index = rows->schema()->GetFieldIndex(feature::kEventTimestamp);
   if (index < 0) {
     return rows;
   }
@@ -121,7 +122,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> WithInstants(
   } else {
     return rows;
   }
-  return rows->SetColumn(index, arrow::field("event_timestamp", instant),
+  return rows->SetColumn(index, arrow::field(feature::kEventTimestamp, instant),
                          std::make_shared<arrow::ChunkedArray>(chunks, instant));
 }
 

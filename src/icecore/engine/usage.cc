@@ -11,9 +11,7 @@
 
 namespace icecore::engine {
 
-int64_t DayOf(int64_t time_us) {
-  return base::FloorTo(time_us, base::kMicrosPerDay) / base::kMicrosPerDay;
-}
+int64_t DayOf(int64_t time_us) { return base::FloorDiv(time_us, base::kMicrosPerDay); }
 
 std::vector<std::string> UsedNames(const feature::BoundService& service, bool is_defined) {
   std::set<std::string> names;

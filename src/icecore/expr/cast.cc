@@ -356,10 +356,10 @@ class Cast final : public Operator {
     int64_t from = in.ints[in.At(i)];
     switch (type().kind) {
       case Kind::kDate:
-        *value = base::FloorTo(from, kDayMicros) / kDayMicros;
+        *value = base::FloorDiv(from, kDayMicros);
         return true;
       case Kind::kTime:
-        *value = from - base::FloorTo(from, kDayMicros);
+        *value = base::FloorMod(from, kDayMicros);
         return true;
       default:
         *value = from;
@@ -383,8 +383,8 @@ class Cast final : public Operator {
       return *value >= 0 && *value < kDayMicros && text.size() > 11;
     }
     if (type().kind == Kind::kDate) {
-      bool midnight = *value == base::FloorTo(*value, kDayMicros);
-      *value = base::FloorTo(*value, kDayMicros) / kDayMicros;
+      bool midnight = base::FloorMod(*value, kDayMicros) == 0;
+      *value = base::FloorDiv(*value, kDayMicros);
       return midnight && parsed->nanos_below == 0;
     }
     return true;

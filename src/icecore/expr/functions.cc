@@ -311,12 +311,10 @@ struct CivilDate {
   int64_t day;    // 1..31
 };
 
-int64_t FloorDiv(int64_t a, int64_t b) { return base::FloorTo(a, b) / b; }
-
 // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
 CivilDate CivilOf(int64_t days) {
   days += 719468;
-  int64_t era = FloorDiv(days, 146097);
+  int64_t era = base::FloorDiv(days, 146097);
   int64_t day_of_era = days - era * 146097;
   int64_t year_of_era =
       (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
@@ -329,7 +327,7 @@ CivilDate CivilOf(int64_t days) {
 
 int64_t DaysOf(int64_t year, int64_t month, int64_t day) {
   year -= month <= 2 ? 1 : 0;
-  int64_t era = FloorDiv(year, 400);
+  int64_t era = base::FloorDiv(year, 400);
   int64_t year_of_era = year - era * 400;
   int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
   return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
@@ -337,14 +335,14 @@ int64_t DaysOf(int64_t year, int64_t month, int64_t day) {
 }
 
 // 1 Monday … 7 Sunday.
-int64_t IsoWeekday(int64_t days) { return (days + 3) - FloorDiv(days + 3, 7) * 7 + 1; }
+int64_t IsoWeekday(int64_t days) { return (days + 3) - base::FloorDiv(days + 3, 7) * 7 + 1; }
 
 int64_t IsoWeek(int64_t days) {
   int64_t thursday = days - IsoWeekday(days) + 4;
   return (thursday - DaysOf(CivilOf(thursday).year, 1, 1)) / 7 + 1;
 }
 
-int64_t TimeOfDay(int64_t micros) { return micros - base::FloorTo(micros, base::kMicrosPerDay); }
+int64_t TimeOfDay(int64_t micros) { return base::FloorMod(micros, base::kMicrosPerDay); }
 
 struct DatePart {
   std::string_view name;
@@ -383,7 +381,7 @@ class TakeDatePart final : public Operator {
     for (size_t i = 0; i < out->ints.size(); ++i) {
       int64_t value = in->ints[i];
       if (part_.of_date) {
-        out->ints[i] = part_.take(date ? value : FloorDiv(value, base::kMicrosPerDay));
+        out->ints[i] = part_.take(date ? value : base::FloorDiv(value, base::kMicrosPerDay));
       } else {
         out->ints[i] = date ? 0 : part_.take(TimeOfDay(value));
       }

@@ -75,7 +75,7 @@ Status ScaleToMicros(arrow::TimeUnit::type unit, std::vector<int64_t>* values) {
       case arrow::TimeUnit::MICRO:
         return Status::OK();
       case arrow::TimeUnit::NANO:
-        value = base::FloorTo(value, 1'000) / 1'000;
+        value = base::FloorDiv(value, 1'000);
         break;
     }
   }
@@ -87,7 +87,7 @@ Status CopyTimes(const Array& array, Values* out) {
     case arrow::Type::DATE64:
       CopyNumbers<arrow::Date64Array>(array, &out->ints);
       for (int64_t& value : out->ints) {
-        value = base::FloorTo(value, 86'400'000) / 86'400'000;
+        value = base::FloorDiv(value, 86'400'000);
       }
       return Status::OK();
     case arrow::Type::TIME32:

@@ -17,6 +17,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/suggest.h"
 #include "icecore/base/time.h"
+#include "icecore/feature/service.h"
 #include "icecore/feature/time_column.h"
 #include "icecore/spec/parse.h"
 
@@ -36,7 +37,7 @@ class Judge {
       return Fail("the spine has a column 'label_status' already; name it otherwise");
     }
     ARROW_ASSIGN_OR_RAISE(const auto label, Column(rule_.column));
-    ARROW_ASSIGN_OR_RAISE(const auto asked, Times("event_timestamp"));
+    ARROW_ASSIGN_OR_RAISE(const auto asked, Times(kEventTimestamp));
     std::shared_ptr<arrow::Int64Array> known_at;
     if (rule_.known_at) {
       ARROW_ASSIGN_OR_RAISE(known_at, Times(*rule_.known_at));
@@ -113,7 +114,7 @@ class Judge {
                                                            column->length()));
     }
     // A moment within a microsecond is not later than it for a question, not earlier for a fact.
-    auto times = ToMicros(*column, name == "event_timestamp" ? Rounding::kDown : Rounding::kUp);
+    auto times = ToMicros(*column, name == kEventTimestamp ? Rounding::kDown : Rounding::kUp);
     if (!times.ok()) {
       return Fail("column '" + name + "' (" + spec::TypeText(*column->type()) +
                   ") holds no times: " + times.status().message());

@@ -203,7 +203,7 @@ std::optional<int64_t> WholeStatistic(const json& stats, const char* which,
     return std::nullopt;
   }
   if (type == Type::DATE32) {
-    return base::FloorTo(*micros, base::kMicrosPerDay) / base::kMicrosPerDay;
+    return base::FloorDiv(*micros, base::kMicrosPerDay);
   }
   // Writers cut instants to milliseconds.
   return std::string_view(which) == "maxValues" ? base::SaturatingAdd(*micros, 999) : *micros;
@@ -352,8 +352,8 @@ class HashKeyIndex : public KeyIndex {
       for (const auto& array : arrays) {
         AppendKey(*array, i, &text);
       }
-      const int64_t key =
-          slots_.Get(HashOf(text), [&](int64_t row) { return texts_[row] == text; });
+      const int64_t key = slots_.Get(
+          HashOf(text), [&](int64_t row) { return texts_[static_cast<size_t>(row)] == text; });
       if (key >= 0) {
         hits->push_back({.row = first_row + i, .key = key});
       }

@@ -106,7 +106,7 @@ int64_t ToMicros(int64_t value, arrow::TimeUnit::type unit) {
     case arrow::TimeUnit::MICRO:
       return value;
     case arrow::TimeUnit::NANO:
-      return base::FloorTo(value, 1000) / 1000;
+      return base::FloorDiv(value, 1000);
   }
   return value;
 }
@@ -125,7 +125,7 @@ arrow::Status PutTemporal(const arrow::Array& column, int64_t row, std::string* 
     case arrow::Type::DATE64: {
       constexpr int64_t kMillisPerDay = 86'400'000;
       const int64_t millis = Value<arrow::Date64Array>(column, row);
-      PutSigned(Tag::kDate, base::FloorTo(millis, kMillisPerDay) / kMillisPerDay, out);
+      PutSigned(Tag::kDate, base::FloorDiv(millis, kMillisPerDay), out);
       return arrow::Status::OK();
     }
     case arrow::Type::TIMESTAMP: {

@@ -180,7 +180,7 @@ bool ParseDate(std::string_view text, int32_t* out) {
   }
   arrow::Result<base::ParsedTime> parsed = base::ParseTime(text);
   if (!parsed.ok() || parsed->has_zone || parsed->nanos_below != 0 ||
-      parsed->micros != base::FloorTo(parsed->micros, base::kMicrosPerDay)) {
+      base::FloorMod(parsed->micros, base::kMicrosPerDay) != 0) {
     return false;
   }
   *out = static_cast<int32_t>(parsed->micros / base::kMicrosPerDay);

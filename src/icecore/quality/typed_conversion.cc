@@ -164,7 +164,7 @@ Result<ConvertedColumn> ConvertTimes(const std::shared_ptr<arrow::Array>& given,
     valid[i] = times.IsValid(row) ? 1 : 0;
     bool fits = valid[i] == 0 || ToMicros(times.Value(row), from.unit(), &micros[i]);
     if (fits && to_date && valid[i] != 0) {
-      fits = micros[i] == base::FloorTo(micros[i], base::kMicrosPerDay);
+      fits = base::FloorMod(micros[i], base::kMicrosPerDay) == 0;
     }
     if (!fits) {
       valid[i] = 0;

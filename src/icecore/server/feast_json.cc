@@ -233,8 +233,7 @@ arrow::Status AppendValue(const arrow::Array& array, int64_t row, std::string* o
     case arrow::Type::TIMESTAMP:
       if (!array.IsNull(row)) {
         const int64_t micros = static_cast<const arrow::TimestampArray&>(array).Value(row);
-        base::AppendJsonInt(base::FloorTo(micros, base::kMicrosPerSecond) / base::kMicrosPerSecond,
-                            out);
+        base::AppendJsonInt(base::FloorDiv(micros, base::kMicrosPerSecond), out);
         return arrow::Status::OK();
       }
       break;
@@ -270,7 +269,7 @@ constexpr std::string_view kNoTime = "1970-01-01T00:00:00Z";
 // With no, three or six digits below the second: older Pythons read no others.
 void AppendTime(int64_t micros, std::string* out) {
   base::AppendInstant(micros, out);
-  const int64_t below = micros - base::FloorTo(micros, base::kMicrosPerSecond);
+  const int64_t below = base::FloorMod(micros, base::kMicrosPerSecond);
   const size_t digits = below == 0 ? 7 : below % 1000 == 0 ? 3 : 0;  // ".000000", "000"
   out->resize(out->size() - 1 - digits);
   out->push_back('Z');
