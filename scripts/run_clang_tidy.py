@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """clang-tidy over the sources, with the compile commands of build/tidy and the checks of .clang-tidy.
 
-    run_clang_tidy.py [--all | FILE...]
+    run_clang_tidy.py [FILE...]
 
 A source that was clean with its headers, checks, arguments and clang-tidy as they are now is not read again: that is
 kept in ~/.cache/icecore/clang-tidy (under $XDG_CACHE_HOME, if set), by content, so every clone on a machine shares it.
-Of the others at most 40 are read, those that changed last first: what is not committed, then by the last commits; a
-header counts through a source that includes it. What lies beyond counts as skipped; --all reads it too.
-Sources of tests, fuzzers and benchmarks are left out. Last line: `N passed, N failed[, N skipped]`.
+The others are read together
+with those of their module that are compiled alike, up to a dozen at a time: of one source alone the headers of Arrow
+and the standard library are most of the work.
+Sources of tests, fuzzers and benchmarks are left out. Last line: `N passed, N failed`.
 """
 import argparse
 import concurrent.futures
@@ -19,6 +20,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -26,36 +28,11 @@ BUILD = os.path.join(ROOT, "build", "tidy")
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "icecore", "clang-tidy")
 KEEP_S = 60 * 86400
 CLANG_TIDY = "clang-tidy-19"
-LAST_COMMITS = 200
-LIMIT = 40  # some three minutes on two cores
 CPU_S = 300  # of the processor, so that a busy machine is no finding
 LEFT_OUT = re.compile(r"_(test|fuzz|bench)\.cc$")
-CPP = ("--", "*.cc", "*.h")
-
-
-def git(*arguments):
-    """Lines of output; none where git fails, as in a copy without history."""
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.splitlines() if done.returncode == 0 else []
-
-
-def source_of(header, sources):
-    """A source through which the header is seen; None for a header that only tests include."""
-    own = re.sub(r"(_internal)?\.h$", ".cc", header)
-    if own in sources:
-        return own
-    included = '#include "' + header.removeprefix("src/") + '"'
-    found = [file for file in git("grep", "-lF", included, "--", "*.cc") if file in sources]
-    folder = os.path.dirname(header)
-    return min(found, key=lambda file: (os.path.dirname(file) != folder, file), default=None)
-
-
-def newest_first(sources):
-    """All the sources; those that changed last, in the work tree or the last commits, come first."""
-    files = git("diff", "--name-only", "HEAD", *CPP) + git("ls-files", "--others", "--exclude-standard", *CPP)
-    files += git("log", "--format=", "--name-only", "-n", str(LAST_COMMITS), *CPP)
-    changed = (file if file.endswith(".cc") else source_of(file, sources) for file in dict.fromkeys(files))
-    return list(dict.fromkeys([*(file for file in changed if file in sources), *sorted(sources)]))
+GROUP = 12  # a unit of more says as little as its slowest source, and one finding reads more of them again
+INCLUDE = re.compile(r'^#include "(icecore/[^"]+)"', re.MULTILINE)
+FINDING = re.compile(r"^(/[^:]+):\d+:\d+: (?:error|warning): ", re.MULTILINE)
 
 
 def compile_commands():
@@ -118,16 +95,6 @@ class Memory:
         contents = (f"{path} {content_of(path)}" for path in headers)
         return os.path.join(CACHE, "clean-" + digest(self.arguments, *contents))
 
-    def headers_now(self):
-        """Every file the source is made of, the system's too; None if it does not compile."""
-        command = self.command
-        command = [part for i, part in enumerate(command) if part not in ("-c", "-o") and command[i - 1] != "-o"]
-        done = subprocess.run([*command, "-M"], cwd=BUILD, capture_output=True, text=True)
-        if done.returncode != 0:
-            return None
-        paths = done.stdout.split(": ", 1)[1].replace("\\\n", " ").split()
-        return sorted({anywhere(os.path.normpath(os.path.join(BUILD, path))) for path in paths})
-
     def keep_clean(self, mark, headers):
         for path, text in ((mark, ""), (self.headers_file, "\n".join(headers))):
             with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
@@ -135,15 +102,75 @@ class Memory:
             os.replace(f"{path}.{os.getpid()}", path)
 
 
-def check(source, memory):
-    """Returns (whether it is clean, text to show)."""
-    headers = memory.headers_now()
-    mark = headers and memory.mark(headers, content_now)
-    done = subprocess.run(["prlimit", f"--cpu={CPU_S}", CLANG_TIDY, "--quiet", "-p", BUILD, "--warnings-as-errors=*",
-                           os.path.join(ROOT, source)], capture_output=True, text=True)
-    if done.returncode == 0 and mark and mark == memory.mark(headers, content_now):  # nobody wrote meanwhile
-        memory.keep_clean(mark, headers)
-    return done.returncode == 0, done.stdout or done.stderr or f"ended with {done.returncode}"
+def groups(sources, commands):
+    """Sources that are compiled alike, up to GROUP of them together: headers are parsed and matched once for all."""
+    alike = {}
+    for source in sources:
+        command = [part for part in commands[source] if source not in part and not part.endswith(".o")]
+        alike.setdefault((os.path.dirname(source), *command), []).append(source)
+    for found in alike.values():
+        pieces = -(-len(found) // GROUP)
+        yield from (found[i::pieces] for i in range(pieces))
+
+
+def included(path, seen):
+    """Adds the repository's files that a file includes, whatever #if says."""
+    if path in seen or not os.path.exists(os.path.join(ROOT, path)):
+        return seen
+    seen.add(path)
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        for name in INCLUDE.findall(file.read()):
+            included("src/" + name, seen)
+    return seen
+
+
+class Unit:
+    """A source that includes those of a group, with their compile command."""
+
+    def __init__(self, folder, sources, command):
+        self.sources = sources
+        self.path = os.path.join(folder, digest(*sources) + ".cc")
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.writelines(f'#include "{os.path.join(ROOT, source)}"\n' for source in sources)
+        kept = [part for i, part in enumerate(command) if part not in ("-c", "-o") and command[i - 1] != "-o"]
+        self.arguments = [part for part in kept[1:] if not part.endswith(sources[0])]
+        self.compiler = kept[0]
+
+    def headers(self):
+        """Source -> every file it is made of, the system's too; None where the unit does not compile."""
+        done = subprocess.run([self.compiler, *self.arguments, "-M", self.path], cwd=BUILD, capture_output=True, text=True)
+        if done.returncode != 0:
+            return None
+        paths = done.stdout.split(": ", 1)[1].replace("\\\n", " ").split()
+        paths = {anywhere(os.path.normpath(os.path.join(BUILD, path))) for path in paths} - {self.path}
+        foreign = {path for path in paths if not path.startswith("src/")}
+        return {source: sorted(foreign | included(source, set())) for source in self.sources}
+
+    def run(self):
+        return subprocess.run(
+            ["prlimit", f"--cpu={CPU_S * len(self.sources)}", CLANG_TIDY, "--quiet", "--warnings-as-errors=*",
+             "--config-file=" + os.path.join(ROOT, ".clang-tidy"), "--checks=-bugprone-suspicious-include",
+             self.path, "--", *self.arguments], cwd=BUILD, capture_output=True, text=True)
+
+
+def check(sources, known, folder):
+    """Pairs of a source and what is to be said about it, nothing where it is clean."""
+    unit = Unit(folder, sources, known[sources[0]].command)
+    headers = unit.headers()
+    marks = headers and {source: known[source].mark(headers[source], content_now) for source in sources}
+    done = unit.run()
+    texts = dict.fromkeys(sources, "")
+    if done.returncode != 0:
+        found = FINDING.findall(done.stdout)
+        if len(sources) > 1 and (not found or "clang-diagnostic-error" in done.stdout):  # they do not go together
+            return [pair for source in sources for pair in check([source], known, folder)]
+        named = [source for source in sources if any(path.endswith("/" + source) for path in found)] or sources[:1]
+        texts[named[0]] = done.stdout or done.stderr or f"ended with {done.returncode}"
+        texts.update(dict.fromkeys(named[1:], f"see {named[0]}"))
+    for source in sources if marks else ():
+        if not texts[source] and marks[source] == known[source].mark(headers[source], content_now):  # still as read
+            known[source].keep_clean(marks[source], headers[source])
+    return list(texts.items())
 
 
 def forget_old():
@@ -155,7 +182,6 @@ def forget_old():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--all", action="store_true")
     parser.add_argument("file", nargs="*")
     arguments = parser.parse_args()
     commands = compile_commands()
@@ -165,20 +191,18 @@ def main():
             parser.error(f"{file} is no source that is compiled for clang-tidy")
     os.makedirs(CACHE, exist_ok=True)
     forget_old()
-    known = {file: Memory(file, commands[file]) for file in wanted or newest_first(set(commands))}
+    known = {file: Memory(file, commands[file]) for file in wanted or sorted(commands)}
     unread = [file for file, memory in known.items() if not memory.is_clean()]
-    reading = unread if arguments.all or wanted else unread[:LIMIT]
     failed = 0
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for source, (clean, text) in zip(reading, pool.map(lambda file: check(file, known[file]), reading)):
-            if not clean:
-                failed += 1
-                print(f"{source}:\n{text}", flush=True)
-    skipped = len(unread) - len(reading)
-    print(f"{len(known) - len(unread)} were clean before, {len(reading)} read now")
-    if skipped:
-        print(f"{skipped} more that no clean result is known of: ./dev tidy --all")
-    print(f"{len(known) - skipped - failed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    together = sorted(groups(unread, commands), key=len, reverse=True)
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for pairs in pool.map(lambda sources: check(sources, known, folder), together):
+            for source, text in pairs:
+                if text:
+                    failed += 1
+                    print(f"{source}:\n{text}", flush=True)
+    print(f"{len(known) - len(unread)} were clean before, {len(unread)} read now")
+    print(f"{len(known) - failed} passed, {failed} failed")
     return 1 if failed or not known else 0
 
 

@@ -15,7 +15,7 @@ import tempfile
 TIMEOUT_S = 1500
 SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.supp")
 ENVIRONMENT = {**os.environ, "LSAN_OPTIONS": f"suppressions={SUPPRESSIONS}:print_suppressions=0"}
-SHARDS = {"pipeline": 6, "lake": 4}  # the slowest binaries run in parts
+SHARDS = {"pipeline": 6, "lake": 4, "state": 3}  # the slowest binaries run in parts
 SLOWEST = 12  # cases to name at the end
 
 

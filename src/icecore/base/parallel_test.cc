@@ -10,7 +10,7 @@ namespace icecore::base {
 namespace {
 
 TEST(RunParallel, EveryPieceOnce) {
-  for (const size_t count : {0, 1, 2, 3, 1000}) {
+  for (const size_t count : {0U, 1U, 2U, 3U, 1000U}) {
     std::vector<std::atomic<int>> calls(count);
     EXPECT_TRUE(RunParallel(count, [&](size_t piece) {
                   ++calls[piece];

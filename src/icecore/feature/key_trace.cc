@@ -120,6 +120,7 @@ class KeyTraceImpl final : public KeyTrace {
       trace.begin = state::WindowTail(t, asked.length_us, asked.hop_us);
     }
     std::vector<RowVerdict> verdicts;
+    verdicts.reserve(kept_.size());
     for (size_t row = 0; row < kept_.size(); ++row) {
       verdicts.push_back(VerdictOf(static_cast<int64_t>(row), asked, t, mask.get(), trace.begin));
     }

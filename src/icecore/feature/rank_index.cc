@@ -6,7 +6,7 @@ namespace icecore::feature {
 
 void RankIndex::Build(std::vector<uint32_t>* codes, uint32_t code_count) {
   const size_t count = codes->size();
-  levels_ = std::bit_width(code_count > 0 ? code_count - 1 : 0);
+  levels_ = static_cast<int>(std::bit_width(code_count > 0 ? code_count - 1 : 0));
   words_ = count / 64 + 1;
   bits_.assign(static_cast<size_t>(levels_) * words_, 0);
   ranks_.resize(bits_.size());

@@ -182,6 +182,7 @@ arrow::Result<std::vector<Column>> ViewSweep::Finish() {
   std::vector<Column> columns(outputs_.size());
   ARROW_RETURN_NOT_OK(base::RunParallel(columns.size(), [&](size_t i) -> arrow::Status {
     std::vector<const ListPart*> parts;
+    parts.reserve(threads_.size());
     for (const auto& thread : threads_) parts.push_back(&thread->lists(i));
     ARROW_ASSIGN_OR_RAISE(
         columns[i], FinishColumn(plan_, i, rows_, label_order_, &outputs_[sources[i]], parts));

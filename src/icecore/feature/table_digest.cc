@@ -149,7 +149,7 @@ struct TableDigest::Column {
     bytes->clear();
   }
 
-  static constexpr size_t kFlushBytes = 64 * 1024;
+  static constexpr size_t kFlushBytes = size_t{64} << 10;
 };
 
 TableDigest::TableDigest(std::shared_ptr<arrow::Schema> schema) : schema_(std::move(schema)) {

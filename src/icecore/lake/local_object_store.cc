@@ -144,9 +144,10 @@ class UnsyncedFiles {
     Syncs syncs;
     std::set<std::string> folders;
     for (auto& [file, fd] : files_) {
-      syncs.emplace_back(file, Start([fd = std::shared_ptr(std::move(fd)), name = file] {
-                           return ::fsync(fd->get()) == 0 ? arrow::Status::OK()
-                                                          : SystemError(errno, "cannot sync", name);
+      syncs.emplace_back(file, Start([open = std::shared_ptr(std::move(fd)), name = file] {
+                           return ::fsync(open->get()) == 0
+                                      ? arrow::Status::OK()
+                                      : SystemError(errno, "cannot sync", name);
                          }));
       folders.insert(ParentOf(file));
     }

@@ -57,8 +57,7 @@ class ManifestSweep {
  public:
   ManifestSweep(const Workspace& workspace, lake::Table& table, const VacuumRequest& request,
                 int64_t machine_now_us)
-      : workspace_(workspace),
-        table_(table),
+      : table_(table),
         request_(request),
         cut_us_(workspace.clock->NowMicros() - request.retention_us),
         machine_cut_us_(machine_now_us - request.retention_us) {}
@@ -111,7 +110,6 @@ class ManifestSweep {
     return arrow::Status::OK();
   }
 
-  const Workspace& workspace_;
   lake::Table& table_;
   const VacuumRequest& request_;
   const int64_t cut_us_;

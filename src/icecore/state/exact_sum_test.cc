@@ -114,7 +114,7 @@ TEST(ExactSum, VarianceIsRoundedOnce) {
     // Both below 2^80: long double (64 bits) is not enough, so divide in integers with 40 bits
     // more.
     const __int128 numerator = n * squares - sum * sum;
-    const auto quotient = static_cast<unsigned __int128>(numerator) / (n * (n - 1));
+    const __int128 quotient = numerator / (n * (n - 1));
     const double variance = moments.Variance(0);
     ASSERT_NEAR(variance, static_cast<double>(quotient), 1.0) << "seed " << seed;
     ASSERT_NEAR(moments.Mean(0), static_cast<double>(sum) / static_cast<double>(n), 1e-6);

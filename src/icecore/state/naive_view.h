@@ -284,8 +284,10 @@ inline std::vector<Row> RandomRows(std::mt19937_64& random, int64_t keys) {
     if (random() % 12 == 0) row.number = -0.0;
     if (random() % 12 == 0) row.number = std::nan("");
     if (random() % 6 != 0) row.integer = static_cast<int64_t>(random() % 20) - 10;
-    if (random() % 6 != 0)
-      row.text = std::string(random() % 3, static_cast<char>('a' + random() % 3));
+    if (random() % 6 != 0) {
+      const char letter = static_cast<char>('a' + random() % 3);
+      row.text = std::string(random() % 3, letter);
+    }
     for (auto& mask : row.masks) {
       if (random() % 8 != 0) mask = random() % 2 == 0;
     }

@@ -187,14 +187,14 @@ void Environment::PadFile() const {
   if (file < 0) {
     return;
   }
-  constexpr uint32_t kMagic = 0xBEEFC0DE;
+  constexpr uint32_t kMetaMagic = 0xBEEFC0DE;
   constexpr off_t kLastPageOffset = 16 + 4 + 4 + 8 + 8 + 2 * 48;
   struct stat info{};
   uint32_t magic = 0;
   uint32_t page_size = 0;
   uint64_t last_page[2] = {0, 0};
   if (fstat(file, &info) == 0 && pread(file, &magic, sizeof magic, 16) == sizeof magic &&
-      pread(file, &page_size, sizeof page_size, 40) == sizeof page_size && magic == kMagic &&
+      pread(file, &page_size, sizeof page_size, 40) == sizeof page_size && magic == kMetaMagic &&
       pread(file, &last_page[0], sizeof(uint64_t), kLastPageOffset) == sizeof(uint64_t) &&
       pread(file, &last_page[1], sizeof(uint64_t), kLastPageOffset + off_t{page_size}) ==
           sizeof(uint64_t)) {

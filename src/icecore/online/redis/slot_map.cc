@@ -45,7 +45,6 @@ const RedisNode* SlotMap::NodeOf(int slot) const {
 }
 
 arrow::Result<SlotMap> ParseSlots(const RedisReply& reply, const RedisNode& asked) {
-  using Kind = RedisReply::Kind;
   struct Range {
     int64_t first, last;
     RedisNode node;
@@ -54,14 +53,15 @@ arrow::Result<SlotMap> ParseSlots(const RedisReply& reply, const RedisNode& aske
   std::map<std::string, RedisNode> nodes;
   for (const RedisReply& entry : reply.list) {
     if (entry.list.size() < 3 || entry.list[2].list.size() < 2 ||
-        entry.list[2].list[1].kind != Kind::kInteger) {
+        entry.list[2].list[1].kind != RedisReply::Kind::kInteger) {
       return NoSlots(asked);
     }
     Range range{entry.list[0].integer, entry.list[1].integer, {}};
     if (range.first < 0 || range.last >= kSlots || range.first > range.last) return NoSlots(asked);
     // A server that does not know its own address leaves it out: it is the one that was asked.
     const RedisReply& host = entry.list[2].list[0];
-    const bool is_known = host.kind == Kind::kText && !host.text.empty() && host.text != "?";
+    const bool is_known =
+        host.kind == RedisReply::Kind::kText && !host.text.empty() && host.text != "?";
     range.node.host = is_known ? host.text : asked.host;
     range.node.port = static_cast<int>(entry.list[2].list[1].integer);
     nodes[range.node.ToString()] = range.node;
