@@ -123,6 +123,7 @@ class EngineImpl : public Engine {
     workspace_.project = &project_;
     workspace_.store = store_.get();
     workspace_.tables = &tables_;
+    workspace_.journals = &journals_;
     workspace_.clock = clock_.get();
     workspace_.random = &base::SystemRandom();
     workspace_.catalog = catalog_.get();
@@ -619,6 +620,7 @@ class EngineImpl : public Engine {
   std::unique_ptr<lake::ObjectStore> store_;
   std::unique_ptr<lake::LocalCopies> copies_;  // goes before store_
   pipeline::OpenTables tables_;                // go before store_ and clock_
+  pipeline::OpenJournals journals_;
   std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<online::Store> online_;
   std::unique_ptr<online::ServedLog> served_log_;

@@ -67,7 +67,7 @@ class JournalsDoor final : public PushDoor {
 
  private:
   const pipeline::Workspace workspace_;
-  std::map<std::string, std::unique_ptr<ingest::PushJournal>> journals_;
+  std::map<std::string, std::shared_ptr<ingest::PushJournal>> journals_;
   std::vector<std::string> names_;
   std::mutex mutex_;
   std::map<std::string, int64_t> landed_;  // guarded by mutex_; what is known to have landed

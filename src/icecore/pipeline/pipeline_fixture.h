@@ -118,6 +118,7 @@ class OpenProject {
     workspace_.project = &project_;
     workspace_.store = faulty_.get();
     workspace_.tables = &tables_;
+    workspace_.journals = &journals_;
     workspace_.clock = &clock_;
     workspace_.random = &base::SystemRandom();
     workspace_.catalog = catalog_.get();
@@ -138,6 +139,7 @@ class OpenProject {
   std::unique_ptr<lake::ObjectStore> local_;
   std::unique_ptr<lake::FaultyObjectStore> faulty_;
   OpenTables tables_;
+  OpenJournals journals_;
   std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<online::Store> online_;
   Workspace workspace_;

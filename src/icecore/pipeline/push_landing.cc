@@ -57,12 +57,12 @@ arrow::Result<ingest::PushPosition> LandedPushes(const lake::Snapshot& raw) {
   return ingest::PushPosition::Parse(parsed.at(kConnector).get<std::string>());
 }
 
-arrow::Result<std::unique_ptr<ingest::PushJournal>> OpenJournal(const Workspace& workspace,
+arrow::Result<std::shared_ptr<ingest::PushJournal>> OpenJournal(const Workspace& workspace,
                                                                 const spec::Source& source) {
-  static const std::unique_ptr<base::Clock> machine_clock = base::MakeSystemClock();
-  ARROW_ASSIGN_OR_RAISE(
-      auto journal, ingest::PushJournal::Open(JournalFolder(workspace, source),
-                                              ingest::PushJournal::Options(), machine_clock.get()));
+  if (workspace.journals == nullptr) {
+    return MakeError(ErrorCode::kUnsupported, "source " + source.name + " takes no pushes here");
+  }
+  ARROW_ASSIGN_OR_RAISE(auto journal, workspace.journals->Open(JournalFolder(workspace, source)));
   ARROW_ASSIGN_OR_RAISE(const auto raw, LoadTable(workspace, RawTableName(source)));
   ARROW_ASSIGN_OR_RAISE(const auto landed, LandedPushes(*raw));
   if (landed.number > 0) {

@@ -20,8 +20,8 @@
 namespace icecore::pipeline {
 
 // The source's journal, below the project's folder; it goes on behind what has landed. The journal
-// works with the machine's clock.
-arrow::Result<std::unique_ptr<ingest::PushJournal>> OpenJournal(const Workspace& workspace,
+// works with the machine's clock, and must not outlive workspace.journals.
+arrow::Result<std::shared_ptr<ingest::PushJournal>> OpenJournal(const Workspace& workspace,
                                                                 const spec::Source& source);
 
 // Whether the text of icecore.position is that of a source of pushes.

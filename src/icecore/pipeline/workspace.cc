@@ -3,6 +3,7 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "icecore/base/error.h"
 #include "icecore/lake/envelope.h"
@@ -31,6 +32,18 @@ arrow::Result<std::shared_ptr<lake::Table>> OpenTables::Open(lake::ObjectStore& 
     table = *std::move(opened);
   }
   return table;
+}
+
+arrow::Result<std::shared_ptr<ingest::PushJournal>> OpenJournals::Open(const std::string& folder) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<ingest::PushJournal>& journal = journals_[folder];
+  std::error_code error;
+  if (journal == nullptr || !std::filesystem::is_directory(folder, error)) {
+    journal.reset();
+    ARROW_ASSIGN_OR_RAISE(
+        journal, ingest::PushJournal::Open(folder, ingest::PushJournal::Options(), clock_.get()));
+  }
+  return journal;
 }
 
 arrow::Result<std::shared_ptr<lake::Table>> OpenTable(const Workspace& workspace,

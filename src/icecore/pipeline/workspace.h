@@ -16,6 +16,7 @@
 #include "icecore/base/clock.h"
 #include "icecore/base/id.h"
 #include "icecore/catalog/catalog.h"
+#include "icecore/ingest/push/journal.h"
 #include "icecore/lake/local_copies.h"
 #include "icecore/lake/object_store.h"
 #include "icecore/lake/read_context.h"
@@ -54,6 +55,19 @@ class OpenTables {
   std::map<std::string, std::shared_ptr<lake::Table>> tables_;  // by path; guarded by mutex_
 };
 
+// The journals of pushes that were opened, so that a run need not read again what the one before it
+// read of them. Thread safe.
+class OpenJournals {
+ public:
+  // The same journal for the same folder, while the folder is there.
+  arrow::Result<std::shared_ptr<ingest::PushJournal>> Open(const std::string& folder);
+
+ private:
+  const std::unique_ptr<base::Clock> clock_ = base::MakeSystemClock();
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<ingest::PushJournal>> journals_;  // guarded by mutex_
+};
+
 // All pointers are borrowed and outlive the steps. Thread: one.
 struct Workspace {
   const spec::Project* project = nullptr;
@@ -61,6 +75,7 @@ struct Workspace {
   const base::Clock* clock = nullptr;
   base::Random* random = nullptr;
   OpenTables* tables = nullptr;  // of `store`; null: each step opens its own
+  OpenJournals* journals = nullptr;
   catalog::Catalog* catalog = nullptr;
   online::Store* online = nullptr;  // null where a command needs none
   lake::ReadAccess access;

@@ -27,6 +27,7 @@ using base::MakeError;
 
 constexpr std::string_view kSuffix = ".journal";
 constexpr int64_t kMaxGroupBytes = int64_t{64} << 20;  // of rows, appended with one sync
+constexpr int64_t kMarkBytes = int64_t{256} << 10;     // of a segment, between two known places
 
 arrow::Status Failed(const std::string& what, const std::string& path) {
   const int error = errno;
@@ -59,10 +60,13 @@ class File {
   int descriptor_;
 };
 
-arrow::Result<std::string> ReadFrom(const File& file, int64_t offset, const std::string& path) {
+// At most max_bytes; fewer where the file ends before.
+arrow::Result<std::string> ReadFrom(const File& file, int64_t offset, const std::string& path,
+                                    int64_t max_bytes = INT64_MAX) {
   struct stat info{};
   if (::fstat(file.get(), &info) != 0) return Failed("cannot look at", path);
-  std::string bytes(static_cast<size_t>(std::max<int64_t>(info.st_size - offset, 0)), '\0');
+  std::string bytes(static_cast<size_t>(std::clamp<int64_t>(info.st_size - offset, 0, max_bytes)),
+                    '\0');
   size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t n = ::pread(file.get(), bytes.data() + done, bytes.size() - done,
@@ -204,7 +208,7 @@ class FolderJournal final : public PushJournal {
     ARROW_RETURN_NOT_OK(Refresh());
     const int64_t kept_since = clock_->NowMicros() - options_.key_retention_us;
     while (segments_.size() > 1 && segments_.front().last_number <= number &&
-           segments_.front().newest_us < kept_since) {
+           segments_.front().newest_key_us < kept_since) {
       if (::unlink(segments_.front().path.c_str()) != 0 && errno != ENOENT) {
         return Failed("cannot delete", segments_.front().path);
       }
@@ -230,13 +234,19 @@ class FolderJournal final : public PushJournal {
   }
 
  private:
+  // Where an entry begins.
+  struct Mark {
+    int64_t number = 0;
+    int64_t offset = 0;
+  };
   struct Segment {
     std::string path;
     SegmentHeader header;
     int64_t read_bytes = 0;   // whole entries end here
     int64_t last_number = 0;  // first_number - 1 where it is empty
     int64_t next_row = 0;
-    int64_t newest_us = INT64_MIN;
+    int64_t newest_key_us = INT64_MIN;  // of its entries with a key
+    std::vector<Mark> marks;            // ascending, the first at its first entry
   };
   struct KnownKey {
     int64_t number = 0;
@@ -428,34 +438,53 @@ class FolderJournal final : public PushJournal {
                          segment->path + ": entry " + std::to_string(entry->number) +
                              " follows entry " + std::to_string(segment->last_number));
       }
+      if (segment->marks.empty() ||
+          segment->read_bytes - segment->marks.back().offset >= kMarkBytes) {
+        segment->marks.push_back({entry->number, segment->read_bytes});
+      }
       segment->last_number = entry->number;
       segment->next_row += entry->row_count;
-      segment->newest_us = std::max(segment->newest_us, entry->time_us);
       segment->read_bytes += static_cast<int64_t>(before - bytes.size());
       if (!entry->key.empty()) {
+        segment->newest_key_us = std::max(segment->newest_key_us, entry->time_us);
         keys_[entry->key] = {entry->number, entry->row_count, entry->time_us};
       }
     }
   }
 
+  // From the last known place before the entry that is wanted, piece by piece.
   arrow::Status ReadSegment(const Segment& segment, int64_t after, int64_t max_bytes,
                             int64_t* bytes_read, std::vector<JournalEntry>* entries) {
     ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment.path, O_RDONLY));
-    ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadFrom(file, 0, segment.path));
-    std::string_view rest(bytes);
-    rest.remove_prefix(std::min(rest.size(), kSegmentHeaderBytes));
-    int64_t seen = segment.header.first_number - 1;
-    while (*bytes_read <= max_bytes) {
-      ARROW_ASSIGN_OR_RAISE(auto entry, TakeEntry(&rest));
-      if (!entry) break;
-      seen = entry->number;
-      if (entry->number <= after) continue;
-      *bytes_read += static_cast<int64_t>(entry->rows.size());
-      entries->push_back(*std::move(entry));
-    }
-    if (*bytes_read <= max_bytes && seen < segment.last_number) {
-      return MakeError(ErrorCode::kCorrupt, segment.path + ": entry " + std::to_string(seen + 1) +
-                                                " is damaged; bring the file back from a copy");
+    const auto mark =
+        std::upper_bound(segment.marks.begin(), segment.marks.end(), after + 1,
+                         [](int64_t wanted, const Mark& m) { return wanted < m.number; });
+    int64_t offset = mark == segment.marks.begin() ? static_cast<int64_t>(kSegmentHeaderBytes)
+                                                   : std::prev(mark)->offset;
+    int64_t seen = mark == segment.marks.begin() ? segment.header.first_number - 1
+                                                 : std::prev(mark)->number - 1;
+    int64_t piece = 4 * kMarkBytes;
+    while (*bytes_read <= max_bytes && seen < segment.last_number) {
+      const int64_t wanted = std::min(piece, segment.read_bytes - offset);
+      ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadFrom(file, offset, segment.path, wanted));
+      std::string_view rest(bytes);
+      while (*bytes_read <= max_bytes) {
+        ARROW_ASSIGN_OR_RAISE(auto entry, TakeEntry(&rest));
+        if (!entry) break;
+        seen = entry->number;
+        if (seen <= after) continue;
+        *bytes_read += static_cast<int64_t>(entry->rows.size());
+        entries->push_back(*std::move(entry));
+      }
+      const int64_t taken = static_cast<int64_t>(bytes.size() - rest.size());
+      const bool is_last =
+          offset + wanted >= segment.read_bytes || static_cast<int64_t>(bytes.size()) < wanted;
+      if (taken == 0 && is_last) {
+        return MakeError(ErrorCode::kCorrupt, segment.path + ": entry " + std::to_string(seen + 1) +
+                                                  " is damaged; bring the file back from a copy");
+      }
+      if (taken == 0) piece *= 2;  // an entry that is longer than a piece
+      offset += taken;
     }
     return arrow::Status::OK();
   }

@@ -155,6 +155,45 @@ TEST_F(JournalTest, SegmentsGoWhenTheyAreTakenAndTheirKeysAreOld) {
   EXPECT_EQ(Open()->Append("", Row(6), 1)->number, 6);
 }
 
+TEST_F(JournalTest, SegmentsWithoutKeysGoWhenTheyAreTaken) {
+  options_.segment_bytes = 1;
+  const auto journal = Open();
+  for (int n = 1; n <= 5; ++n) {
+    ASSERT_TRUE(journal->Append(n == 3 ? "k" : "", Row(n), 1).ok());
+  }
+  ASSERT_TRUE(journal->Release(1).ok());
+  EXPECT_EQ(Segments().size(), 4u);
+  ASSERT_TRUE(journal->Release(5).ok());
+  EXPECT_EQ(Segments().size(), 3u);  // that with the key, and those behind it
+  EXPECT_TRUE(Open()->Append("k", Row(3), 1)->duplicate);
+}
+
+// Entries shorter and longer than what is read at a time, from every position.
+TEST_F(JournalTest, AnyPositionIsFound) {
+  options_.segment_bytes = int64_t{6} << 20;
+  const auto journal = Open();
+  constexpr int kEntries = 40;
+  for (int n = 1; n <= kEntries; ++n) {
+    const size_t bytes = n % 13 == 0 ? size_t{3} << 20 : static_cast<size_t>(n) * 4000;
+    ASSERT_TRUE(journal->Append("", std::string(bytes, static_cast<char>('0' + n)) + "\n", 1).ok());
+  }
+  EXPECT_GT(Segments().size(), 1u);
+  for (const auto& reader : {Open(), Open()}) {
+    for (int after = 0; after < kEntries; ++after) {
+      const auto one = reader->ReadAfter(after, 0);
+      ASSERT_TRUE(one.ok()) << one.status();
+      ASSERT_EQ(one->size(), 1u) << after;
+      EXPECT_EQ(one->front().number, after + 1);
+      EXPECT_EQ(one->front().rows[0], static_cast<char>('0' + after + 1));
+      EXPECT_EQ(reader->ReadAfter(after, int64_t{1} << 40)->size(), size_t(kEntries - after));
+    }
+  }
+  // Cut off under a reader that knew more.
+  const auto reader = Open();
+  fs::resize_file(Segments().back(), kSegmentHeaderBytes);
+  EXPECT_EQ(CodeOf(reader->ReadAfter(kEntries - 1, 0).status()), ErrorCode::kCorrupt);
+}
+
 TEST_F(JournalTest, ALostJournalGoesOnBehindWhatWasTaken) {
   ASSERT_TRUE(Open()->Append("", Row(1), 1).ok());
   EXPECT_EQ(CodeOf(Open()->ReadAfter(7, 100).status()), ErrorCode::kCorrupt);
