@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -19,6 +20,11 @@ namespace {
 constexpr char kLibrary[] = "libicecore_flight.so";
 // Streams that wait for their clients are cut; an answer's last bytes are given this time to leave.
 constexpr int64_t kLastBytesMs = 1000;
+// What calls have to end by themselves when another certificate is taken over.
+constexpr int64_t kTakeOverMs = 5000;
+// How long the port may take to be free again.
+constexpr int64_t kPortMs = 2000;
+constexpr std::chrono::milliseconds kPortPause{2};
 
 arrow::Result<std::string> ReadText(const std::string& path, const std::string& what) {
   std::ifstream file(path, std::ios::binary);
@@ -69,28 +75,71 @@ arrow::Result<std::unique_ptr<FlightServer>> FlightServer::Start(const Options& 
   ARROW_ASSIGN_OR_RAISE(
       const ListenAddress address,
       CheckListenAddress(options.address, {tls, options.service.access, options.insecure}));
-  FlightTransport::Options transport;
-  transport.address = address.is_v6 ? "[" + address.ip + "]" : address.ip;
-  transport.port = options.port;
-  if (tls) {
-    ARROW_ASSIGN_OR_RAISE(transport.tls_certificate,
-                          ReadText(options.tls_certificate, "the certificate"));
-    ARROW_ASSIGN_OR_RAISE(transport.tls_key, ReadText(options.tls_key, "the private key"));
-  }
+  std::unique_ptr<FlightServer> server(
+      new FlightServer(options, address.is_v6 ? "[" + address.ip + "]" : address.ip, api, metrics));
+  ARROW_ASSIGN_OR_RAISE(const FlightTransport::Options transport, server->ReadOptions());
   ARROW_ASSIGN_OR_RAISE(const FlightTransportEntry entry, LoadTransport());
-  std::unique_ptr<FlightServer> server(new FlightServer(options, transport.address, api, metrics));
-  arrow::Status error;
-  server->transport_.reset(entry(transport, &server->service_, &error));
-  if (server->transport_ == nullptr) {
-    return base::MakeError(base::ErrorCode::kUnavailable,
-                           "cannot listen on " + address.WithPort(options.port) +
-                               " for Arrow Flight: " + error.message());
-  }
+  ARROW_RETURN_NOT_OK(server->Listen(transport, entry));
   return server;
 }
 
-FlightServer::~FlightServer() {
+arrow::Result<FlightTransport::Options> FlightServer::ReadOptions() const {
+  FlightTransport::Options options;
+  options.address = host_;
+  options.port = port_ != 0 ? port_ : options_.port;
+  if (!options_.tls_certificate.empty()) {
+    ARROW_ASSIGN_OR_RAISE(options.tls_certificate,
+                          ReadText(options_.tls_certificate, "the certificate"));
+    ARROW_ASSIGN_OR_RAISE(options.tls_key, ReadText(options_.tls_key, "the private key"));
+  }
+  return options;
+}
+
+arrow::Status FlightServer::Listen(const FlightTransport::Options& options,
+                                   FlightTransportEntry entry) {
+  arrow::Status error;
+  transport_.reset(entry(options, &service_, &error));
+  if (transport_ == nullptr) {
+    return base::MakeError(base::ErrorCode::kUnavailable,
+                           "cannot listen on " + host_ + ":" + std::to_string(options.port) +
+                               " for Arrow Flight: " + error.message());
+  }
+  port_ = transport_->port();
+  return arrow::Status::OK();
+}
+
+arrow::Status FlightServer::ReloadTls() {
+  if (ended_ || drain_ns_ != 0) {
+    return arrow::Status::OK();
+  }
+  ARROW_ASSIGN_OR_RAISE(FlightTransport::Options options, ReadOptions());
+  ARROW_ASSIGN_OR_RAISE(const FlightTransportEntry entry, LoadTransport());
+  // Tried on another port first: what does not fit must not take the place of what does.
+  FlightTransport::Options tried = options;
+  tried.port = 0;
+  arrow::Status error;
+  const std::unique_ptr<FlightTransport> trial(entry(tried, &service_, &error));
+  if (trial == nullptr) {
+    return base::MakeError(base::ErrorCode::kInvalidArgument,
+                           "Arrow Flight keeps its certificate: " + error.message());
+  }
+  trial->Shutdown(0);
+  // gRPC has no other certificate for a port that is listened on, and a port has one listener; an
+  // end begins with closing that.
   if (transport_ != nullptr) {
+    closing_.emplace_back([old = std::move(transport_)]() mutable { old->Shutdown(kTakeOverMs); });
+  }
+  const int64_t until_ns = base::MonotonicNanos() + kPortMs * 1'000'000;
+  arrow::Status listening = Listen(options, entry);
+  while (!listening.ok() && base::MonotonicNanos() < until_ns) {
+    std::this_thread::sleep_for(kPortPause);
+    listening = Listen(options, entry);
+  }
+  return listening;
+}
+
+FlightServer::~FlightServer() {
+  if (port_ != 0) {
     Drain();
     Wait();
   }
@@ -117,7 +166,10 @@ void FlightServer::Wait() {
     return;
   }
   service_.AwaitIdle(drain_ns_ + options_.drain_timeout_ms * 1'000'000);
-  transport_->Shutdown(kLastBytesMs);
+  if (transport_ != nullptr) {
+    transport_->Shutdown(kLastBytesMs);
+  }
+  closing_.clear();
 }
 
 }  // namespace icecore::server

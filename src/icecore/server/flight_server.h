@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "icecore/server/flight_calls.h"
 #include "icecore/server/flight_service.h"
@@ -19,7 +21,7 @@ class FlightServer {
   struct Options {
     std::string address = "127.0.0.1";  // an IP address or "localhost"
     uint16_t port = 0;                  // 0: any free one
-    // PEM files; both or none. Read once.
+    // PEM files; both or none.
     std::string tls_certificate;
     std::string tls_key;
     // An address outside loopback needs TLS and tokens, unless this is said.
@@ -40,7 +42,12 @@ class FlightServer {
 
   // "grpc+tcp://127.0.0.1:8815"
   std::string Url() const;
-  uint16_t port() const { return transport_->port(); }
+  uint16_t port() const { return port_; }
+  // Listens anew, on the same port, with what the files of TLS hold now; connections that come in
+  // the milliseconds between are refused. Calls that had begun go on for a few seconds, then they
+  // are cut. A pair that does not fit: the one before goes on. kUnavailable where the port
+  // cannot be taken again: nothing listens, and the call may be repeated. One thread at a time.
+  arrow::Status ReloadTls();
   // New calls are refused; streams end before their next batch. Returns at once.
   void Drain();
   // Cuts what is left at once.
@@ -51,11 +58,16 @@ class FlightServer {
  private:
   FlightServer(const Options& options, std::string host, FeatureApi* api, Metrics* metrics);
 
+  arrow::Result<FlightTransport::Options> ReadOptions() const;
+  arrow::Status Listen(const FlightTransport::Options& options, FlightTransportEntry entry);
+
   const Options options_;
   const std::string host_;  // as in a URL
   FlightService service_;
-  std::unique_ptr<FlightTransport> transport_;
-  std::atomic<int64_t> drain_ns_ = 0;  // when it began
+  uint16_t port_ = 0;
+  std::unique_ptr<FlightTransport> transport_;  // null where a new one could not listen
+  std::vector<std::jthread> closing_;           // those before it
+  std::atomic<int64_t> drain_ns_ = 0;           // when it began
   bool ended_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -187,22 +188,6 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
     at_once ? flight->Cut() : flight->Drain();
   };
   ARROW_ASSIGN_OR_RAISE(auto server, HttpServer::Start(options, api.get()));
-  std::string tls_times = FileTimes(options);
-  Watcher watcher([&] {
-    Report(api->Refresh());
-    if (access != nullptr) {
-      Report(access->Refresh());
-    }
-    if (std::string times = FileTimes(options); times != tls_times) {
-      tls_times = std::move(times);
-      Report(server->ReloadTls());
-      if (!flight_address.empty()) {
-        base::Log(base::LogLevel::kWarning,
-                  "Arrow Flight keeps the certificate it began with until the next start");
-      }
-    }
-  });
-  watching = &watcher;
   // Goes first: it may be in the middle of a run.
   ARROW_ASSIGN_OR_RAISE(
       const auto follower,
@@ -213,8 +198,31 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
                         StartFlight(flight_address, options, api.get(), server.get()));
   following = follower.get();
   flying = flight.get();
+  std::string tls_times = FileTimes(options);
+  bool flight_waits = false;  // for a certificate that HTTP has
+  std::optional<Watcher> watcher;
+  watcher.emplace([&] {
+    Report(api->Refresh());
+    if (access != nullptr) {
+      Report(access->Refresh());
+    }
+    if (std::string times = FileTimes(options); times != tls_times) {
+      tls_times = std::move(times);
+      const arrow::Status taken = server->ReloadTls();
+      Report(taken);
+      flight_waits = taken.ok() && flight != nullptr;
+    }
+    if (flight_waits) {
+      const arrow::Status taken = flight->ReloadTls();
+      Report(taken);
+      flight_waits = !taken.ok() && base::CodeOf(taken) == base::ErrorCode::kUnavailable;
+    }
+  });
+  watching = &*watcher;
   PrintAddresses(project.name, options, server->port(), flight.get());
   server->Wait();
+  watching = nullptr;
+  watcher.reset();  // it would give a server that ends another certificate
   if (flight != nullptr) {
     flight->Drain();  // had its drain begun before it was known
     flight->Wait();

@@ -397,6 +397,59 @@ def tls_and_tokens(project: Project) -> None:
     expect(exchanges[0]["service"], "other", "service in the log")
 
 
+def certificates_change_while_it_serves(project: Project) -> None:
+    """A pair that is replaced counts for new connections, a stream that was open is answered on; one that does not fit changes nothing."""
+
+    def put(name: str, kind: str) -> None:
+        with open(project.path(f"{name}.{kind}"), "rb") as file:
+            project.write(f"renewed.{kind}.new", file.read())
+        os.replace(project.path(f"renewed.{kind}.new"), project.path(f"renewed.{kind}"))
+
+    def trusts(server: FlightServer, name: str) -> bool:
+        with open(project.path(f"{name}.crt"), "rb") as file:
+            client = fl.connect(server.flight, tls_root_certs=file.read())
+        try:
+            return bool(list(client.list_flights(options=with_token(reader))))
+        except fl.FlightUnavailableError:
+            return False
+        finally:
+            client.close()
+
+    def await_trust(server: FlightServer, name: str) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while not trusts(server, name):
+            if time.monotonic() > deadline:
+                raise Failed(f"no connection has the certificate {name}")
+            time.sleep(0.2)
+
+    reader = project.must("token", "new", "--scope", "read").strip()
+    put("server", "crt")
+    put("server", "key")
+    with FlightServer(project, "--tls-cert", "renewed.crt", "--tls-key", "renewed.key", ca="server.crt") as server:
+        writer, answers = server.client.do_exchange(fl.FlightDescriptor.for_path("other"), with_token(reader))
+        writer.begin(KEYS)
+
+        def ask() -> None:
+            writer.write_batch(keys([("ann", 1)]))
+            expect(answers.read_chunk().data.column("n").to_pylist(), [3], "values")
+        ask()
+        put("another", "crt")
+        put("another", "key")
+        await_trust(server, "another")
+        ask()  # on the connection that it had
+        expect(trusts(server, "server"), False, "the old certificate is shown")
+        put("server", "crt")  # and not its key
+        server.process.send_signal(signal.SIGHUP)
+        for _ in range(20):
+            expect(trusts(server, "another"), True, "the pair before is shown while the new one does not fit")
+            time.sleep(0.1)
+        put("server", "key")
+        await_trust(server, "server")
+        says = server.end()
+    if "renewed.key" not in says:
+        raise Failed(f"nothing says that the key does not fit: {says!r}")
+
+
 def drains(project: Project) -> None:
     """What is under way when SIGTERM comes is answered; idle streams do not hold it up."""
     with FlightServer(project) as server:
@@ -435,7 +488,7 @@ def main() -> int:
         return count_tests((test.__name__, functools.partial(test, project)) for test in (
             values_are_those_of_http, services_are_described, types_fit_without_loss, pushes_are_taken_once,
             a_kill_loses_no_receipt, the_documents_example_runs, listens_under_the_rules_of_http, drains,
-            grpc_is_loaded_when_asked, tls_and_tokens))
+            grpc_is_loaded_when_asked, tls_and_tokens, certificates_change_while_it_serves))
 
 
 if __name__ == "__main__":
