@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <stop_token>
 #include <string>
@@ -18,6 +19,11 @@ namespace {
 
 constexpr std::chrono::seconds kLongestWait(60);
 constexpr int kGaps = 4;
+// A table that so many runs have written is packed. Its readers look at each of its files, and
+// packing few of them is not worth its commits.
+constexpr int kRunsPerPacking = 64;
+// Larger ones are left to `icecore compact`: packing them would hold up what is pushed.
+constexpr int64_t kPackedBytes = int64_t{8} << 20;
 
 class Follower final : public PushFollower {
  public:
@@ -60,19 +66,32 @@ class Follower final : public PushFollower {
       if (status.ok()) {
         wait = interval_;
         on_landed_(begin_ns);
+        Pack(stop);
       } else if (!stop.stop_requested()) {
         base::Log(base::LogLevel::kWarning, "pushes wait: " + status.message());
         wait = std::min<std::chrono::microseconds>(wait * 2, kLongestWait);
       }
-      // Runs that follow at once would make many small commits of a stream.
+      // Runs that follow at once would make many small commits of a stream, and leave nothing of
+      // a core to others.
+      const std::chrono::microseconds took((base::MonotonicNanos() - begin_ns) / 1000);
+      const auto gap = std::clamp(took, interval_ / kGaps, interval_);
       std::unique_lock<std::mutex> guard(mutex_);
-      changed_.wait_for(guard, stop, status.ok() ? interval_ / kGaps : wait, [] { return false; });
+      changed_.wait_for(guard, stop, status.ok() ? gap : wait, [] { return false; });
       if (status.ok()) changed_.wait_for(guard, stop, interval_, [this] { return woken_; });
     }
   }
 
+  // A run by definitions that others have replaced is refused: then by those in force now.
   arrow::Status Take(const std::stop_token& stop) {
-    // Definitions may have been applied anew since.
+    const bool was_open = door_ != nullptr;
+    arrow::Status status = TakeOnce(stop);
+    if (!status.ok() && was_open && door_ == nullptr && !stop.stop_requested()) {
+      status = TakeOnce(stop);
+    }
+    return status;
+  }
+
+  arrow::Status TakeOnce(const std::stop_token& stop) {
     if (door_ == nullptr) {
       ARROW_RETURN_NOT_OK(Open());
     }
@@ -97,14 +116,33 @@ class Follower final : public PushFollower {
                                step.report.thing + ": " + step.error);
       }
     }
+    for (const pipeline::StepOutcome& step : outcome->steps) {
+      for (const catalog::TableVersion& written : step.report.writes) ++writes_[written.table];
+    }
     return arrow::Status::OK();
+  }
+
+  // What was pushed has landed, whatever becomes of this.
+  void Pack(const std::stop_token& stop) {
+    for (auto& [table, writes] : writes_) {
+      if (writes < kRunsPerPacking) continue;
+      writes = 0;
+      pipeline::CompactRequest request;
+      request.target_bytes = kPackedBytes;
+      request.stop = stop;
+      const arrow::Status packed = engine_->Compact({table}, request).status();
+      if (!packed.ok() && !stop.stop_requested()) {
+        base::Log(base::LogLevel::kWarning, "small files stay: " + packed.message());
+      }
+    }
   }
 
   const OpenOptions options_;
   const std::chrono::microseconds interval_;
   const OnLanded on_landed_;
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<PushDoor> door_;  // goes before engine_
+  std::unique_ptr<PushDoor> door_;     // goes before engine_
+  std::map<std::string, int> writes_;  // runs that wrote the table since it was packed
   std::mutex mutex_;
   std::condition_variable_any changed_;
   bool woken_ = false;   // guarded by mutex_

@@ -1,5 +1,6 @@
 #include "icecore/lake/snapshot.h"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "icecore/lake/envelope.h"
@@ -10,6 +11,96 @@ namespace {
 std::string KeyOf(const std::string& path, const std::optional<DeletionVector>& vector) {
   // A path has no zero byte.
   return vector.has_value() ? path + '\0' + vector->UniqueId() : path;
+}
+
+// Steps over statistics as a writer without spaces puts them down. Whatever it does not know makes
+// it fail, and then somebody else has to look.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view json) : rest_(json) {}
+
+  bool Take(char c) {
+    if (rest_.empty() || rest_.front() != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  // A text without escapes.
+  bool TakeText(std::string_view* text) {
+    if (!Take('"')) return false;
+    const size_t end = rest_.find_first_of("\"\\");
+    if (end == std::string_view::npos || rest_[end] != '"') return false;
+    *text = rest_.substr(0, end);
+    rest_.remove_prefix(end + 1);
+    return true;
+  }
+  bool TakeInteger(int64_t* value) {
+    const char* const begin = rest_.data();
+    const auto [end, error] = std::from_chars(begin, begin + rest_.size(), *value);
+    if (error != std::errc()) return false;
+    rest_.remove_prefix(static_cast<size_t>(end - begin));
+    return !rest_.empty() && (rest_.front() == ',' || rest_.front() == '}');
+  }
+  // A value of any kind.
+  bool Skip() {
+    size_t depth = 0;
+    for (size_t i = 0; i < rest_.size(); ++i) {
+      const char c = rest_[i];
+      if (c == '"') {
+        for (++i; i < rest_.size() && rest_[i] != '"'; ++i) i += rest_[i] == '\\' ? 1 : 0;
+      } else if (c == '{' || c == '[') {
+        ++depth;
+      } else if (depth == 0 && (c == ',' || c == '}')) {
+        rest_.remove_prefix(i);
+        return i > 0;
+      } else if (c == '}' || c == ']') {
+        if (depth == 0) return false;
+        --depth;
+      }
+    }
+    return false;
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+// The column's integer in an object of columns.
+bool TakeBound(std::string_view column, Scanner* scanner, std::optional<int64_t>* bound) {
+  if (!scanner->Take('{')) return false;
+  if (scanner->Take('}')) return true;
+  do {
+    std::string_view name;
+    if (!scanner->TakeText(&name) || !scanner->Take(':')) return false;
+    int64_t value = 0;
+    if (name != column) {
+      if (!scanner->Skip()) return false;
+    } else if (bound->has_value() || !scanner->TakeInteger(&value)) {
+      return false;
+    } else {
+      *bound = value;
+    }
+  } while (scanner->Take(','));
+  return scanner->Take('}');
+}
+
+// The column's range where the statistics are of the plain kind that nearly all have: a table of
+// many files is asked at each step, and a document for each would be most of its work.
+std::optional<DataFile::Range> PlainRange(std::string_view stats, std::string_view column) {
+  Scanner scanner(stats);
+  std::optional<int64_t> min;
+  std::optional<int64_t> max;
+  if (!scanner.Take('{')) return std::nullopt;
+  do {
+    std::string_view section;
+    if (!scanner.TakeText(&section) || !scanner.Take(':')) return std::nullopt;
+    const bool is_bound = section == "minValues" || section == "maxValues";
+    if (!(is_bound ? TakeBound(column, &scanner, section == "minValues" ? &min : &max)
+                   : scanner.Skip())) {
+      return std::nullopt;
+    }
+  } while (scanner.Take(','));
+  return scanner.Take('}') && min && max ? std::optional(DataFile::Range{*min, *max})
+                                         : std::nullopt;
 }
 
 }  // namespace
@@ -28,6 +119,9 @@ std::string RemovedFile::Key() const { return KeyOf(path, deletion_vector); }
 std::optional<DataFile::Range> DataFile::IntRange(std::string_view column) const {
   if (stats_json.empty()) {
     return std::nullopt;
+  }
+  if (const auto plain = PlainRange(stats_json, column)) {
+    return plain;
   }
   const auto stats = nlohmann::json::parse(stats_json, nullptr, false);
   const auto bound = [&](const char* which) -> std::optional<int64_t> {

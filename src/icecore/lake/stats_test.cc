@@ -95,5 +95,34 @@ TEST(StatsTest, MaximumTextStepsOverSurrogatesAndTheLastCodePoint) {
   EXPECT_FALSE(TruncatedMax("\xff\xfe", &max));
 }
 
+// What the plain way and the document say of a range is one: of `v` in these statistics.
+TEST(DataFileTest, RangesAreThoseOfTheTopLevel) {
+  const auto range = [](const std::string& stats) {
+    DataFile file;
+    file.stats_json = stats;
+    const auto found = file.IntRange("v");
+    return found ? std::to_string(found->min) + ".." + std::to_string(found->max) : "none";
+  };
+  EXPECT_EQ(range(R"({"numRecords":3,"minValues":{"v":-1},"maxValues":{"v":7},"nullCount":{}})"),
+            "-1..7");
+  EXPECT_EQ(range(R"({"maxValues":{"s":"}\"{,","v":7},"minValues":{"l":[1,{}],"v":-1}})"), "-1..7");
+  EXPECT_EQ(range(R"({ "minValues" : { "v" : 1 }, "maxValues" : { "v" : 2 } })"), "1..2");
+  EXPECT_EQ(range(R"({"minValues":{"\u0076":1},"maxValues":{"v":2}})"), "1..2");
+  EXPECT_EQ(range(R"({"minValues":{"s":{"v":5,"minValues":{"v":6}}},"maxValues":{"v":2}})"),
+            "none");
+  EXPECT_EQ(
+      range(R"({"minValues":{"s":{"v":5},"v":1},"x":{"maxValues":{"v":9}},"maxValues":{"v":2}})"),
+      "1..2");
+  EXPECT_EQ(range(R"({"minValues":{"v":1,"v":2},"maxValues":{"v":3}})"), "2..3");
+  for (const char* none : {"", "{}", "{", "[]", R"({"minValues":{"v":1}})",
+                           R"({"minValues":{"v":1.5},"maxValues":{"v":2}})",
+                           R"({"minValues":{"v":1},"maxValues":{"v":"2"}})",
+                           R"({"minValues":{"v":1},"maxValues":{"v":2})",
+                           R"({"minValues":{"v":1},"maxValues":{"v":99999999999999999999}})",
+                           R"({"minValues":{"v":null},"maxValues":{"v":2}})"}) {
+    EXPECT_EQ(range(none), "none") << none;
+  }
+}
+
 }  // namespace
 }  // namespace icecore::lake

@@ -30,11 +30,14 @@ class Database {
   arrow::Result<std::string> Text(const std::string& sql);
 
   duckdb_connection connection() const { return connection_; }
+  // How many have used it, whoever asks among them.
+  int CountUse() { return ++uses_; }
 
  private:
   Database() = default;
   duckdb_database database_ = nullptr;
   duckdb_connection connection_ = nullptr;
+  int uses_ = 0;
 };
 
 // A SELECT, parsed and bound. Empty until Prepare succeeded.

@@ -246,6 +246,10 @@ Session::Impl::~Impl() {
   for (const std::string& schema : schemas) {
     script += "DROP SCHEMA IF EXISTS " + QuoteIdentifier(schema) + " CASCADE;";
   }
+  // It keeps footers and blocks of every file that was read through it, also of those that nobody
+  // reads again; with a stream of small files that is what a process would grow by.
+  constexpr int kMostUses = 100;
+  if (database->CountUse() >= kMostUses) return;
   if (database->Execute(script).ok()) LeaveIdle(settings, std::move(database));
 }
 
