@@ -207,6 +207,12 @@ setup_bench() {
   flock -u 8
 }
 
+setup_store_bench() {
+  setup_feast
+  debian_packages "$root/scripts/debian-test.txt"
+  debian_packages "$root/scripts/debian-bench.txt"
+}
+
 setup_feast() {
   setup_bench
   exec 8>"$deps/lock"
