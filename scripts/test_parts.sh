@@ -7,7 +7,7 @@ export ASAN_SYMBOLIZER_PATH=/usr/lib/llvm-19/bin/llvm-symbolizer
 # Parts that start the program thousands of times try the build that is used; --long tries them sanitized.
 shipped() { if [ -n "$long${ICECORE_TEST_PRESET:-}" ]; then echo "$icecore"; else echo "$root/build/release/bin/icecore"; fi; }
 test_parts=(build unit layers format tidy spec oracle conformance fault integration facts)
-long_parts=(fuzz peers)  # by name, and with --long
+long_parts=(fuzz peers soak)  # by name, and with --long
 
 # runner FILE ARGUMENTS...: a Python runner of tests/; one that does not exist (yet) is skipped, loudly and counted.
 # What a shell starts in the background ignores SIGINT, which the tests of signals must not.
@@ -72,6 +72,12 @@ part_peers() {
   return $status
 }
 
+# Of the build that is used: a sanitizer keeps memory that was freed.
+part_soak() {
+  build release icecore icecore_server_bench || return
+  runner tests/integration/soak/run.py --icecore "$root/build/release/bin/icecore" --seconds 1200
+}
+
 # Tables that others wrote are bytes from outside: read sanitized, whole at least.
 integration_of() {
   local file=$1
@@ -79,6 +85,7 @@ integration_of() {
     */golden/*) runner "$file" --icecore "$icecore" --asked "$(shipped)" ;;
     */foreign/*) runner "$file" --icecore "$icecore" ;;
     */python/*) runner "$file" --icecore "$root/build/release/bin/icecore" ;;
+    */soak/*) build release icecore_server_bench && runner "$file" --icecore "$root/build/release/bin/icecore" ;;
     */spark/*) runner "$file" --icecore "$(shipped)" --deps "$deps" ${long:+--live} ;;
     *) runner "$file" --icecore "$(shipped)" ;;
   esac

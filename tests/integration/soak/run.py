@@ -9,8 +9,8 @@ seconds from an open loop (times count from when a request was due), pushes when
 until it is served; and every few seconds another process brings a file into a view, loads a view anew beside the old one, or
 applies a changed definition, which the server takes over. Judged, behind a first quarter to warm up: errors (none), every
 acknowledged row in the lake once, answers equal to what is computed offline, the server's own memory and the file of the online
-store (no growth by their trends), the 99th percentiles of reads and of the probe (the last third by the first). Growth is judged
-from 120 seconds on; shorter runs hold the rest. Last line: `N passed, N failed`.
+store (no growth by their trends), the 99th percentiles of reads and of the probe (the last third by the first). Growth, rates and
+latency are judged from 120 seconds on; shorter runs hold the rest. Last line: `N passed, N failed`.
 """
 import argparse
 import json
@@ -254,7 +254,7 @@ def nothing_failed(soak: Soak) -> None:
 
 def reads_kept_their_rate(soak: Soak) -> None:
     answers = sum(one["per_second"] for _, one in soak.stretches) / len(soak.stretches)
-    expect(answers > 0.95 * soak.read_rate, True, f"{answers:,.0f} answers/s of {soak.read_rate:,.0f}; kept")
+    expect(answers > 0.9 * soak.read_rate, True, f"{answers:,.0f} answers/s of {soak.read_rate:,.0f}; kept")
 
 
 def drains(soak: Soak) -> None:
@@ -344,8 +344,8 @@ def main() -> int:
     parser.add_argument("--rows", type=float, default=0, help="a second; half of the peak when left out")
     parser.add_argument("--json")
     given = parser.parse_args()
-    tests = [judgements_can_fail, nothing_failed, reads_kept_their_rate]
-    tests += [nothing_grows, latency_is_stable] if given.seconds >= JUDGED_FROM_S else []
+    tests = [judgements_can_fail, nothing_failed]
+    tests += [reads_kept_their_rate, nothing_grows, latency_is_stable] if given.seconds >= JUDGED_FROM_S else []
     tests += [drains, every_row_is_there_once, served_is_offline, lake_is_sound]
     with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
         try:
