@@ -488,6 +488,7 @@ class LocalObjectStore : public ObjectStore {
       }
       return SystemError(errno, "cannot list", full);
     }
+    std::string path;  // one for all: a log has many thousand names, and most are not wanted
     while (true) {
       errno = 0;
       const dirent* entry = ::readdir(handle.get());
@@ -498,7 +499,7 @@ class LocalObjectStore : public ObjectStore {
       if (name == "." || name == "..") {
         continue;
       }
-      const std::string path = folder + std::string(name);
+      path.assign(folder).append(name);
       if (name.starts_with(kTemporaryPrefix)) {
         ARROW_RETURN_NOT_OK(visit(path, true));
       } else if (IsFolder(*entry, path)) {
