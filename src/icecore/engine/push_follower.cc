@@ -1,5 +1,7 @@
 #include "icecore/engine/push_follower.h"
 
+#include <arrow/memory_pool.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -124,9 +126,11 @@ class Follower final : public PushFollower {
 
   // What was pushed has landed, whatever becomes of this.
   void Pack(const std::stop_token& stop) {
+    bool packed_some = false;
     for (auto& [table, writes] : writes_) {
       if (writes < kRunsPerPacking) continue;
       writes = 0;
+      packed_some = true;
       pipeline::CompactRequest request;
       request.target_bytes = kPackedBytes;
       request.stop = stop;
@@ -134,6 +138,11 @@ class Follower final : public PushFollower {
       if (!packed.ok() && !stop.stop_requested()) {
         base::Log(base::LogLevel::kWarning, "small files stay: " + packed.message());
       }
+    }
+    if (packed_some) {
+      // Freed memory stays with the process otherwise: as much as the largest of these ever took.
+      arrow::default_memory_pool()->ReleaseUnused();
+      arrow::system_memory_pool()->ReleaseUnused();
     }
   }
 

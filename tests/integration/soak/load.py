@@ -64,7 +64,7 @@ class Pushes:
 
     def __init__(self, port: int, keys: int, errors: Errors, connections: int = 2):
         self.port, self.keys, self.errors, self.connections = port, keys, errors, connections
-        self.lock, self.acknowledged, self.requests, self.repeated, self.late_s = threading.Lock(), 0, 0, 0, 0.0
+        self.lock, self.acknowledged, self.requests, self.repeated, self.failed, self.late_s = threading.Lock(), 0, 0, 0, 0, 0.0
         self.next_id = 0
 
     def run(self, until: float, rate: float = 0) -> list[threading.Thread]:
@@ -89,13 +89,14 @@ class Pushes:
                 time.sleep(max(0.0, due - time.monotonic()))
                 with self.lock:
                     self.late_s = max(self.late_s, time.monotonic() - due)
-            document = {"source": "clicks", "rows": self._rows(draw)}
+            document, acknowledged = {"source": "clicks", "rows": self._rows(draw)}, False
             again = draw.random() < 0.05
             headers = {"Idempotency-Key": f"{seed}/{document['rows'][0]['id']}"} if again else {}
             try:
                 status, answer = client.post("/push", document, headers)
                 if status != 200 or answer["duplicate"]:
                     raise ValueError(f"push: {status} {answer}")
+                acknowledged = True
                 with self.lock:
                     self.acknowledged += PUSH_ROWS
                     self.requests += 1
@@ -108,6 +109,9 @@ class Pushes:
             except Exception as error:
                 self.errors.add(f"{type(error).__name__}: {error}")
                 client = Client(self.port)
+            if not acknowledged:
+                with self.lock:
+                    self.failed += PUSH_ROWS
             due = due + PUSH_ROWS / rate if rate else time.monotonic()
 
 
