@@ -32,14 +32,11 @@ arrow::Status CreateTables(const std::vector<TableSchema>& tables, Database* dat
   std::string script;
   for (const TableSchema& table : tables) {
     const auto [schema, name] = SplitName(table.full_name);
-    std::string columns;
-    for (const auto& field : table.columns->fields()) {
-      ARROW_ASSIGN_OR_RAISE(const std::string type, DuckDbTypeOf(*field->type()));
-      columns += (columns.empty() ? "" : ", ") + QuoteIdentifier(field->name()) + " " + type;
-    }
+    const auto columns = DuckDbColumns(table.columns->fields());
+    if (!columns.ok()) return base::WithContext(columns.status(), "table " + table.full_name);
     script += "CREATE SCHEMA IF NOT EXISTS " + QuoteIdentifier(schema) + ";";
     script += "CREATE TABLE " + QuoteIdentifier(schema) + "." + QuoteIdentifier(name) + " (" +
-              columns + ");";
+              *columns + ");";
   }
   return base::WithContext(database->Execute(script), "analysis of SQL");
 }

@@ -40,7 +40,8 @@ class WatchedReader final : public arrow::RecordBatchReader {
   explicit WatchedReader(std::shared_ptr<arrow::RecordBatchReader> rows) : rows_(std::move(rows)) {}
   std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
-    return status_ = rows_->ReadNext(batch);
+    if (status_.ok()) status_ = rows_->ReadNext(batch);
+    return status_;
   }
   const arrow::Status& status() const { return status_; }
 
@@ -323,13 +324,13 @@ arrow::Status Session::RegisterReader(const std::string& schema, const std::stri
                                       const std::shared_ptr<arrow::RecordBatchReader>& rows) {
   ARROW_RETURN_NOT_OK(CreateSchema(schema));
   Database& database = *impl_->database;
-  std::string columns;
-  for (const auto& field : rows->schema()->fields()) {
-    ARROW_ASSIGN_OR_RAISE(const std::string type, DuckDbTypeOf(*field->type()));
-    columns += (columns.empty() ? "" : ", ") + QuoteIdentifier(field->name()) + " " + type;
+  const auto columns = DuckDbColumns(rows->schema()->fields());
+  if (!columns.ok()) {
+    return base::WithContext(columns.status(), "registering " + schema + "." + name);
   }
   const std::string target = QualifiedName(schema, name);
-  ARROW_RETURN_NOT_OK(database.Execute("CREATE OR REPLACE TABLE " + target + " (" + columns + ")"));
+  ARROW_RETURN_NOT_OK(
+      database.Execute("CREATE OR REPLACE TABLE " + target + " (" + *columns + ")"));
   // DuckDB reads an Arrow stream once, so the rows move into a table of its own.
   const auto watched = std::make_shared<WatchedReader>(rows);
   ARROW_ASSIGN_OR_RAISE(auto lent, LentStream::Make(watched));

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 #include "icecore/sql/database_internal.h"
 #include "icecore/sql/sql_error.h"
@@ -461,6 +462,39 @@ TEST(SqlTypes, Quoting) {
   EXPECT_FALSE(DuckDbTypeOf(*arrow::decimal256(50, 2)).ok());
   EXPECT_EQ(*DuckDbTypeOf(*arrow::struct_({arrow::field("a b", arrow::list(arrow::int8()))})),
             "STRUCT(\"a b\" TINYINT[])");
+  EXPECT_EQ(CodeOf(DuckDbTypeOf(*arrow::struct_({})).status()), ErrorCode::kUnsupported);
+}
+
+TEST(Session, NamesThatDifferInCaseAloneAreRefused) {
+  const auto session = OpenSession();
+  const auto rows = arrow::Table::MakeEmpty(
+      arrow::schema({arrow::field("id", arrow::int64()), arrow::field("Id", arrow::utf8())}));
+  const auto status = session->RegisterArrow("main", "t", *rows);
+  EXPECT_EQ(CodeOf(status), ErrorCode::kUnsupported);
+  EXPECT_THAT(status.ToString(), HasSubstr("'id' and 'Id'"));
+}
+
+// Fails once and then says that it has no more.
+class FailingReader final : public arrow::RecordBatchReader {
+ public:
+  std::shared_ptr<arrow::Schema> schema() const override {
+    return arrow::schema({arrow::field("id", arrow::int64())});
+  }
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    *batch = nullptr;
+    const bool is_first = !std::exchange(has_failed_, true);
+    return is_first ? base::MakeError(ErrorCode::kCorrupt, "file x is torn") : arrow::Status::OK();
+  }
+
+ private:
+  bool has_failed_ = false;
+};
+
+TEST(Session, TheReadersOwnErrorIsTold) {
+  const auto session = OpenSession();
+  const auto status = session->RegisterReader("main", "t", std::make_shared<FailingReader>());
+  EXPECT_EQ(CodeOf(status), ErrorCode::kCorrupt);
+  EXPECT_THAT(status.ToString(), HasSubstr("file x is torn"));
 }
 
 TEST(Session, OneLeavesNothingToTheNext) {

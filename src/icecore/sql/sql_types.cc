@@ -2,6 +2,11 @@
 
 #include <arrow/type.h>
 
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <utility>
+
 #include "icecore/base/error.h"
 
 namespace icecore::sql {
@@ -18,13 +23,11 @@ std::string Quote(std::string_view text, char mark) {
 }
 
 arrow::Result<std::string> StructTypeOf(const arrow::DataType& type) {
-  std::string text = "STRUCT(";
-  for (int i = 0; i < type.num_fields(); ++i) {
-    ARROW_ASSIGN_OR_RAISE(std::string child, DuckDbTypeOf(*type.field(i)->type()));
-    if (i > 0) text += ", ";
-    text += QuoteIdentifier(type.field(i)->name()) + " " + child;
+  if (type.num_fields() == 0) {
+    return base::MakeError(base::ErrorCode::kUnsupported, "no SQL type for a struct of no members");
   }
-  return text + ")";
+  ARROW_ASSIGN_OR_RAISE(const std::string members, DuckDbColumns(type.fields()));
+  return "STRUCT(" + members + ")";
 }
 
 arrow::Result<std::string> NestedTypeOf(const arrow::DataType& type) {
@@ -71,6 +74,28 @@ std::string TimestampTypeOf(const arrow::TimestampType& type) {
 
 std::string QuoteIdentifier(std::string_view name) { return Quote(name, '"'); }
 std::string QuoteLiteral(std::string_view text) { return Quote(text, '\''); }
+
+arrow::Result<std::string> DuckDbColumns(const arrow::FieldVector& fields) {
+  std::string text;
+  std::map<std::string, std::string> names;  // in lower case -> as it is
+  for (const auto& field : fields) {
+    std::string lower = field->name();
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const auto [other, is_new] = names.emplace(std::move(lower), field->name());
+    if (!is_new) {
+      return base::MakeError(base::ErrorCode::kUnsupported,
+                             "columns '" + other->second + "' and '" + field->name() +
+                                 "' have one name in SQL, which knows no upper and lower case");
+    }
+    auto type = DuckDbTypeOf(*field->type());
+    if (!type.ok()) {
+      return base::WithContext(type.status(), "column '" + field->name() + "'");
+    }
+    text += (text.empty() ? "" : ", ") + QuoteIdentifier(field->name()) + " " + *type;
+  }
+  return text;
+}
 
 arrow::Result<std::string> DuckDbTypeOf(const arrow::DataType& type) {
   switch (type.id()) {
