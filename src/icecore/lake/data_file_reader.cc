@@ -153,7 +153,8 @@ class ParquetDataFileReader : public DataFileReader {
         const auto& pages = chunk->encoding_stats();
         const bool is_plain = std::any_of(pages.begin(), pages.end(), [](const auto& page) {
           return page.page_type != parquet::PageType::DICTIONARY_PAGE &&
-                 page.encoding == parquet::Encoding::PLAIN;
+                 (page.encoding == parquet::Encoding::PLAIN ||
+                  page.encoding == parquet::Encoding::DELTA_BINARY_PACKED);
         });
         if (is_plain) {
           paths.insert(chunk->path_in_schema()->ToDotString());

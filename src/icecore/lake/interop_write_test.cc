@@ -2,6 +2,9 @@
 // clean-up, for tests/integration/delta/run.py.
 #include <arrow/array/builder_primitive.h>
 
+#include <cstdio>
+#include <random>
+
 #include "icecore/lake/lake_fixture.h"
 #include "icecore/lake/log_cleanup.h"
 #include "icecore/lake/rewrite.h"
@@ -121,6 +124,35 @@ TEST_F(InteropWriteTest, WiderTypes) {
   const auto rows = Must(ReadAll(*store_, *Must(Open("widened")->Load()), ScanOptions()));
   EXPECT_EQ(rows->num_rows(), 3);
   EXPECT_EQ(rows->schema()->field(1)->type()->id(), arrow::Type::INT64);
+}
+
+// Enough rows that each column gets an encoding of its own: differences, plain and uncompressed.
+TEST_F(InteropWriteTest, ManyRows) {
+  const auto schema = arrow::schema(
+      {field("_seq", arrow::int64(), false), field("near", arrow::int64()),
+       field("edges", arrow::int64()), field("small", arrow::int32()),
+       field("day", arrow::date32()), field("at", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")),
+       field("ratio", arrow::float64()), field("text", arrow::utf8())});
+  std::mt19937_64 numbers(11);
+  std::uniform_real_distribution<double> unit;
+  const int64_t row_total = 3000;
+  std::string rows;
+  for (int64_t i = 1; i <= row_total; ++i) {
+    const auto add = [&](const std::string& value) { rows += i % 17 == 0 ? ",null" : "," + value; };
+    char ratio[32];
+    std::snprintf(ratio, sizeof ratio, "%.17g", unit(numbers));
+    rows += (i == 1 ? "[[" : ",[") + std::to_string(i);
+    add(std::to_string(numbers() % 1'000'000));
+    add(i < 2000 ? std::to_string(i) : i % 2 == 0 ? "-9223372036854775808" : "9223372036854775807");
+    add(std::to_string(i * 7 % 2999));
+    add(std::to_string(i - 1500));
+    add(std::to_string(i * 1'000'001 - 1'500'000'000));
+    add(ratio);
+    add("\"name " + std::to_string(i) + "\"");
+    rows += "]";
+  }
+  Add(*Open("many_rows"), schema, {}, rows + "]");
+  EXPECT_EQ(Must(Open("many_rows")->Load())->row_count(), row_total);
 }
 
 TEST_F(InteropWriteTest, AfterLogCleanup) {

@@ -41,19 +41,19 @@ std::string TypeText(const json& change, const char* key) {
   return found != change.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-struct Decimal {
+struct DecimalFigures {
   int precision = 0;
   int scale = 0;
 };
 
 // What of a decimal an integer type fills, at least; nullopt for other types.
-std::optional<Decimal> AsDecimal(const std::string& type) {
-  Decimal decimal;
+std::optional<DecimalFigures> AsDecimal(const std::string& type) {
+  DecimalFigures decimal;
   if (IsOneOf(type, {"byte", "short", "integer"})) {
-    return Decimal{.precision = 10, .scale = 0};
+    return DecimalFigures{.precision = 10, .scale = 0};
   }
   if (type == "long") {
-    return Decimal{.precision = 20, .scale = 0};
+    return DecimalFigures{.precision = 20, .scale = 0};
   }
   if (std::sscanf(type.c_str(), "decimal(%d,%d)", &decimal.precision, &decimal.scale) == 2) {
     return decimal;

@@ -3,13 +3,16 @@
 #include <arrow/array.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/array/concatenate.h>
+#include <arrow/buffer.h>
 #include <arrow/compute/api_vector.h>
 #include <arrow/datum.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
+#include <arrow/util/bit_util.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <map>
 #include <set>
@@ -66,14 +69,13 @@ arrow::Result<BatchPtr> WithoutRows(const BatchPtr& batch, int64_t first,
   if (*next == rows.size() || rows[*next] >= first + batch->num_rows()) {
     return batch;
   }
-  arrow::BooleanBuilder mask;
-  ARROW_RETURN_NOT_OK(mask.Reserve(batch->num_rows()));
-  for (int64_t i = 0; i < batch->num_rows(); ++i) {
-    const bool goes = *next < rows.size() && rows[*next] == first + i;
-    *next += goes ? 1 : 0;
-    mask.UnsafeAppend(!goes);
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bits,
+                        arrow::AllocateEmptyBitmap(batch->num_rows()));
+  std::memset(bits->mutable_data(), 0xff, static_cast<size_t>(bits->size()));
+  for (; *next < rows.size() && rows[*next] < first + batch->num_rows(); ++*next) {
+    arrow::bit_util::ClearBit(bits->mutable_data(), rows[*next] - first);
   }
-  ARROW_ASSIGN_OR_RAISE(const auto kept, mask.Finish());
+  const auto kept = std::make_shared<arrow::BooleanArray>(batch->num_rows(), std::move(bits));
   ARROW_ASSIGN_OR_RAISE(const auto filtered,
                         arrow::compute::Filter(arrow::Datum(batch), arrow::Datum(kept),
                                                arrow::compute::FilterOptions::Defaults()));

@@ -4,7 +4,9 @@
 #include <arrow/io/interfaces.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/type_traits.h>
 #include <arrow/util/byte_size.h>
+#include <arrow/util/compression.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
@@ -12,6 +14,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/lake/encoding_choice_internal.h"
 #include "icecore/lake/partitioned_writer_internal.h"
 #include "icecore/lake/schema.h"
 #include "icecore/lake/stats_internal.h"
@@ -97,7 +100,7 @@ class ParquetDataWriter : public DataWriter {
 
   arrow::Status WriteSlice(const arrow::RecordBatch& slice, int64_t bytes) {
     if (file_ == nullptr) {
-      ARROW_RETURN_NOT_OK(StartFile());
+      ARROW_RETURN_NOT_OK(StartFile(slice));
     }
     OpenFile& file = *file_;
     const bool is_full = file.group_rows + slice.num_rows() > options_.row_group_rows ||
@@ -116,7 +119,8 @@ class ParquetDataWriter : public DataWriter {
     return written >= options_.file_bytes ? CloseFile() : arrow::Status::OK();
   }
 
-  arrow::Status StartFile() {
+  // `first`: the file's first rows, which tell how its columns are best encoded.
+  arrow::Status StartFile(const arrow::RecordBatch& first) {
     auto file = std::make_unique<OpenFile>(*storage_);
     file->name = base::NewUuid(random_) + ".parquet";
     ARROW_ASSIGN_OR_RAISE(file->sink, store_.OpenOutput(table_path_ + "/" + file->name));
@@ -129,6 +133,9 @@ class ParquetDataWriter : public DataWriter {
     for (const std::string& column : options_.plain_columns) {
       properties.disable_dictionary(column);
     }
+    for (int i = 0; i < first.num_columns(); ++i) {
+      EncodeColumn(storage_->field(i)->name(), *first.column(i), &properties);
+    }
     const auto arrow_properties =
         parquet::ArrowWriterProperties::Builder()
             .set_use_threads(options_.use_threads && storage_->num_fields() > 1)
@@ -139,6 +146,25 @@ class ParquetDataWriter : public DataWriter {
     ARROW_RETURN_NOT_OK(file->parquet->NewBufferedRowGroup());
     file_ = std::move(file);
     return arrow::Status::OK();
+  }
+
+  void EncodeColumn(const std::string& name, const arrow::Array& first,
+                    parquet::WriterProperties::Builder* properties) const {
+    // To Parquet's writer "a.b" is also the member b of a, whose type may be another.
+    if (arrow::is_nested(first.type_id()) || name.find('.') != std::string::npos) {
+      return;
+    }
+    const ColumnEncoding encoding = ChooseEncoding(first, options_.plain_columns.contains(name));
+    if (!encoding.dictionary) {
+      properties->disable_dictionary(name);
+    }
+    if (encoding.delta) {
+      properties->encoding(name, parquet::Encoding::DELTA_BINARY_PACKED);
+    }
+    if (!encoding.compressed) {
+      properties->compression(name, parquet::Compression::UNCOMPRESSED)
+          ->compression_level(name, arrow::util::kUseDefaultCompressionLevel);
+    }
   }
 
   arrow::Status CloseFile() {
