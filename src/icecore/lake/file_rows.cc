@@ -23,6 +23,7 @@
 #include "icecore/lake/deletion_vector.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/file_rows_internal.h"
+#include "icecore/lake/legacy_calendar_internal.h"
 #include "icecore/lake/partition_value.h"
 #include "icecore/lake/schema.h"
 #include "icecore/lake/schema_types_internal.h"
@@ -163,6 +164,7 @@ class ParquetRows : public FileRows {
                                                 std::to_string(deleted_.end() - 1) + " of " +
                                                 std::to_string(rows));
     }
+    calendar_ = LegacyCalendarOf(metadata->key_value_metadata().get());
     const auto& fields = parquet_->manifest().schema_fields;
     if (request_.mapping == ColumnMapping::kId) {
       ARROW_RETURN_NOT_OK(CheckHasIds(fields));
@@ -310,8 +312,12 @@ class ParquetRows : public FileRows {
       return arrow::MakeArrayOfNull(type, batch->num_rows());
     }
     auto column = ToStorageType(batch->column(wanted.source.index), type, wanted.source);
-    if (!column.ok()) {
-      return base::WithContext(column.status(), "column '" + wanted.storage->name() + "'");
+    arrow::Status status = column.status();
+    if (status.ok() && calendar_.times) {
+      status = CheckCalendar(calendar_, **column);
+    }
+    if (!status.ok()) {
+      return base::WithContext(status, "column '" + wanted.storage->name() + "'");
     }
     return column;
   }
@@ -337,6 +343,7 @@ class ParquetRows : public FileRows {
 
   const RowRequest& request_;
   const FilePart part_;
+  LegacyCalendar calendar_;
   RowRanges deleted_;
   RowRanges physical_;  // rows of the row groups that are read
   RowRanges alive_;     // rows that are wanted

@@ -18,8 +18,6 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
-constexpr size_t kVersionDigits = 20;
-
 arrow::Status CheckAllowed(const Snapshot& snapshot) {
   const auto& configuration = snapshot.configuration;
   const auto enabled = configuration.find("delta.enableExpiredLogCleanup");

@@ -10,8 +10,6 @@
 namespace icecore::lake {
 namespace {
 
-constexpr size_t kVersionDigits = 20;
-
 // The version at the front of a log file's name; -1 for other files.
 int64_t VersionOf(std::string_view name) {
   int64_t version = -1;

@@ -3,6 +3,7 @@
 
 #include <arrow/result.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -13,6 +14,9 @@
 #include "icecore/lake/object_store.h"
 
 namespace icecore::lake {
+
+// A version in the name of a log's file.
+inline constexpr size_t kVersionDigits = 20;
 
 // One whole checkpoint: a classic or UUID-named file (Parquet or JSON), or all parts of one in
 // parts.

@@ -78,6 +78,30 @@ def check_old_timestamps(icecore, folder):
     same(icecore.rows(path), whole)
 
 
+def check_days_of_the_julian_calendar(icecore, folder):
+    """Old Spark, and new Spark that was told to, counts days before 1582 otherwise: refused, never another day."""
+    day, time = datetime.date(1500, 1, 1), datetime.datetime(1850, 1, 1, tzinfo=UTC)
+    new = {"org.apache.spark.version": "4.0.0"}
+    old = {"day": (day, datetime.date(1582, 10, 15)), "time": (time, datetime.datetime(1900, 1, 1, tzinfo=UTC))}
+    for number, (column, notes, refused) in enumerate((
+            ("day", {}, False), ("day", new, False), ("day", new | {"org.apache.spark.legacyINT96": ""}, False),
+            ("day", new | {"org.apache.spark.legacyDateTime": ""}, True), ("day", {"org.apache.spark.version": "2.4.8"}, True),
+            ("time", new, False), ("time", new | {"org.apache.spark.legacyDateTime": ""}, True),
+            ("time", new | {"org.apache.spark.legacyINT96": "", "org.apache.spark.timeZone": "Europe/Paris"}, True),
+            ("time", new | {"org.apache.spark.legacyDateTime": "", "org.apache.spark.timeZone": "UTC"}, False))):
+        kind = pa.date32() if column == "day" else pa.timestamp("us", "UTC")
+        for nested in (False, True):
+            values = [[{"x": value}] for value in old[column]] if nested else list(old[column])
+            table = pa.table({"v": pa.array(values, pa.list_(pa.struct([("x", kind)])) if nested else kind)})
+            path = written_as(os.path.join(folder, f"{number}{nested}"), table.replace_schema_metadata(notes))
+            if refused:
+                icecore.refused(path, "Julian")
+            else:
+                same(icecore.rows(path), table)
+            late = written_as(os.path.join(folder, f"{number}{nested}late"), table.slice(1).replace_schema_metadata(notes))
+            same(icecore.rows(late), table.slice(1))
+
+
 def check_files_that_are_wrong(icecore, folder):
     """Not what the log says: an error that names the file, never other rows."""
     good = ids(range(10))
