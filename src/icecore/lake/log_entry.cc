@@ -216,7 +216,13 @@ arrow::Status ParseLine(std::string_view line, LogActions* actions) {
       return MakeError(ErrorCode::kCorrupt, "no action");
     }
     ++actions->count;
-    return ParseAction(action.begin().key(), action.begin().value(), actions);
+    // Some writers name every kind of action and leave all but one null.
+    for (const auto& [kind, body] : action.items()) {
+      if (!body.is_null()) {
+        ARROW_RETURN_NOT_OK(ParseAction(kind, body, actions));
+      }
+    }
+    return arrow::Status::OK();
   } catch (const json::parse_error& error) {  // its text quotes bytes as they are
     return MakeError(ErrorCode::kCorrupt, "no JSON from byte " + std::to_string(error.byte));
   } catch (const json::exception& error) {

@@ -57,6 +57,20 @@ TEST(LogParserTest, PathsAndPartitionValuesOfAnyBytesAreReadOrRefused) {
   });
 }
 
+TEST(LogParserTest, ActionsThatAreNullAreNone) {
+  const auto actions = ParseLogEntry(
+      "{\"add\":null,\"remove\":{\"path\":\"a.parquet\"},\"txn\":null}\n"
+      "{\"metaData\":null,\"txn\":{\"appId\":\"a\",\"version\":7}}\n",
+      "entry");
+  ASSERT_TRUE(actions.ok()) << actions.status().ToString();
+  EXPECT_TRUE(actions->adds.empty());
+  ASSERT_EQ(actions->removes.size(), 1U);
+  EXPECT_EQ(actions->removes[0].path, "a.parquet");
+  EXPECT_EQ(actions->transactions, (std::vector<std::pair<std::string, int64_t>>{{"a", 7}}));
+  EXPECT_FALSE(actions->metadata.has_value());
+  EXPECT_EQ(actions->count, 2);
+}
+
 TEST(LogParserTest, DeepJsonIsRefusedBeforeItIsWalked) {
   const std::string deep(2'000'000, '[');
   for (const char* front : {"", R"({"commitInfo":{"icecore":{"a":)", R"({"metaData":{"x":)"}) {

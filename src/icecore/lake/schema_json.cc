@@ -176,6 +176,9 @@ arrow::Result<TypePtr> ScalarFromName(const std::string& name) {
       return type;
     }
   }
+  if (name == "decimal") {  // without figures, as Spark reads it
+    return arrow::decimal128(10, 0);
+  }
   int precision = 0;
   int scale = 0;
   char rest = 0;

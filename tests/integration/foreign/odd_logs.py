@@ -104,6 +104,17 @@ def check_lines_of_an_entry(icecore, folder):
         same(icecore.rows(path), ids(range(30)))
 
 
+def check_actions_that_are_null(icecore, folder):
+    """A line may name every kind of action and have one."""
+    path = appended(os.path.join(folder, "t"), commits=3)
+    kinds = ("add", "cdc", "commitInfo", "domainMetadata", "metaData", "protocol", "remove", "txn")
+    for version in range(3):
+        changed(path, version, lambda action: {kind: None for kind in kinds} | action)
+    for name in (version_name(1, "checkpoint.parquet"), "_last_checkpoint"):
+        os.unlink(log(path, name))
+    same(icecore.rows(path), ids(range(30)))
+
+
 def check_broken_entries(icecore, folder):
     path = appended(os.path.join(folder, "t"), commits=3)
     with open(log(path, version_name(2, "json")), "rb") as file:
