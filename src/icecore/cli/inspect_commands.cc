@@ -96,7 +96,10 @@ void AddInspectCommands(CLI::App* app, Context* context) {
   sql->footer(
       "landing.X (rows that passed their contract), landing.X_raw (as received), processing.X,\n"
       "curated.X, quarantine.X; zone.table@3 reads version 3. Columns that begin with _ (_seq,\n"
-      "_arrived_at, _file, _row, _run) are not in * and can be named. SQL is DuckDB's, in UTC.");
+      "_arrived_at, _file, _row, _run) are not in * and can be named. SQL is DuckDB's, in UTC.\n"
+      "\n"
+      "delta('PLACE'[, VERSION or 'TIME']) is any Delta table (a folder, file: or s3:// URL), and\n"
+      "delta_changes('PLACE', FIRST[, LAST]) its change data feed; neither needs a project.");
   auto query = std::make_shared<std::string>();
   auto out = std::make_shared<std::string>();
   sql->add_option("QUERY", *query, "e.g. \"select * from processing.flights limit 5\"")->required();

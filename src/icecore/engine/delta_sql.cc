@@ -13,6 +13,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/time.h"
 #include "icecore/engine/sql_text.h"
+#include "icecore/lake/change_feed.h"
 #include "icecore/lake/located_table.h"
 #include "icecore/lake/scan.h"
 #include "icecore/sql/analysis.h"
@@ -24,14 +25,17 @@ using base::ErrorCode;
 using base::MakeError;
 
 constexpr std::string_view kFunction = "delta";
+constexpr std::string_view kChangesFunction = "delta_changes";
 
-arrow::Status BadCall(const std::string& what) {
+arrow::Status BadCall(std::string_view function, const std::string& what) {
+  const std::string forms =
+      function == kFunction ? "delta('PATH'), delta('PATH', VERSION) or delta('PATH', 'TIME')"
+                            : "delta_changes('PATH', FIRST) or delta_changes('PATH', FIRST, LAST)";
   return MakeError(ErrorCode::kInvalidArgument,
-                   "delta(…): " + what +
-                       "; write delta('PATH'), delta('PATH', VERSION) or delta('PATH', 'TIME')");
+                   std::string(function) + "(…): " + what + "; write " + forms);
 }
 
-// Reads the arguments of one call, from behind "delta".
+// Reads the arguments of one call, from behind the function's name.
 class CallScanner {
  public:
   explicit CallScanner(std::string_view text) : text_(text) {}
@@ -90,33 +94,57 @@ class CallScanner {
   size_t at_ = 0;
 };
 
-// From "delta" on; *length is what the call takes of the text, 0 where it is no call.
-arrow::Result<DeltaMention> ScanCall(std::string_view text, size_t* length) {
+// What follows the place in delta(…): nothing, a version or a time.
+arrow::Status ScanVersion(CallScanner* in, DeltaMention* mention) {
+  if (!in->Take(',')) {
+    return arrow::Status::OK();
+  }
+  mention->version = in->Number();
+  if (!mention->version.has_value()) {
+    const auto time = in->String();
+    if (!time.has_value()) {
+      return BadCall(kFunction, "the version must be a number or a time");
+    }
+    ARROW_ASSIGN_OR_RAISE(mention->at_us, base::ParseInstant(*time));
+  }
+  return arrow::Status::OK();
+}
+
+// What follows the place in delta_changes(…): the first version, and perhaps the last.
+arrow::Status ScanRange(CallScanner* in, DeltaMention* mention) {
+  mention->changes_from = in->Take(',') ? in->Number() : std::nullopt;
+  if (!mention->changes_from.has_value()) {
+    return BadCall(kChangesFunction, "the first version must be a number");
+  }
+  if (in->Take(',')) {
+    mention->version = in->Number();
+    if (!mention->version.has_value()) {
+      return BadCall(kChangesFunction, "the last version must be a number");
+    }
+  }
+  return arrow::Status::OK();
+}
+
+// From the function's name on; *length is what the call takes of the text, 0 where it is no call.
+arrow::Result<DeltaMention> ScanCall(std::string_view function, std::string_view text,
+                                     size_t* length) {
   *length = 0;
   DeltaMention mention;
-  CallScanner in(text.substr(kFunction.size()));
+  CallScanner in(text.substr(function.size()));
   if (!in.Take('(')) {
     return mention;
   }
   auto place = in.String();
   if (!place.has_value() || place->empty()) {
-    return BadCall("the place must be a text literal");
+    return BadCall(function, "the place must be a text literal");
   }
   mention.place = *std::move(place);
-  if (in.Take(',')) {
-    mention.version = in.Number();
-    if (!mention.version.has_value()) {
-      const auto time = in.String();
-      if (!time.has_value()) {
-        return BadCall("the version must be a number or a time");
-      }
-      ARROW_ASSIGN_OR_RAISE(mention.at_us, base::ParseInstant(*time));
-    }
-  }
+  ARROW_RETURN_NOT_OK(function == kFunction ? ScanVersion(&in, &mention)
+                                            : ScanRange(&in, &mention));
   if (!in.Take(')')) {
-    return BadCall("expected ')'");
+    return BadCall(function, "expected ')'");
   }
-  *length = kFunction.size() + in.at();
+  *length = function.size() + in.at();
   return mention;
 }
 
@@ -124,16 +152,20 @@ bool IsIdentifier(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '"';
 }
 
-bool BeginsCall(std::string_view text, size_t at) {
-  if (text.size() - at < kFunction.size() || (at > 0 && IsIdentifier(text[at - 1]))) {
-    return false;
+// The function whose name begins here; "" for none.
+std::string_view FunctionAt(std::string_view text, size_t at) {
+  if (at > 0 && IsIdentifier(text[at - 1])) {
+    return "";
   }
-  for (size_t i = 0; i < kFunction.size(); ++i) {
-    if (std::tolower(static_cast<unsigned char>(text[at + i])) != kFunction[i]) {
-      return false;
+  for (const std::string_view function : {kChangesFunction, kFunction}) {
+    const std::string_view here = text.substr(at, function.size());
+    if (std::equal(here.begin(), here.end(), function.begin(), function.end(), [](char a, char b) {
+          return std::tolower(static_cast<unsigned char>(a)) == b;
+        })) {
+      return function;
     }
   }
-  return true;
+  return "";
 }
 
 // The name of the relation: the folder's, so that it can stand before columns.
@@ -187,13 +219,25 @@ class LocatedDeltaTable : public DeltaTable {
     ARROW_ASSIGN_OR_RAISE(snapshot_, mention.at_us.has_value()
                                          ? located_.table->LoadAt(*mention.at_us)
                                          : located_.table->Load(mention.version));
+    columns_ = snapshot_->schema;
+    if (mention.changes_from.has_value()) {
+      changes_.emplace();
+      changes_->first_version = *mention.changes_from;
+      changes_->last_version = snapshot_->version;
+      columns_ = lake::WithChangeColumns(*columns_);
+    }
     return arrow::Status::OK();
   }
 
-  const lake::Snapshot& snapshot() const override { return *snapshot_; }
+  std::shared_ptr<arrow::Schema> columns() const override { return columns_; }
 
   arrow::Status Register(const std::string& name, const sql::TableNeeds& needs,
                          const lake::ReadAccess& access, sql::Session* session) override {
+    if (changes_.has_value()) {
+      ARROW_ASSIGN_OR_RAISE(const auto changes,
+                            lake::ReadChanges(*located_.table, ChangesFor(needs), access));
+      return session->RegisterReader(std::string(kFunction), name, changes);
+    }
     lake::ScanOptions options;
     options.columns = needs.columns;
     for (const sql::ColumnCondition& condition : needs.conditions) {
@@ -205,8 +249,22 @@ class LocatedDeltaTable : public DeltaTable {
   }
 
  private:
+  // The table's columns that the query needs; those of changes come with every read.
+  lake::ChangeOptions ChangesFor(const sql::TableNeeds& needs) const {
+    lake::ChangeOptions options = *changes_;
+    options.columns.emplace();
+    for (const std::string& name : needs.columns) {
+      if (snapshot_->schema->GetFieldByName(name) != nullptr) {
+        options.columns->push_back(name);
+      }
+    }
+    return options;
+  }
+
   lake::LocatedTable located_;
   std::shared_ptr<const lake::Snapshot> snapshot_;
+  std::shared_ptr<arrow::Schema> columns_;
+  std::optional<lake::ChangeOptions> changes_;
 };
 
 }  // namespace
@@ -221,8 +279,9 @@ arrow::Result<DeltaQuery> ReplaceDeltaCalls(const std::string& query) {
     }
     size_t length = 0;
     DeltaMention mention;
-    if (BeginsCall(query, i)) {
-      ARROW_ASSIGN_OR_RAISE(mention, ScanCall(std::string_view(query).substr(i), &length));
+    if (const std::string_view function = FunctionAt(query, i); !function.empty()) {
+      ARROW_ASSIGN_OR_RAISE(mention,
+                            ScanCall(function, std::string_view(query).substr(i), &length));
     }
     if (length == 0) {
       out.sql += query[i++];
@@ -232,7 +291,7 @@ arrow::Result<DeltaQuery> ReplaceDeltaCalls(const std::string& query) {
     const auto same =
         std::find_if(out.mentions.begin(), out.mentions.end(), [&](const DeltaMention& other) {
           return other.place == mention.place && other.version == mention.version &&
-                 other.at_us == mention.at_us;
+                 other.at_us == mention.at_us && other.changes_from == mention.changes_from;
         });
     std::string name;
     if (same != out.mentions.end()) {
@@ -260,7 +319,7 @@ arrow::Result<DeltaTables> DeltaTables::Open(const std::vector<DeltaMention>& me
   for (const DeltaMention& mention : mentions) {
     ARROW_ASSIGN_OR_RAISE(auto table, DeltaTable::Open(mention, directory));
     tables.schemas_.push_back({.full_name = std::string(kFunction) + "." + mention.name,
-                               .columns = table->snapshot().schema,
+                               .columns = table->columns(),
                                .is_static = true,
                                .known_at_column = std::nullopt,
                                .is_foreign = true});

@@ -1,5 +1,5 @@
 #pragma once
-// `delta('path')` in `icecore sql`: any Delta table of this machine, by its place.
+// `delta('path')` and `delta_changes('path', from)` in `icecore sql`: any Delta table by its place.
 
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
@@ -18,12 +18,14 @@
 
 namespace icecore::engine {
 
-// Where a query says delta('PLACE'), delta('PLACE', VERSION) or delta('PLACE', 'TIME').
+// Where a query says delta('PLACE'), delta('PLACE', VERSION) or delta('PLACE', 'TIME'); or
+// delta_changes('PLACE', FIRST) or delta_changes('PLACE', FIRST, LAST), the change data feed.
 struct DeltaMention {
   std::string place;
-  std::optional<int64_t> version;
+  std::optional<int64_t> version;  // of changes the last one
   std::optional<int64_t> at_us;
-  std::string name;  // of the relation that stands for it: delta."NAME"
+  std::optional<int64_t> changes_from;  // the first version whose changes are wanted; else rows
+  std::string name;                     // of the relation that stands for it: delta."NAME"
 };
 
 // The query with its mentions replaced by names of relations; equal mentions share one. Only
@@ -43,9 +45,11 @@ class DeltaTable {
                                                          const std::string& directory);
   virtual ~DeltaTable() = default;
 
-  virtual const lake::Snapshot& snapshot() const = 0;
-  // Its rows as the relation delta."name": the columns that the query needs, and files and row
-  // groups that may hold rows that meet its conditions.
+  // What its relation has: the columns of the snapshot, of changes also _change_type,
+  // _commit_version and _commit_timestamp.
+  virtual std::shared_ptr<arrow::Schema> columns() const = 0;
+  // Its rows, or its changes, as the relation delta."name": the columns that the query needs, and
+  // files and row groups that may hold rows that meet its conditions.
   virtual arrow::Status Register(const std::string& name, const sql::TableNeeds& needs,
                                  const lake::ReadAccess& access, sql::Session* session) = 0;
 };

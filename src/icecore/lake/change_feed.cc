@@ -28,6 +28,10 @@ std::shared_ptr<arrow::DataType> TimestampType() {
   return arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
 }
 
+std::shared_ptr<arrow::Field> ChangeTypeField() {
+  return arrow::field(std::string(kChangeType), arrow::utf8());
+}
+
 // Rows of one file that changed in one version.
 struct ChangedFile {
   DataFile file;
@@ -242,6 +246,14 @@ class ChangeReader : public arrow::RecordBatchReader {
 
 }  // namespace
 
+std::shared_ptr<arrow::Schema> WithChangeColumns(const arrow::Schema& columns) {
+  arrow::FieldVector fields = columns.fields();
+  fields.push_back(ChangeTypeField());
+  fields.push_back(arrow::field(std::string(kCommitVersion), arrow::int64()));
+  fields.push_back(arrow::field(std::string(kCommitTimestamp), TimestampType()));
+  return arrow::schema(std::move(fields));
+}
+
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ReadChanges(Table& table,
                                                                      const ChangeOptions& options,
                                                                      const ReadAccess& access) {
@@ -262,15 +274,13 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ReadChanges(Table& tabl
   for (int64_t version = first_version; version <= last->version; ++version) {
     ARROW_RETURN_NOT_OK(planner.AddVersion(version));
   }
-  arrow::FieldVector fields = columns->fields();
-  fields.push_back(arrow::field(std::string(kChangeType), arrow::utf8()));
+  auto schema = WithChangeColumns(*columns);
+  ARROW_ASSIGN_OR_RAISE(auto with_type,
+                        columns->AddField(columns->num_fields(), ChangeTypeField()));
   RowRequest plain = RequestFor(table.store(), *last, std::move(columns));
-  RowRequest typed = RequestFor(table.store(), *last, arrow::schema(fields));
+  RowRequest typed = RequestFor(table.store(), *last, std::move(with_type));
   plain.batch_rows = typed.batch_rows = options.batch_rows;
-  fields.push_back(arrow::field(std::string(kCommitVersion), arrow::int64()));
-  fields.push_back(arrow::field(std::string(kCommitTimestamp), TimestampType()));
-  return std::make_shared<ChangeReader>(std::move(plain), std::move(typed),
-                                        arrow::schema(std::move(fields)),
+  return std::make_shared<ChangeReader>(std::move(plain), std::move(typed), std::move(schema),
                                         std::move(planner).Take());
 }
 

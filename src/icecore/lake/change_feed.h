@@ -28,11 +28,14 @@ struct ChangeOptions {
   int64_t batch_rows = 1 << 16;                     // at most
 };
 
-// The table's columns as the last version declares them, then _change_type (utf8: insert, delete,
-// update_preimage, update_postimage), _commit_version (int64) and _commit_timestamp (timestamp[us,
-// UTC]). Versions come in order; within one, its files of changes where it has some, else rows that
-// removed files had and then rows that added files have; of a file that stays with another deletion
-// vector only the rows that differ. Versions that only move rows give none.
+// The columns, then _change_type (utf8: insert, delete, update_preimage, update_postimage),
+// _commit_version (int64) and _commit_timestamp (timestamp[us, UTC]).
+std::shared_ptr<arrow::Schema> WithChangeColumns(const arrow::Schema& columns);
+
+// The table's columns as the last version declares them, with those of changes. Versions come in
+// order; within one, its files of changes where it has some, else rows that removed files had and
+// then rows that added files have; of a file that stays with another deletion vector only the rows
+// that differ. Versions that only move rows give none.
 //
 // A version at which the table did not have delta.enableChangeDataFeed is kDenied, by its number; a
 // range without versions, or with one that is not there or whose log entry is gone, is kNotFound.

@@ -84,6 +84,7 @@ def from_end_to_end(given: Given) -> None:
             ours = flow.project.sql(f"select _seq from {table.replace('/', '.')} order by 1").column("_seq").to_pylist()
             if theirs != ours:
                 raise Failed(f"{table}: deltalake reads {len(theirs)} rows, we {len(ours)}")
+        by_place(given, f"{lake}/landing/events", len(DeltaTable(f"{lake}/landing/events", storage_options=options).to_pyarrow_table()))
         proxy.take_counts()
         flow.project.must("run")
         counts = proxy.take_counts()
@@ -103,6 +104,15 @@ def from_end_to_end(given: Given) -> None:
                         raise Failed(f"the secret key stands in {name}")
     finally:
         proxy.close()
+
+
+def by_place(given: Given, url: str, rows: int) -> None:
+    """A table by its URL, outside of any project; endpoint and keys come from the environment."""
+    environment = {**os.environ, **KEYS, "AWS_ENDPOINT_URL": given.server.url, "AWS_REGION": "us-east-1"}
+    done = subprocess.run([os.path.abspath(given.icecore), "-C", given.folder, "--json", "sql", f"select count(*) as n from delta('{url}')"],
+                          capture_output=True, text=True, env=environment, timeout=60)
+    if done.returncode != 0 or json.loads(done.stdout)[0]["n"] != rows:
+        raise Failed(f"delta('{url}'): {done.stdout}{done.stderr}, wanted {rows}")
 
 
 def serves(given: Given) -> None:
