@@ -23,8 +23,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenRows(const std::str
 // nested values: kUnsupported names the column. Arrow files hold the values of dictionaries.
 class RowWriter {
  public:
-  static arrow::Result<std::unique_ptr<RowWriter>> Open(std::shared_ptr<arrow::Schema> schema,
-                                                        const std::string& path);
+  static arrow::Result<std::unique_ptr<RowWriter>> Open(
+      const std::shared_ptr<arrow::Schema>& schema, const std::string& path);
   // Without Close: nothing was written.
   virtual ~RowWriter() = default;
   virtual arrow::Status Write(const std::shared_ptr<arrow::RecordBatch>& batch) = 0;

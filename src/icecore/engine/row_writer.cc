@@ -242,8 +242,8 @@ class FileRowWriter : public RowWriter {
 
 }  // namespace
 
-arrow::Result<std::unique_ptr<RowWriter>> RowWriter::Open(std::shared_ptr<arrow::Schema> schema,
-                                                          const std::string& path) {
+arrow::Result<std::unique_ptr<RowWriter>> RowWriter::Open(
+    const std::shared_ptr<arrow::Schema>& schema, const std::string& path) {
   if (!path.ends_with(".parquet") && !path.ends_with(".csv") && !path.ends_with(".arrow")) {
     return MakeError(ErrorCode::kInvalidArgument,
                      "'" + path + "': expected a file name that ends in .parquet, .csv or .arrow");

@@ -143,6 +143,7 @@ class TrainingRun {
     const auto found = project_.services.find(service);
     if (found == project_.services.end()) {
       std::vector<std::string> names;
+      names.reserve(project_.services.size() + project_.training_sets.size());
       for (const auto& [name, bound] : project_.services) names.push_back(name);
       for (const auto& [name, set] : project_.training_sets) names.push_back(name);
       return MakeError(ErrorCode::kNotFound, "no training set or feature service '" +

@@ -214,7 +214,7 @@ class Verifier {
       ARROW_ASSIGN_OR_RAISE(const auto definition, pipeline::ServiceDefinition(project, *service));
       return definition == served.definition;
     };
-    const auto current =
+    auto current =
         std::shared_ptr<const spec::Project>(std::shared_ptr<void>(), workspace_.project);
     ARROW_ASSIGN_OR_RAISE(const bool is_current, is_it(*current));
     if (is_current) {

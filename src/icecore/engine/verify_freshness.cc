@@ -114,6 +114,7 @@ arrow::Status FreshnessCounter::Add(const pipeline::Workspace& workspace,
 
 std::vector<ViewFreshness> FreshnessCounter::Result() const {
   std::vector<ViewFreshness> out;
+  out.reserve(views_.size());
   for (const auto& [view, behind] : views_) {
     out.push_back(
         {view, static_cast<int64_t>(behind.rows.size()), behind.vectors, behind.greatest_age_us});

@@ -320,7 +320,7 @@ arrow::Status CheckHasIds(const std::vector<SchemaField>& fields) {
 arrow::Result<std::shared_ptr<arrow::Array>> ToStorageType(
     const std::shared_ptr<arrow::Array>& array, const TypePtr& type, const ColumnSource& source) {
   ARROW_ASSIGN_OR_RAISE(auto data, ConvertData(array->data(), type, source));
-  return arrow::MakeArray(std::move(data));
+  return arrow::MakeArray(data);
 }
 
 }  // namespace icecore::lake

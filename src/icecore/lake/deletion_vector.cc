@@ -343,8 +343,8 @@ arrow::Result<std::string> DeletionVectorPath(const ObjectStore& store,
   }
   const std::string prefix = text.substr(0, text.size() - kUuidText);
   ARROW_ASSIGN_OR_RAISE(const std::string uuid, DecodeZ85(text.substr(prefix.size())));
-  const std::string path = table_path + "/" + prefix + (prefix.empty() ? "" : "/") +
-                           "deletion_vector_" + UuidText(uuid) + ".bin";
+  std::string path = table_path + "/" + prefix + (prefix.empty() ? "" : "/") + "deletion_vector_" +
+                     UuidText(uuid) + ".bin";
   ARROW_RETURN_NOT_OK(CheckObjectPath(path));
   return path;
 }

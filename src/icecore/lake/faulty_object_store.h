@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "icecore/lake/object_store.h"
@@ -28,7 +29,7 @@ struct FaultPlan {
 // Thread safe.
 class FaultyObjectStore : public ObjectStore {
  public:
-  FaultyObjectStore(ObjectStore* inner, FaultPlan plan) : inner_(inner), plan_(plan) {}
+  FaultyObjectStore(ObjectStore* inner, FaultPlan plan) : inner_(inner), plan_(std::move(plan)) {}
 
   int64_t operations() const;
   bool failed() const;

@@ -101,7 +101,7 @@ void AppendKey(const arrow::Array& array, int64_t row, std::string* out) {
   out->push_back('\1');
   if (IsWhole(array.type_id())) {
     WithWhole(array, [&](const auto* values) {
-      const auto value = static_cast<int64_t>(values[row]);
+      const int64_t value{values[row]};
       out->append(reinterpret_cast<const char*>(&value), sizeof value);
     });
     return;
@@ -337,7 +337,7 @@ class HashKeyIndex : public KeyIndex {
     if (is_one_whole_) {
       WithWhole(*arrays[0], [&](const auto* raw) {
         for (int64_t i = 0; i < batch.num_rows(); ++i) {
-          const auto value = static_cast<int64_t>(raw[i]);
+          const int64_t value{raw[i]};
           const int64_t key = KeyOfWhole(value);
           if (key >= 0 && !arrays[0]->IsNull(i)) {
             hits->push_back({.row = first_row + i, .key = key});

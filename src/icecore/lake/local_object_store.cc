@@ -165,7 +165,7 @@ class UnsyncedFiles {
   }
 
   template <typename Sync>
-  static arrow::Future<> Start(Sync sync) {
+  static arrow::Future<> Start(const Sync& sync) {
     auto started = arrow::io::default_io_context().executor()->Submit(sync);
     return started.ok() ? arrow::Future<>(*started) : arrow::Future<>::MakeFinished(sync());
   }

@@ -64,9 +64,9 @@ arrow::Result<OldFiles> FilesBefore(ObjectStore& store, const std::string& table
     const std::string_view name = std::string_view(path).substr(folder.size());
     int64_t number = -1;
     const auto [end, error] =
-        std::from_chars(name.data(), name.data() + std::min(name.size(), kVersionDigits), number);
-    const bool has_version =
-        error == std::errc() && end == name.data() + kVersionDigits && name.size() > kVersionDigits;
+        std::from_chars(name.begin(), name.begin() + std::min(name.size(), kVersionDigits), number);
+    const bool has_version = error == std::errc() && end == name.begin() + kVersionDigits &&
+                             name.size() > kVersionDigits;
     if (!has_version || number >= version) {
       continue;
     }

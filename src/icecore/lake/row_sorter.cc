@@ -51,6 +51,7 @@ arrow::Result<std::vector<int>> PlacesOf(const arrow::Schema& schema,
 arrow::Result<std::shared_ptr<arrow::BinaryArray>> KeysOf(const arrow::RecordBatch& batch,
                                                           const std::vector<int>& places) {
   std::vector<std::shared_ptr<arrow::Array>> columns;
+  columns.reserve(places.size());
   for (const int place : places) {
     columns.push_back(batch.column(place));
   }

@@ -17,7 +17,7 @@ std::string KeyOf(const std::string& path, const std::optional<DeletionVector>& 
 // it fail, and then somebody else has to look.
 class Scanner {
  public:
-  explicit Scanner(std::string_view json) : rest_(json) {}
+  explicit Scanner(std::string_view text) : rest_(text) {}
 
   bool Take(char c) {
     if (rest_.empty() || rest_.front() != c) return false;

@@ -188,8 +188,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> WithOrigin(
 }
 
 // All pending rows, a part.
-arrow::Status WritePending(const Workspace& workspace, const Pending& pending, std::stop_token stop,
-                           LandingWriter* writer) {
+arrow::Status WritePending(const Workspace& workspace, const Pending& pending,
+                           const std::stop_token& stop, LandingWriter* writer) {
   ARROW_ASSIGN_OR_RAISE(const auto columns, ColumnsOf(*pending.newest));
   ARROW_RETURN_NOT_OK(writer->UseColumns(*columns));
   lake::ScanOptions options;
@@ -218,8 +218,8 @@ arrow::Status WritePending(const Workspace& workspace, const Pending& pending, s
 }  // namespace
 
 arrow::Status LandDeltaOnce(const Workspace& workspace, const spec::Source& source,
-                            const std::string& run_id, std::stop_token stop, StepReport* report,
-                            bool* more) {
+                            const std::string& run_id, const std::stop_token& stop,
+                            StepReport* report, bool* more) {
   *more = false;
   ARROW_ASSIGN_OR_RAISE(auto table, OpenTable(workspace, RawTableName(source)));
   ARROW_ASSIGN_OR_RAISE(const auto before, table->LoadOrEmpty());

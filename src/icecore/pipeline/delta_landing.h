@@ -21,8 +21,8 @@ namespace icecore::pipeline {
 // is kBadInput and proposes what to do; so is, always, another table at the same place, or one that
 // went back. *more: false.
 arrow::Status LandDeltaOnce(const Workspace& workspace, const spec::Source& source,
-                            const std::string& run_id, std::stop_token stop, StepReport* report,
-                            bool* more);
+                            const std::string& run_id, const std::stop_token& stop,
+                            StepReport* report, bool* more);
 
 // Whether the position of a landing table is that of a Delta table, not of files.
 bool IsDeltaPosition(const std::string& position);

@@ -136,7 +136,7 @@ class LandingCommit {
 
 // One pass: plans, lands, commits. *more: there were files beyond this commit's size.
 arrow::Status LandOnce(const Workspace& workspace, const spec::Source& source,
-                       const std::string& run_id, std::stop_token stop, StepReport* report,
+                       const std::string& run_id, const std::stop_token& stop, StepReport* report,
                        bool* more) {
   *more = false;
   ARROW_ASSIGN_OR_RAISE(auto table, OpenTable(workspace, RawTableName(source)));

@@ -72,8 +72,8 @@ arrow::Result<std::shared_ptr<ingest::PushJournal>> OpenJournal(const Workspace&
 }
 
 arrow::Status LandPushOnce(const Workspace& workspace, const spec::Source& source,
-                           const std::string& run_id, std::stop_token stop, StepReport* report,
-                           bool* more) {
+                           const std::string& run_id, const std::stop_token& stop,
+                           StepReport* report, bool* more) {
   *more = false;
   const std::string what = "source " + source.name;
   auto opened = OpenJournal(workspace, source);

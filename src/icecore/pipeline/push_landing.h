@@ -32,8 +32,8 @@ arrow::Result<ingest::PushPosition> LandedPushes(const lake::Snapshot& raw);
 
 // One commit with what is new, up to some bound; *more: there was more.
 arrow::Status LandPushOnce(const Workspace& workspace, const spec::Source& source,
-                           const std::string& run_id, std::stop_token stop, StepReport* report,
-                           bool* more);
+                           const std::string& run_id, const std::stop_token& stop,
+                           StepReport* report, bool* more);
 
 // As PeekSource: before anything was pushed, the contract's columns.
 arrow::Result<RawColumns> PeekPushSource(const Workspace& workspace, const spec::Source& source);

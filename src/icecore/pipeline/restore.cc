@@ -65,7 +65,7 @@ class Restoring {
     ARROW_ASSIGN_OR_RAISE(const StepState state_now, StepStateOf(*now_));
     ARROW_RETURN_NOT_OK(CheckRestorable(workspace_, request_.table, state_now));
     if (request_.version) {
-      ARROW_ASSIGN_OR_RAISE(then_, table_->Load(*request_.version));
+      ARROW_ASSIGN_OR_RAISE(then_, table_->Load(request_.version));
     } else {
       ARROW_ASSIGN_OR_RAISE(then_, table_->LoadAt(request_.at_us.value_or(INT64_MAX)));
     }

@@ -103,6 +103,7 @@ arrow::Result<ViewLogManifest> ReadManifest(const std::string& folder, const std
   if (!in) return MakeError(ErrorCode::kNotFound, "no log at " + folder);
   std::stringstream bytes;
   bytes << in.rdbuf();
+  std::string why = " is no manifest of a feature log";
   try {
     const json outer = json::parse(bytes.str());
     const json& content = outer.at("log");
@@ -110,10 +111,10 @@ arrow::Result<ViewLogManifest> ReadManifest(const std::string& folder, const std
         base::Hash64(content.dump()) == outer.at("checksum").get<uint64_t>()) {
       return FromJson(content);
     }
-  } catch (const json::exception&) {
-    // Said below.
+  } catch (const json::exception& error) {
+    why += ": " + std::string(error.what());
   }
-  return MakeError(ErrorCode::kCorrupt, path + " is no manifest of a feature log");
+  return MakeError(ErrorCode::kCorrupt, path + why);
 }
 
 arrow::Status WriteManifest(const std::string& folder, const std::string& name,
