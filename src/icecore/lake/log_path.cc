@@ -145,13 +145,15 @@ arrow::Result<std::string> DecodePath(std::string_view encoded) {
   }
   if (scheme == "file:") {
     // file:/x, file:///x and file://localhost/x are one.
+    bool is_elsewhere = path.starts_with("//");
     for (const std::string_view host : {"//localhost/", "///"}) {
       if (path.starts_with(host)) {
         path = path.substr(host.size() - 1);
+        is_elsewhere = false;
         break;
       }
     }
-    scheme = path.starts_with("//") ? scheme : "";
+    scheme = is_elsewhere ? scheme : "";
   }
   if (!scheme.empty()) {
     return scheme + path;
