@@ -32,11 +32,12 @@ part_unit() { "$python" scripts/run_unit_tests.py "build/$test_preset"; }
 part_layers() { "$python" scripts/check_layers.py; }
 
 part_format() {
-  local file failed=0 passed=0
-  while read -r file; do
-    if clang-format-19 --dry-run -Werror "$file"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-  done < <(cpp_files)
-  echo "$passed passed, $failed failed"
+  local all failed
+  all=$(cpp_files | wc -l)
+  cpp_files | xargs -r -n 32 -P "$(nproc)" clang-format-19 --dry-run -Werror 2>&1 | tee /dev/stderr |
+    sed -nE 's/^([^:]+):[0-9]+:[0-9]+: error: .*/\1/p' | sort -u >build/test/format.failed
+  failed=$(wc -l <build/test/format.failed)
+  echo "$((all - failed)) passed, $failed failed"
 }
 
 part_tidy() { tidy; }
