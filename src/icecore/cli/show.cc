@@ -34,6 +34,7 @@ std::string TableOf(const json& list, const std::vector<std::string>& members,
   TextTable table(std::move(header));
   for (const json& one : list) {
     std::vector<std::string> row;
+    row.reserve(members.size());
     for (const std::string& member : members) {
       row.push_back(one.at(member).get<std::string>());
     }

@@ -165,10 +165,11 @@ void ClusteredRun::Release(int64_t begin, int64_t end) const {
     for (const auto& column : Batch(batch).column_data()) {
       for (const auto& buffer : column->buffers) {
         if (buffer == nullptr || buffer->size() == 0) continue;
-        const auto from = reinterpret_cast<uintptr_t>(buffer->data()) / page * page;
-        const auto to = reinterpret_cast<uintptr_t>(buffer->data() + buffer->size());
+        const uint8_t* const from =
+            buffer->data() - reinterpret_cast<uintptr_t>(buffer->data()) % page;
+        const auto bytes = static_cast<size_t>(buffer->data() + buffer->size() - from);
         // Only advice: that it is not taken costs memory, not answers.
-        static_cast<void>(::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED));
+        static_cast<void>(::madvise(const_cast<uint8_t*>(from), bytes, MADV_DONTNEED));
       }
     }
   }

@@ -293,6 +293,7 @@ arrow::Result<SweepRows> RowsFor(const BoundView& view, const LabelSet& labels,
     return all.Finish();
   }
   std::vector<std::unique_ptr<RowCollector>> collectors;
+  collectors.reserve(parts.size());
   for (size_t i = 0; i < parts.size(); ++i) {
     collectors.push_back(std::make_unique<RowCollector>(view, labels, cut));
   }

@@ -184,8 +184,7 @@ void Replay::PlaceAdd(size_t place) {
   if (before == PlaceIndex::kNone) {
     live_.Insert(file.path, place);
   } else {
-    snapshot_.files[before] = std::move(file);
-    file.path.clear();
+    snapshot_.files[before] = std::exchange(file, DataFile{});  // without a path it is gone
   }
 }
 

@@ -15,6 +15,7 @@ bool IsUnreserved(unsigned char c) {
 
 std::string EncodeQuery(const std::vector<std::pair<std::string, std::string>>& query) {
   std::vector<std::pair<std::string, std::string>> encoded;
+  encoded.reserve(query.size());
   for (const auto& [name, value] : query) {
     encoded.emplace_back(AwsEncode(name, false), AwsEncode(value, false));
   }

@@ -156,7 +156,8 @@ class CurlClient : public HttpClient {
  private:
   static void AddHeader(const std::string& line, HeaderList* headers) {
     if (curl_slist* longer = curl_slist_append(headers->get(), line.c_str()); longer != nullptr) {
-      static_cast<void>(headers->release());
+      static_cast<void>(
+          headers->release());  // NOLINT(bugprone-unused-return-value): it is in `longer`
       headers->reset(longer);
     }
   }

@@ -76,7 +76,7 @@ class LandingCommit {
 
   // All rows of the file; after an error nothing of this commit may be used but what
   // CommitComplete() takes: the files added before.
-  arrow::Status AddFile(const ingest::PlannedFile& file, std::stop_token stop) {
+  arrow::Status AddFile(const ingest::PlannedFile& file, const std::stop_token& stop) {
     ingest::FileReadOptions context;
     context.store = workspace_.store;
     context.table_path = TablePath(RawTableName(source_));
@@ -207,7 +207,8 @@ arrow::Result<std::unique_ptr<quality::ContractChecker>> MakeContractChecker(
 }
 
 arrow::Status LandSource(const Workspace& workspace, const spec::Source& source,
-                         const std::string& run_id, std::stop_token stop, StepReport* report) {
+                         const std::string& run_id, const std::stop_token& stop,
+                         StepReport* report) {
   const auto land = source.is_push                                                ? LandPushOnce
                     : source.files.format == spec::FilesConnector::Format::kDelta ? LandDeltaOnce
                                                                                   : LandOnce;
@@ -235,6 +236,80 @@ arrow::Result<ingest::FilePlan> PlanSource(const Workspace& workspace, const spe
   return ingest::PlanFiles(resolved, workspace.project->root, known, *machine_clock);
 }
 
+namespace {
+
+// Whether some of the columns have no type but what their text says.
+bool NeedsInference(const spec::Source& source, const arrow::Schema& columns) {
+  if (!IsTextSource(source)) return false;
+  const auto& declared = source.contract.columns;
+  return std::any_of(columns.fields().begin(), columns.fields().end(), [&](const auto& field) {
+    return !lake::IsEnvelope(field->name()) &&
+           std::none_of(declared.begin(), declared.end(), [&](const auto& column) {
+             return column.name == field->name() && column.type != nullptr;
+           });
+  });
+}
+
+std::unique_ptr<quality::TypeInference> InferenceOf(const spec::Source& source) {
+  return quality::TypeInference::Make(source.files.format == spec::FilesConnector::Format::kJson
+                                          ? std::vector<std::string>{}
+                                          : source.files.null_values);
+}
+
+// By the rows of the first file that landed.
+arrow::Status InferFromLanded(const Workspace& workspace, const spec::Source& source,
+                              const lake::Snapshot& raw, RawColumns* out) {
+  ARROW_ASSIGN_OR_RAISE(auto manifest, ManifestOf(workspace, raw));
+  if (!NeedsInference(source, *raw.schema) || manifest.files().empty()) {
+    return arrow::Status::OK();
+  }
+  lake::ScanOptions options;
+  const auto& first = manifest.files().front();
+  options.seq = lake::SeqRange{first.first_seq - 1, first.first_seq - 1 + first.rows};
+  ARROW_ASSIGN_OR_RAISE(auto reader, lake::Scan(*workspace.store, raw, options, workspace.access));
+  const auto inference = InferenceOf(source);
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
+    if (!batch) break;
+    ARROW_RETURN_NOT_OK(inference->Add(*batch));
+  }
+  out->inferred = inference->Finish();
+  return arrow::Status::OK();
+}
+
+// By the first file that is there to land; what is wrong with it is the `problem`, which `run`
+// reports.
+arrow::Status PeekFirstFile(const Workspace& workspace, const spec::Source& source,
+                            const lake::Snapshot& raw, RawColumns* out) {
+  const auto plan = PlanSource(workspace, source, ingest::Manifest());
+  if (!plan.ok() || plan->files.empty()) {
+    out->problem = plan.status();
+    return arrow::Status::OK();
+  }
+  ingest::FileReadOptions context;  // no store: the file is read where it lies, nothing is kept
+  context.column_names = HeaderlessNames(source, raw);
+  const auto rows = ingest::OpenFile(source, plan->files.front(), context, std::stop_token());
+  const auto merged = rows.ok() ? MergeColumns(nullptr, *(*rows)->schema()) : rows.status();
+  if (!merged.ok()) {
+    out->problem = merged.status();
+    return arrow::Status::OK();
+  }
+  out->schema = *merged;
+  if (!NeedsInference(source, *out->schema)) return arrow::Status::OK();
+  const auto inference = InferenceOf(source);
+  while (true) {
+    const auto batch = (*rows)->Next();
+    out->problem = batch.status();
+    if (!batch.ok() || !*batch) break;
+    ARROW_ASSIGN_OR_RAISE(const auto full, WithEnvelope(**batch, out->schema, 1, 0, ""));
+    ARROW_RETURN_NOT_OK(inference->Add(*full));
+  }
+  out->inferred = inference->Finish();
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
 arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Source& source) {
   if (source.files.format == spec::FilesConnector::Format::kDelta) {
     return PeekDeltaSource(workspace, source);
@@ -243,80 +318,17 @@ arrow::Result<RawColumns> PeekSource(const Workspace& workspace, const spec::Sou
     return PeekPushSource(workspace, source);
   }
   RawColumns out;
-  ARROW_ASSIGN_OR_RAISE(auto raw, LoadTable(workspace, RawTableName(source)));
-  std::shared_ptr<arrow::RecordBatchReader> landed;
+  ARROW_ASSIGN_OR_RAISE(const auto raw, LoadTable(workspace, RawTableName(source)));
   if (raw->exists()) {
     out.schema = raw->schema;
   }
-  ARROW_ASSIGN_OR_RAISE(auto accepted, LoadTable(workspace, AcceptedTableName(source)));
+  ARROW_ASSIGN_OR_RAISE(const auto accepted, LoadTable(workspace, AcceptedTableName(source)));
   if (accepted->exists()) {
     // Fixed by the first file; a type that became wider since then is taken over.
     out.inferred = Widened(*UserSchema(*accepted->schema), out.schema.get());
-    return out;
-  }
-  const auto needs_inference = [&](const arrow::Schema& columns) {
-    if (!IsTextSource(source)) {
-      return false;
-    }
-    const auto& declared = source.contract.columns;
-    return std::any_of(columns.fields().begin(), columns.fields().end(), [&](const auto& field) {
-      return !lake::IsEnvelope(field->name()) &&
-             std::none_of(declared.begin(), declared.end(), [&](const auto& column) {
-               return column.name == field->name() && column.type != nullptr;
-             });
-    });
-  };
-  auto inference = quality::TypeInference::Make(
-      source.files.format == spec::FilesConnector::Format::kJson ? std::vector<std::string>{}
-                                                                 : source.files.null_values);
-  if (raw->exists()) {
-    ARROW_ASSIGN_OR_RAISE(auto manifest, ManifestOf(workspace, *raw));
-    if (needs_inference(*raw->schema) && !manifest.files().empty()) {
-      lake::ScanOptions options;
-      const auto& first = manifest.files().front();
-      options.seq = lake::SeqRange{first.first_seq - 1, first.first_seq - 1 + first.rows};
-      ARROW_ASSIGN_OR_RAISE(auto reader,
-                            lake::Scan(*workspace.store, *raw, options, workspace.access));
-      while (true) {
-        ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
-        if (!batch) {
-          break;
-        }
-        ARROW_RETURN_NOT_OK(inference->Add(*batch));
-      }
-      out.inferred = inference->Finish();
-    }
-    return out;
-  }
-  auto plan = PlanSource(workspace, source, ingest::Manifest());
-  if (!plan.ok() || plan->files.empty()) {
-    out.problem = plan.status();
-    return out;
-  }
-  ingest::FileReadOptions context;  // no store: the file is read where it lies, nothing is kept
-  context.column_names = HeaderlessNames(source, *raw);
-  auto rows = ingest::OpenFile(source, plan->files.front(), context, std::stop_token());
-  if (!rows.ok()) {
-    out.problem = rows.status();  // `run` reports it
-    return out;
-  }
-  auto merged = MergeColumns(nullptr, *(*rows)->schema());
-  if (!merged.ok()) {
-    out.problem = merged.status();
-    return out;
-  }
-  out.schema = *merged;
-  if (needs_inference(*out.schema)) {
-    while (true) {
-      auto batch = (*rows)->Next();
-      out.problem = batch.status();
-      if (!batch.ok() || !*batch) {
-        break;
-      }
-      ARROW_ASSIGN_OR_RAISE(auto full, WithEnvelope(**batch, out.schema, 1, 0, ""));
-      ARROW_RETURN_NOT_OK(inference->Add(*full));
-    }
-    out.inferred = inference->Finish();
+  } else {
+    ARROW_RETURN_NOT_OK(raw->exists() ? InferFromLanded(workspace, source, *raw, &out)
+                                      : PeekFirstFile(workspace, source, *raw, &out));
   }
   return out;
 }

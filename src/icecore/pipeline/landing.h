@@ -26,7 +26,8 @@ std::string QuarantineName(const std::string& short_name);  // "quarantine.fligh
 // it are not, and the error names it. Other processes may run the same at the same time: each file
 // lands once.
 arrow::Status LandSource(const Workspace& workspace, const spec::Source& source,
-                         const std::string& run_id, std::stop_token stop, StepReport* report);
+                         const std::string& run_id, const std::stop_token& stop,
+                         StepReport* report);
 
 // The files of the source that are new beside `known`, ${…} in its path resolved now.
 arrow::Result<ingest::FilePlan> PlanSource(const Workspace& workspace, const spec::Source& source,

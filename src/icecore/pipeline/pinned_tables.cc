@@ -94,6 +94,7 @@ arrow::Result<PinnedRows> PinnedTables::Get(const std::string& table) {
 
 std::vector<CardInput> PinnedTables::Inputs() const {
   std::vector<CardInput> pins;
+  pins.reserve(tables_.size());
   for (const auto& [name, entry] : tables_) {
     pins.push_back(entry.pin);
   }

@@ -180,13 +180,14 @@ arrow::Status BringUpOnce(const Workspace& workspace, const VersionedTable& tabl
   PresentChange change;
   ARROW_ASSIGN_OR_RAISE(change.keys, TakeRows(versions, chosen.winners));
   std::vector<int64_t> places;
+  places.reserve(chosen.rows.size());
   for (const int64_t row : chosen.rows) {
     places.push_back(order[static_cast<size_t>(row)]);
   }
   std::sort(places.begin(), places.end());
   ARROW_ASSIGN_OR_RAISE(change.rows,
                         ReadRowsAt(workspace, *history, mark, places, PresentColumns(*history)));
-  const arrow::Status status =
+  arrow::Status status =
       CommitPresent(workspace, table, *present, *history, change, description, report);
   if (!status.ok() && base::CodeOf(status) == base::ErrorCode::kConflict) {
     *done = false;

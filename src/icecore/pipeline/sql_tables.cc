@@ -35,16 +35,16 @@ std::shared_ptr<arrow::DataType> Instant() {
 
 // `_known_at` of a table's rows, over its other columns.
 std::string KnownAtExpression(const spec::Table* table) {
-  const std::string arrived = sql::QuoteIdentifier(lake::kArrivedAt);
+  std::string arrived = sql::QuoteIdentifier(lake::kArrivedAt);
   if (table == nullptr || !table->known_at) {
     return arrived;
   }
   const auto instant = [&](const std::string& column) {
     return sql::QuoteIdentifier(column) + "::timestamptz";
   };
-  const std::string event = table->event_time && !table->event_time->always
-                                ? instant(table->event_time->column)
-                                : arrived;
+  std::string event = table->event_time && !table->event_time->always
+                          ? instant(table->event_time->column)
+                          : arrived;
   switch (table->known_at->kind) {
     case spec::KnownAt::Kind::kColumn:
       return instant(table->known_at->column);

@@ -73,6 +73,7 @@ void FreshnessWatch::Servable(int64_t begin_ns, int64_t end_ns) {
 std::vector<ViewDelays> FreshnessWatch::view_delays() {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::vector<ViewDelays> list;
+  list.reserve(views_.size());
   for (const auto& [view, state] : views_) {
     list.push_back({view, state.delays});
   }
@@ -82,6 +83,7 @@ std::vector<ViewDelays> FreshnessWatch::view_delays() {
 std::vector<PushDelays> FreshnessWatch::push_delays() {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::vector<PushDelays> list;
+  list.reserve(pushes_.size());
   for (const auto& [source, delays] : pushes_) {
     list.push_back({source, delays});
   }

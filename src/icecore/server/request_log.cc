@@ -28,7 +28,8 @@ std::string LineOf(const RequestRecord& record) {
   AppendText("path", record.path, &line);
   AppendNumber("status", record.status, &line);
   line += ",\"duration_ms\":";
-  base::AppendJsonDouble(static_cast<double>(record.duration_ns / 1000) / 1000, &line);
+  const int64_t duration_us = record.duration_ns / 1000;
+  base::AppendJsonDouble(static_cast<double>(duration_us) / 1000, &line);
   AppendNumber("bytes", record.bytes, &line);
   if (!record.service.empty()) AppendText("service", record.service, &line);
   if (!record.token_id.empty()) AppendText("token", record.token_id, &line);

@@ -152,6 +152,45 @@ void PrintAddresses(const std::string& project, const HttpServer::Options& optio
   std::fflush(stdout);
 }
 
+// Takes over what changed under a running server: definitions, tokens, certificates.
+class Renewal {
+ public:
+  // What is given outlives this; `access` and `flight` may be null.
+  Renewal(const HttpServer::Options& options, EngineFeatureApi* api, AccessControl* access,
+          HttpServer* server, FlightServer* flight)
+      : options_(options),
+        api_(api),
+        access_(access),
+        server_(server),
+        flight_(flight),
+        tls_times_(FileTimes(options)) {}
+
+  void operator()() {
+    Report(api_->Refresh());
+    if (access_ != nullptr) Report(access_->Refresh());
+    if (std::string times = FileTimes(options_); times != tls_times_) {
+      tls_times_ = std::move(times);
+      const arrow::Status taken = server_->ReloadTls();
+      Report(taken);
+      flight_waits_ = taken.ok() && flight_ != nullptr;
+    }
+    if (flight_waits_) {
+      const arrow::Status taken = flight_->ReloadTls();
+      Report(taken);
+      flight_waits_ = !taken.ok() && base::CodeOf(taken) == base::ErrorCode::kUnavailable;
+    }
+  }
+
+ private:
+  const HttpServer::Options& options_;
+  EngineFeatureApi* const api_;
+  AccessControl* const access_;
+  HttpServer* const server_;
+  FlightServer* const flight_;
+  std::string tls_times_;
+  bool flight_waits_ = false;  // for a certificate that HTTP has
+};
+
 }  // namespace
 
 arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSettings& said,
@@ -198,26 +237,9 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
                         StartFlight(flight_address, options, api.get(), server.get()));
   following = follower.get();
   flying = flight.get();
-  std::string tls_times = FileTimes(options);
-  bool flight_waits = false;  // for a certificate that HTTP has
+  Renewal renewal(options, api.get(), access.get(), server.get(), flight.get());
   std::optional<Watcher> watcher;
-  watcher.emplace([&] {
-    Report(api->Refresh());
-    if (access != nullptr) {
-      Report(access->Refresh());
-    }
-    if (std::string times = FileTimes(options); times != tls_times) {
-      tls_times = std::move(times);
-      const arrow::Status taken = server->ReloadTls();
-      Report(taken);
-      flight_waits = taken.ok() && flight != nullptr;
-    }
-    if (flight_waits) {
-      const arrow::Status taken = flight->ReloadTls();
-      Report(taken);
-      flight_waits = !taken.ok() && base::CodeOf(taken) == base::ErrorCode::kUnavailable;
-    }
-  });
+  watcher.emplace([&renewal] { renewal(); });
   watching = &*watcher;
   PrintAddresses(project.name, options, server->port(), flight.get());
   server->Wait();

@@ -25,7 +25,7 @@ void ApplyColumnAliases(const Json& aliases, NodeInfo* info) {
 }
 
 std::string OutputName(const Json& item) {
-  const std::string alias = TextMember(item, "alias");
+  std::string alias = TextMember(item, "alias");
   if (!alias.empty()) return alias;
   if (TextMember(item, "class") != "COLUMN_REF") return "";
   return item["column_names"].back().get<std::string>();

@@ -238,13 +238,13 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ArrowReader(
 }  // namespace
 
 arrow::Result<std::unique_ptr<MemberRows>> OpenParquet(
-    std::shared_ptr<arrow::io::RandomAccessFile> file, const std::string& name) {
-  return Make(name, ParquetReader(std::move(file)));
+    const std::shared_ptr<arrow::io::RandomAccessFile>& file, const std::string& name) {
+  return Make(name, ParquetReader(file));
 }
 
 arrow::Result<std::unique_ptr<MemberRows>> OpenArrow(
-    std::shared_ptr<arrow::io::RandomAccessFile> file, const std::string& name) {
-  return Make(name, ArrowReader(std::move(file)));
+    const std::shared_ptr<arrow::io::RandomAccessFile>& file, const std::string& name) {
+  return Make(name, ArrowReader(file));
 }
 
 }  // namespace icecore::ingest

@@ -55,8 +55,8 @@ arrow::Result<std::unique_ptr<MemberRows>> OpenJsonLines(TextInput input);
 
 // Parquet files, Arrow IPC files and streams.
 arrow::Result<std::unique_ptr<MemberRows>> OpenParquet(
-    std::shared_ptr<arrow::io::RandomAccessFile> file, const std::string& name);
+    const std::shared_ptr<arrow::io::RandomAccessFile>& file, const std::string& name);
 arrow::Result<std::unique_ptr<MemberRows>> OpenArrow(
-    std::shared_ptr<arrow::io::RandomAccessFile> file, const std::string& name);
+    const std::shared_ptr<arrow::io::RandomAccessFile>& file, const std::string& name);
 
 }  // namespace icecore::ingest

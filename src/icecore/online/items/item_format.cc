@@ -80,7 +80,7 @@ bool GetUndo(std::string_view* in, std::vector<state::CellChange>* undo) {
 }  // namespace
 
 KeyItem ApplyChanges(LoadNumber load, LoadNumber base_load, std::vector<state::Cell> base,
-                     std::vector<state::CellChange> changes) {
+                     const std::vector<state::CellChange>& changes) {
   KeyItem item;
   item.load = load;
   item.base_load = base_load;

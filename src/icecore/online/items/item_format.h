@@ -28,7 +28,7 @@ struct KeyItem {
 // The item after a load whose changes are `changes`; `base`: the cells it was made from, which
 // `base_load` wrote. Both are sorted by suffix.
 KeyItem ApplyChanges(LoadNumber load, LoadNumber base_load, std::vector<state::Cell> base,
-                     std::vector<state::CellChange> changes);
+                     const std::vector<state::CellChange>& changes);
 
 // The cells as the load before left them.
 std::vector<state::Cell> UndoneCells(const KeyItem& item);

@@ -361,6 +361,7 @@ std::vector<std::string> ItemLoad::TableKeys() const {
     }
   }
   std::vector<std::string> keys;
+  keys.reserve(seen.size());
   for (const std::string_view key : seen) keys.push_back(EncodeTableKey(key));
   return keys;
 }

@@ -71,6 +71,7 @@ class ItemStore::Request {
   // Everything in one call. is_settled_: the records were as assumed.
   arrow::Status Fetch() {
     std::vector<ItemKey> wanted;
+    wanted.reserve(records_.size());
     for (const auto& [view, record] : records_) wanted.push_back(ViewRecordKey(view));
     const size_t first_item = wanted.size();
     places_.clear();

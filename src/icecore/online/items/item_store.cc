@@ -116,6 +116,7 @@ arrow::Result<Store::Info> ItemStore::Describe() {
   Info info;
   info.kind = table_->kind();
   std::vector<ItemKey> keys;
+  keys.reserve(index.views.size());
   for (const auto& [view, id] : index.views) keys.push_back(ViewRecordKey(view));
   if (keys.empty()) return info;
   ARROW_ASSIGN_OR_RAISE(const auto found, table_->Get(keys));

@@ -163,7 +163,7 @@ arrow::Status RedisClient::Repeat(const std::function<arrow::Status(bool*)>& att
   int redirections = 0;
   while (true) {
     bool is_redirected = false;
-    const arrow::Status status = attempt(&is_redirected);
+    arrow::Status status = attempt(&is_redirected);
     if (status.ok()) return status;
     if (base::CodeOf(status) != ErrorCode::kUnavailable) return status;
     ForgetSlots();
@@ -284,7 +284,7 @@ arrow::Status RedisClient::Receive(Batch* batch, std::vector<Pending>* again,
 }
 
 // A reply is an answer, tells where else to ask, or is an error.
-arrow::Status RedisClient::Sort(RedisReply reply, const RedisNode& node, Pending pending,
+arrow::Status RedisClient::Sort(RedisReply reply, const RedisNode& node, const Pending& pending,
                                 std::vector<Pending>* again, std::vector<RedisReply>* replies,
                                 bool* is_redirected) {
   if (!reply.is_error()) {
@@ -293,8 +293,7 @@ arrow::Status RedisClient::Sort(RedisReply reply, const RedisNode& node, Pending
   }
   const std::string_view code = reply.code();
   Pending next{pending.index, {}, false, pending.whole_script};
-  const arrow::Status failure =
-      MakeError(ErrorCode::kUnavailable, node.ToString() + ": " + reply.text);
+  arrow::Status failure = MakeError(ErrorCode::kUnavailable, node.ToString() + ": " + reply.text);
   if (code == "MOVED" || code == "ASK") {
     const size_t at = reply.text.rfind(' ');
     auto target = ParseNode(reply.text.substr(at + 1), node.port);

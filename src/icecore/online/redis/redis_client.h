@@ -84,7 +84,7 @@ class RedisClient {
   arrow::Status Send(const std::vector<RedisCommand>& commands, Batch* batch);
   arrow::Status Receive(Batch* batch, std::vector<Pending>* again, std::vector<RedisReply>* replies,
                         bool* is_redirected);
-  arrow::Status Sort(RedisReply reply, const RedisNode& node, Pending pending,
+  arrow::Status Sort(RedisReply reply, const RedisNode& node, const Pending& pending,
                      std::vector<Pending>* again, std::vector<RedisReply>* replies,
                      bool* is_redirected);
   arrow::Status Repeat(const std::function<arrow::Status(bool* is_redirected)>& attempt);

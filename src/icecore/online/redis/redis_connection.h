@@ -12,7 +12,7 @@
 #include "icecore/net/byte_stream.h"
 #include "icecore/online/redis/redis_place.h"
 
-struct redisReader;
+struct redisReader;  // NOLINT(readability-identifier-naming): hiredis names it
 
 namespace icecore::online::redis {
 

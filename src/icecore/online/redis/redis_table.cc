@@ -127,6 +127,7 @@ arrow::Result<std::vector<std::optional<std::string>>> RedisTable::Get(
     group.places.push_back(i);
   }
   std::vector<RedisCommand> commands;
+  commands.reserve(groups.size());
   for (Group& group : groups) commands.push_back(std::move(group.command));
   ARROW_ASSIGN_OR_RAISE(auto replies, client_.Run(commands));
   std::vector<std::optional<std::string>> values(keys.size());
@@ -202,6 +203,7 @@ std::optional<ItemKey> RedisTable::KeyOf(std::string_view text) const {
 arrow::Result<ItemTable::Page> RedisTable::Scan(const std::string& name, const std::string& from) {
   ARROW_ASSIGN_OR_RAISE(const auto masters, client_.Masters());
   std::vector<std::string> names;
+  names.reserve(masters.size());
   for (const RedisNode& node : masters) names.push_back(node.ToString());
   if (names.empty()) return MakeError(ErrorCode::kUnavailable, "the Cluster has no slots yet");
   const size_t space = from.find(' ');
