@@ -6,8 +6,8 @@ icecore=$root/build/$test_preset/bin/icecore
 export ASAN_SYMBOLIZER_PATH=/usr/lib/llvm-19/bin/llvm-symbolizer
 # Parts that start the program thousands of times try the build that is used; --long tries them sanitized.
 shipped() { if [ -n "$long${ICECORE_TEST_PRESET:-}" ]; then echo "$icecore"; else echo "$root/build/release/bin/icecore"; fi; }
-test_parts=(build unit layers format tidy spec oracle conformance fault integration facts)
-long_parts=(fuzz peers soak)  # by name, and with --long
+test_parts=(build unit layers format spec oracle conformance fault integration facts)
+long_parts=(tidy fuzz peers soak)  # by name, and with --long
 
 # runner FILE ARGUMENTS...: a Python runner of tests/; one that does not exist (yet) is skipped, loudly and counted.
 # What a shell starts in the background ignores SIGINT, which the tests of signals must not.
