@@ -310,7 +310,7 @@ class FolderJournal final : public PushJournal {
     ARROW_ASSIGN_OR_RAISE(const std::string tail, ReadFrom(file, segment.read_bytes, segment.path));
     ARROW_RETURN_NOT_OK(CheckHalfDone(tail, segment));
     if (::ftruncate(file.get(), segment.read_bytes) != 0) return Failed("cannot cut", segment.path);
-    const arrow::Status written = WriteAt(file, bytes, segment.read_bytes, segment.path);
+    arrow::Status written = WriteAt(file, bytes, segment.read_bytes, segment.path);
     if (!written.ok()) {
       // Whole entries among what was written must not be found later: they are answered as failed.
       if (::ftruncate(file.get(), segment.read_bytes) != 0) {

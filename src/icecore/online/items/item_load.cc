@@ -250,8 +250,7 @@ Item ItemLoad::MakeItem(Base base, std::string_view key, std::vector<state::Cell
   std::sort(changes.begin(), changes.end(),
             [](const auto& a, const auto& b) { return a.suffix < b.suffix; });
   const bool was_there = !base.cells.empty();
-  const KeyItem item =
-      ApplyChanges(lease_.load, base.load, std::move(base.cells), std::move(changes));
+  const KeyItem item = ApplyChanges(lease_.load, base.load, std::move(base.cells), changes);
   Item made{std::move(base.place), ""};
   made.bytes = EncodeItem(item, PlaceText(made.key), base.shortened ? key : std::string_view());
   added_keys_ += (item.cells.empty() ? 0 : 1) - (was_there ? 1 : 0);

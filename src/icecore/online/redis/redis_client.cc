@@ -272,8 +272,8 @@ arrow::Status RedisClient::Receive(Batch* batch, std::vector<Pending>* again,
       return reply.status();
     }
     bool redirected = false;
-    const arrow::Status sorted = Sort(*std::move(reply), batch->node, std::move(batch->pending[i]),
-                                      again, replies, &redirected);
+    const arrow::Status sorted =
+        Sort(*std::move(reply), batch->node, batch->pending[i], again, replies, &redirected);
     if (sorted.ok()) continue;
     if (base::CodeOf(sorted) != ErrorCode::kUnavailable) return sorted;
     failure = sorted;
