@@ -5,6 +5,7 @@
 #include <arrow/util/thread_pool.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,6 +26,7 @@ constexpr char kPrefix[] = "lake-copies-";
 constexpr char kLockFile[] = "/.lock";
 constexpr int64_t kStepBytes = int64_t{8} << 20;
 constexpr size_t kAtOnce = 4;
+constexpr int kAttempts = 20;
 
 // The lock says that the owner lives; the system drops it with the process. -1: somebody has it.
 int TryLock(const std::string& folder, int flags) {
@@ -34,6 +36,15 @@ int TryLock(const std::string& folder, int flags) {
     return -1;
   }
   return lock;
+}
+
+// Whether what is locked is the folder's lock file still: somebody who came between its making and
+// its locking took the folder for abandoned.
+bool Owns(const std::string& folder, int lock) {
+  struct stat locked{};
+  struct stat there{};
+  return ::fstat(lock, &locked) == 0 && ::stat((folder + kLockFile).c_str(), &there) == 0 &&
+         locked.st_dev == there.st_dev && locked.st_ino == there.st_ino;
 }
 
 // What processes left that were killed.
@@ -57,14 +68,20 @@ arrow::Result<std::unique_ptr<LocalCopies>> LocalCopies::Open(ObjectStore* store
                                                               const std::string& folder,
                                                               int64_t limit_bytes) {
   RemoveAbandoned(folder);
-  std::string own = folder + "/" + kPrefix + base::NewUuid(base::SystemRandom());
-  std::error_code error;
-  std::filesystem::create_directories(own, error);
-  const int lock = error ? -1 : TryLock(own, O_CREAT);
-  if (lock < 0) {
-    return MakeError(ErrorCode::kUnavailable, "cannot make the folder " + own);
+  std::string own;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    own = folder + "/" + kPrefix + base::NewUuid(base::SystemRandom());
+    std::error_code error;
+    std::filesystem::create_directories(own, error);
+    if (error) break;
+    const int lock = TryLock(own, O_CREAT);
+    if (lock >= 0 && Owns(own, lock)) {
+      return std::unique_ptr<LocalCopies>(
+          new LocalCopies(store, std::move(own), lock, limit_bytes));
+    }
+    if (lock >= 0) ::close(lock);
   }
-  return std::unique_ptr<LocalCopies>(new LocalCopies(store, std::move(own), lock, limit_bytes));
+  return MakeError(ErrorCode::kUnavailable, "cannot make the folder " + own);
 }
 
 LocalCopies::~LocalCopies() {

@@ -1,7 +1,10 @@
 #include "icecore/lake/local_copies.h"
 
+#include <atomic>
 #include <fstream>
 #include <iterator>
+#include <thread>
+#include <vector>
 
 #include "icecore/lake/faulty_object_store.h"
 #include "icecore/lake/lake_fixture.h"
@@ -71,6 +74,24 @@ TEST_F(LocalCopiesTest, TakesAwayWhatADeadProcessLeft) {
   const auto other = Must(LocalCopies::Open(remote_.get(), scratch_, 1000));
   EXPECT_EQ(Folders(), 2);
   EXPECT_TRUE(std::filesystem::exists(living->folder()));
+}
+
+// A lock belongs to who opened the file, so threads are to one another what processes are.
+TEST_F(LocalCopiesTest, ManyAtOnceTakeNothingFromEachOther) {
+  std::vector<std::jthread> owners;
+  std::atomic<int> lost = 0;
+  owners.reserve(8);
+  for (int owner = 0; owner < 8; ++owner) {
+    owners.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) {
+        const auto copies = LocalCopies::Open(remote_.get(), scratch_, 1000);
+        if (!copies.ok() || !(*copies)->Fetch({"t/1"}).ok()) ++lost;
+      }
+    });
+  }
+  owners.clear();
+  EXPECT_EQ(lost, 0);
+  EXPECT_EQ(Folders(), 0);
 }
 
 TEST_F(LocalCopiesTest, FilesOfThisMachineAreReadInPlace) {
