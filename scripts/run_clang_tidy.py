@@ -5,9 +5,8 @@
 
 A source that was clean with its headers, checks, arguments and clang-tidy as they are now is not read again: that is
 kept in ~/.cache/icecore/clang-tidy (under $XDG_CACHE_HOME, if set), by content, so every clone on a machine shares it.
-The others are read together
-with those of their module that are compiled alike, up to a dozen at a time: of one source alone the headers of Arrow
-and the standard library are most of the work.
+The others are read together with those of their module that are compiled alike, up to a dozen at a time: of one source
+alone the headers of Arrow and the standard library are most of the work.
 Sources of tests, fuzzers and benchmarks are left out. Last line: `N passed, N failed`.
 """
 import argparse
