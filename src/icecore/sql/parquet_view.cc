@@ -1,20 +1,12 @@
 #include <arrow/type.h>
 
-#include <algorithm>
-#include <cctype>
-
 #include "icecore/base/error.h"
 #include "icecore/sql/parquet_view_internal.h"
+#include "icecore/sql/parse_tree_internal.h"
 #include "icecore/sql/sql_types.h"
 
 namespace icecore::sql {
 namespace {
-
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 // File names are taken as they are: DuckDB would read *, ? and [ as a pattern.
 std::string EscapeGlob(const std::string& path) {
@@ -39,7 +31,7 @@ arrow::Result<std::string> ColumnExpression(const arrow::Field& field,
                                             const std::map<std::string, std::string>& stored) {
   ARROW_ASSIGN_OR_RAISE(const std::string declared, DuckDbTypeOf(*field.type()));
   std::string name = QuoteIdentifier(field.name());
-  const auto found = stored.find(Lower(field.name()));
+  const auto found = stored.find(LowerName(field.name()));
   if (found == stored.end()) return "CAST(NULL AS " + declared + ") AS " + name;
   if (found->second == declared) return name;
   if (IsTime(*field.type()) && found->second == "BIGINT") {

@@ -5,9 +5,7 @@
 #include <arrow/table.h>
 #include <arrow/type.h>
 
-#include <algorithm>
 #include <atomic>
-#include <cctype>
 #include <map>
 #include <set>
 #include <utility>
@@ -16,6 +14,7 @@
 #include "icecore/sql/idle_databases_internal.h"
 #include "icecore/sql/lent_stream_internal.h"
 #include "icecore/sql/parquet_view_internal.h"
+#include "icecore/sql/parse_tree_internal.h"
 #include "icecore/sql/query_deadline_internal.h"
 #include "icecore/sql/result_internal.h"
 #include "icecore/sql/sql_error.h"
@@ -296,10 +295,7 @@ arrow::Status Session::RegisterParquet(const TableInput& input) {
                                                            ReadParquetCall(input.parquet_files)));
     std::map<std::string, std::string> stored_types;
     for (const auto& row : rows) {
-      std::string name = row[0];
-      std::transform(name.begin(), name.end(), name.begin(),
-                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-      stored_types[name] = row[1];
+      stored_types[LowerName(row[0])] = row[1];
     }
     ARROW_ASSIGN_OR_RAISE(select, ParquetViewSelect(input, stored_types));
   }

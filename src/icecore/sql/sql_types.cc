@@ -2,12 +2,10 @@
 
 #include <arrow/type.h>
 
-#include <algorithm>
-#include <cctype>
 #include <map>
-#include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/sql/parse_tree_internal.h"
 
 namespace icecore::sql {
 namespace {
@@ -79,10 +77,7 @@ arrow::Result<std::string> DuckDbColumns(const arrow::FieldVector& fields) {
   std::string text;
   std::map<std::string, std::string> names;  // in lower case -> as it is
   for (const auto& field : fields) {
-    std::string lower = field->name();
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    const auto [other, is_new] = names.emplace(std::move(lower), field->name());
+    const auto [other, is_new] = names.emplace(LowerName(field->name()), field->name());
     if (!is_new) {
       return base::MakeError(base::ErrorCode::kUnsupported,
                              "columns '" + other->second + "' and '" + field->name() +
