@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """What must survive: kill -9 at any moment, several processes at once, a full disk, a read-only lake, damaged files.
 
-    run.py --icecore BINARY [--long] [--kills N] [--seed N] [-k NAME] [--keep DIR]
+    run.py --icecore BINARY [--long] [--kills N] [--seed N] [-k NAME] [--keep DIR] [--jobs N]
 
 After each fault the project is run to the end and audited: every source row once in every table, the quarantine exact,
 the balance, online = offline (flow.py); by `icecore check --lake --deep`, and by deltalake as a reader that is not ours. Last line: `N passed, N failed[, N skipped]`.
 """
 import argparse
+import concurrent.futures
 import os
 import random
 import subprocess
@@ -263,32 +264,46 @@ def clock_going_back(flow: Flow, given: argparse.Namespace) -> None:
 
 FAULTS = [kills, pushes, at_once, full_disk, read_only_lake, torn_log, missing_log_entry, corrupt_parquet, clock_going_back,
           planted_damage, upkeep, feature_logs]
+KILLED = [kills, pushes, feature_logs]   # as many flows as the kills asked for fill, each with a seed of its own
+KILLS_OF_A_FLOW = 50
+
+
+def outcome(fault, given: argparse.Namespace) -> tuple[str, str]:
+    """("passed" | "failed" | "skipped", why)."""
+    name = f"{fault.__name__}-{given.seed}"
+    with tempfile.TemporaryDirectory(prefix="fault-") as temporary:
+        try:
+            fault(Flow(given.icecore, os.path.join(given.keep or temporary, name), f"{given.seed}/{fault.__name__}"), given)
+        except Skipped as reason:
+            return "skipped", f"{name}: {reason}"
+        except Exception as error:  # a test that could not run has failed
+            return "failed", f"{name}: {type(error).__name__}: {error}"
+    return "passed", name
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Breaks things and audits what is left.")
     parser.add_argument("--icecore", required=True)
-    parser.add_argument("--kills", type=int, help="default 50, with --long 1000")
+    parser.add_argument("--kills", type=int, help=f"default {KILLS_OF_A_FLOW}, with --long 1000")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-k", default="", help="only faults with this in their name")
     parser.add_argument("--keep", help="keep the projects in this folder")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
     given = parser.parse_args()
-    given.kills = given.kills or (1000 if given.long else 50)
-    print(f"seed {given.seed}")
+    kills_left = given.kills or (1000 if given.long else KILLS_OF_A_FLOW)
+    faults = [fault for fault in FAULTS if given.k in fault.__name__]
+    tasks = []
+    for seed in range(given.seed, given.seed + -(-kills_left // KILLS_OF_A_FLOW)):
+        settings = argparse.Namespace(**{**vars(given), "seed": seed, "kills": min(kills_left, KILLS_OF_A_FLOW)})
+        tasks += [(fault, settings) for fault in faults if fault in KILLED or seed == given.seed]
+        kills_left -= settings.kills
+    print(f"seed {given.seed}", flush=True)
     count = {"passed": 0, "failed": 0, "skipped": 0}
-    for fault in [fault for fault in FAULTS if given.k in fault.__name__]:
-        with tempfile.TemporaryDirectory(prefix="fault-") as temporary:
-            how, why = "passed", ""
-            try:
-                flow = Flow(given.icecore, os.path.join(given.keep or temporary, fault.__name__), f"{given.seed}/{fault.__name__}")
-                fault(flow, given)
-            except Skipped as reason:
-                how, why = "skipped", str(reason)
-            except Exception as error:  # a test that could not run has failed
-                how, why = "failed", f"{type(error).__name__}: {error}"
+    with concurrent.futures.ThreadPoolExecutor(given.jobs) as pool:
+        for how, what in pool.map(lambda task: outcome(*task), tasks):
             count[how] += 1
-            print(f"{how.upper()} {fault.__name__} {why}".rstrip(), flush=True)
+            print(f"{how.upper()} {what}", flush=True)
     print(", ".join(f"{number} {how}" for how, number in count.items() if number or how != "skipped"))
     return 1 if count["failed"] or not count["passed"] else 0
 

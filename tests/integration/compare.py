@@ -106,7 +106,7 @@ STORED = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64
 
 
 def as_stored(table):
-    """Our declared types as the types in which they rest (docs/formats/delta.md, section Schema)."""
+    """Our declared types as the types in which they rest (docs/formats/delta-details.md, section Schema)."""
     for i, field in enumerate(table.schema):
         kind = STORED.get(field.type, field.type)
         if pa.types.is_time(kind) or (pa.types.is_timestamp(kind) and kind.unit == "ns"):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the binary, bit for bit, with a naive reference of time.md on projects drawn from a seed.
 
-    run.py --icecore BINARY [--cases N] [--seed N] [--keep DIR]
+    run.py --icecore BINARY [--cases N] [--seed N] [--keep DIR] [--jobs N]
 
 Every third project is a stream of versions instead (merge.py); there a case is a table compared whole.
 A case is one view asked for one key at one moment with one cut of knowledge: offline by `training-set` (label, latest and
@@ -9,6 +9,7 @@ a time), online by `run` and `get` with --now in between increments. What `get` 
 must find it equal, and some values of the training set to `explain`. Last line: `N passed, N failed`.
 """
 import argparse
+import concurrent.futures
 import datetime
 import glob
 import math
@@ -216,28 +217,40 @@ def typed(value, want, feature: Feature):
     return value
 
 
+def compared(icecore: str, number: int, seed: str, keep: str | None) -> tuple[int, int]:
+    """(passed, failed) of one project."""
+    comparison = Comparison(seed)
+    with tempfile.TemporaryDirectory(prefix="oracle-") as temporary:
+        try:
+            kind = MergeCase if number % 3 == 1 else Case
+            kind(icecore, os.path.join(keep or temporary, f"project-{number}"), seed, comparison).run()
+        except Failed as wrong:
+            comparison.failed += 1
+            print(f"seed {seed}: {wrong}", flush=True)
+    return comparison.passed, comparison.failed
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compares the binary with a naive reference.")
     parser.add_argument("--icecore", required=True)
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", help="keep the projects in this folder")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
     given = parser.parse_args()
-    print(f"seed {given.seed}")
+    print(f"seed {given.seed}", flush=True)
     passed = failed = number = 0
-    while passed + failed < given.cases and failed < 10 * given.cases:
-        seed = f"{given.seed}/{number}"
-        comparison = Comparison(seed)
-        with tempfile.TemporaryDirectory(prefix="oracle-") as temporary:
-            try:
-                kind = MergeCase if number % 3 == 1 else Case
-                kind(given.icecore, os.path.join(given.keep or temporary, f"project-{number}"), seed, comparison).run()
-            except Failed as wrong:
-                comparison.failed += 1
-                print(f"seed {seed}: {wrong}")
-        number, passed, failed = number + 1, passed + comparison.passed, failed + comparison.failed
-        if failed and not passed:
-            break
+    waiting: set[concurrent.futures.Future] = set()
+    with concurrent.futures.ProcessPoolExecutor(given.jobs) as pool:
+        while passed + failed < given.cases and failed < 10 * given.cases and (passed or not failed):
+            while len(waiting) < 2 * given.jobs:
+                waiting.add(pool.submit(compared, given.icecore, number, f"{given.seed}/{number}", given.keep))
+                number += 1
+            done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+            for outcome in done:
+                passed, failed = passed + outcome.result()[0], failed + outcome.result()[1]
+        for outcome in waiting:
+            outcome.cancel()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iostream>
 #include <random>
 #include <tuple>
 
+#include "icecore/base/random_cases_testing.h"
 #include "icecore/state/naive_view.h"
 #include "icecore/state/version_chain.h"
 
@@ -100,9 +100,8 @@ void RunCase(uint64_t seed, bool versioned) {
 
 TEST(Sweep, AnswersLikeTheNaiveDefinition) {
   ASSERT_TRUE(arrow::compute::Initialize().ok());
-  const uint64_t first_seed = 5000;
-  std::cout << "seeds from " << first_seed << "\n";
-  for (uint64_t seed = first_seed; seed < first_seed + 6000; ++seed) {
+  const base::Seeds seeds = base::SeedsFrom(5000, 6000);
+  for (uint64_t seed = seeds.first; seed < seeds.end; ++seed) {
     RunCase(seed, false);
     if (HasFatalFailure()) return;
   }
@@ -110,9 +109,8 @@ TEST(Sweep, AnswersLikeTheNaiveDefinition) {
 
 TEST(Sweep, AnswersLikeTheNaiveDefinitionOfVersions) {
   ASSERT_TRUE(arrow::compute::Initialize().ok());
-  const uint64_t first_seed = 40000;
-  std::cout << "seeds from " << first_seed << "\n";
-  for (uint64_t seed = first_seed; seed < first_seed + 6000; ++seed) {
+  const base::Seeds seeds = base::SeedsFrom(40000, 6000);
+  for (uint64_t seed = seeds.first; seed < seeds.end; ++seed) {
     RunCase(seed, true);
     if (HasFatalFailure()) return;
   }
@@ -225,9 +223,8 @@ LargeCase MakeLargeCase(uint64_t seed) {
 
 TEST(Sweep, RangesCutsAndThreadsChangeNoBit) {
   ASSERT_TRUE(arrow::compute::Initialize().ok());
-  const uint64_t first_seed = 70000;
-  std::cout << "seeds from " << first_seed << "\n";
-  for (uint64_t seed = first_seed; seed < first_seed + 150; ++seed) {
+  const base::Seeds seeds = base::SeedsFrom(70000, 150);
+  for (uint64_t seed = seeds.first; seed < seeds.end; ++seed) {
     const LargeCase made = MakeLargeCase(seed);
     const auto plan = state::ViewPlan::Make(made.layout).ValueOrDie();
     auto general = Sweep(plan, made.rows, made.labels, 5, kGeneral);
@@ -246,9 +243,8 @@ TEST(Sweep, RangesCutsAndThreadsChangeNoBit) {
 
 TEST(Sweep, GivesTheBitsOfTheStream) {
   ASSERT_TRUE(arrow::compute::Initialize().ok());
-  const uint64_t first_seed = 20000;
-  std::cout << "seeds from " << first_seed << "\n";
-  for (uint64_t seed = first_seed; seed < first_seed + 2000; ++seed) {
+  const base::Seeds seeds = base::SeedsFrom(20000, 2000);
+  for (uint64_t seed = seeds.first; seed < seeds.end; ++seed) {
     RunWideCase(seed);
     if (HasFatalFailure()) return;
   }

@@ -4,7 +4,7 @@
 // only grows; the step's state rests there. The present, e.g. `processing.x`, is what the log makes
 // of it: of each key the greatest version by (order_by, _seq), none where that is a delete. It is
 // brought up to the log after the log's commit, so a kill between the two is healed by the next
-// run. docs/formats/delta.md, section "Versions".
+// run. docs/formats/delta-details.md, section "Versions".
 
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>

@@ -9,6 +9,8 @@
 #include <exception>
 #include <optional>
 #include <sstream>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "icecore/spec/yaml_tree_internal.h"
@@ -20,7 +22,7 @@ using base::Location;
 
 constexpr size_t kMaxYamlBytes = size_t{16} << 20;
 constexpr size_t kMaxYamlDepth = 64;
-constexpr size_t kMaxKeys = 10'000;  // of one map: keys are looked up one by one
+constexpr size_t kMaxKeys = 10'000;  // of one map: its readers look keys up one by one
 
 std::vector<std::string_view> SplitLines(std::string_view text) {
   std::vector<std::string_view> lines;
@@ -89,6 +91,8 @@ class TreeBuilder : public YAML::EventHandler {
   struct OpenValue {
     YamlValue value;
     std::optional<YamlEntry> key;  // a map's key that waits for its value
+    bool key_is_repeated = false;
+    std::unordered_map<std::string, int> lines;  // of the keys so far
   };
 
   Location At(const YAML::Mark& mark) const { return {file_, mark.line + 1, mark.column + 1}; }
@@ -124,14 +128,17 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void AddKey(const YAML::Mark& mark, const std::string& key) {
-    if (const YamlEntry* first = open_.back().value.Find(key)) {
+    OpenValue& map = open_.back();
+    const auto [first, is_new] = map.lines.try_emplace(key, At(mark).line);
+    if (!is_new) {
       diagnostics_->Error(At(mark), "the key '" + key + "' is given twice; first in line " +
-                                        std::to_string(first->location.line));
+                                        std::to_string(first->second));
     }
-    if (open_.back().value.entries.size() >= kMaxKeys) {
+    if (map.value.entries.size() >= kMaxKeys) {
       throw YAML::ParserException(mark, "more than " + std::to_string(kMaxKeys) + " keys");
     }
-    open_.back().key = YamlEntry{key, At(mark), {}};
+    map.key = YamlEntry{key, At(mark), {}};
+    map.key_is_repeated = !is_new;
   }
 
   void Add(YamlValue value) {
@@ -145,7 +152,7 @@ class TreeBuilder : public YAML::EventHandler {
       return;
     }
     parent.key->value = std::move(value);
-    if (!parent.value.Find(parent.key->key)) {  // the first of two equal keys stays
+    if (!parent.key_is_repeated) {  // the first of two equal keys stays
       parent.value.entries.push_back(std::move(*parent.key));
     }
     parent.key.reset();
@@ -162,7 +169,7 @@ class TreeBuilder : public YAML::EventHandler {
       throw YAML::ParserException(
           mark, "more than " + std::to_string(kMaxYamlDepth) + " levels of nesting");
     }
-    open_.push_back({Make(kind, mark), std::nullopt});
+    open_.push_back({Make(kind, mark), std::nullopt, false, {}});
   }
 
   void Close() {

@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <iostream>
 #include <map>
 #include <random>
 
 #include "icecore/base/error.h"
+#include "icecore/base/random_cases_testing.h"
 #include "icecore/state/naive_view.h"
 #include "icecore/state/version_chain.h"
 
@@ -152,9 +152,8 @@ void RunVersionedCase(uint64_t seed) {
 }
 
 TEST(VersionedKeyState, AnswersLikeTheNaiveDefinition) {
-  const uint64_t first_seed = 70000;
-  std::cout << "seeds from " << first_seed << "\n";
-  for (uint64_t seed = first_seed; seed < first_seed + 4000; ++seed) {
+  const base::Seeds seeds = base::SeedsFrom(70000, 4000);
+  for (uint64_t seed = seeds.first; seed < seeds.end; ++seed) {
     RunVersionedCase(seed);
     if (HasFatalFailure()) return;
   }

@@ -7,6 +7,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
+#include "icecore/base/random_cases_testing.h"
 #include "icecore/state/naive_view.h"
 #include "icecore/state/wire.h"
 
@@ -106,9 +107,8 @@ void RunViewCase(uint64_t seed) {
 }
 
 TEST(KeyState, StreamsLikeTheNaiveDefinition) {
-  const uint64_t first_seed = 1000;
-  std::cout << "seeds from " << first_seed << "\n";
-  for (uint64_t seed = first_seed; seed < first_seed + 4000; ++seed) {
+  const base::Seeds seeds = base::SeedsFrom(1000, 4000);
+  for (uint64_t seed = seeds.first; seed < seeds.end; ++seed) {
     RunViewCase(seed);
     if (HasFatalFailure()) return;
   }
