@@ -87,6 +87,9 @@ class PushDoor {
   virtual arrow::Result<ingest::PushReceipt> Push(const PushRequest& request) = 0;
   // Pushes that no run has taken yet, over all sources.
   virtual arrow::Result<bool> HasNew() = 0;
+  // The one source of pushes that the view's rows come from, by whatever tables. kNotFound for an
+  // unknown view, with the nearest name; kUnsupported where there is none or more than one.
+  virtual arrow::Result<std::string> SourceOfView(const std::string& view) = 0;
   // Sources of pushes.
   virtual const std::vector<std::string>& sources() const = 0;
 };

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "icecore/base/error.h"
 #include "icecore/base/suggest.h"
+#include "icecore/base/text.h"
 #include "icecore/pipeline/push_landing.h"
+#include "icecore/pipeline/runner.h"
 
 namespace icecore::engine {
 namespace {
@@ -63,13 +66,52 @@ class JournalsDoor final : public PushDoor {
     return false;
   }
 
+  arrow::Result<std::string> SourceOfView(const std::string& view) override {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    auto found = source_of_view_.find(view);
+    if (found == source_of_view_.end()) {
+      found = source_of_view_.emplace(view, FindSourceOf(view)).first;
+    }
+    return found->second;
+  }
+
   const std::vector<std::string>& sources() const override { return names_; }
 
  private:
+  arrow::Result<std::string> FindSourceOf(const std::string& view) const {
+    const spec::Project& project = *workspace_.project;
+    if (project.FindView(view) == nullptr) {
+      std::vector<std::string> known;
+      known.reserve(project.views.size());
+      for (const spec::FeatureView& one : project.views) {
+        known.push_back(one.name);
+      }
+      return MakeError(ErrorCode::kNotFound,
+                       "no feature view '" + view + "'" + base::DidYouMean(view, known));
+    }
+    ARROW_ASSIGN_OR_RAISE(const std::set<std::string> upstream,
+                          pipeline::SelectNames(project, {"+view." + view}));
+    std::vector<std::string> feeding;
+    for (const std::string& name : names_) {
+      if (upstream.count("source." + name) > 0) {
+        feeding.push_back(name);
+      }
+    }
+    if (feeding.size() == 1) {
+      return feeding.front();
+    }
+    return MakeError(ErrorCode::kUnsupported, "view '" + view + "' gets its rows from " +
+                                                  (feeding.empty() ? "no source of pushes"
+                                                                   : "several sources of pushes, " +
+                                                                         base::CommaList(feeding) +
+                                                                         "; push to one of them"));
+  }
+
   const pipeline::Workspace workspace_;
   std::map<std::string, std::shared_ptr<ingest::PushJournal>> journals_;
   std::vector<std::string> names_;
   std::mutex mutex_;
+  std::map<std::string, arrow::Result<std::string>> source_of_view_;  // guarded by mutex_
   std::map<std::string, int64_t> landed_;  // guarded by mutex_; what is known to have landed
 };
 

@@ -198,7 +198,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   arrow::Result<std::string> PushTarget(const PushedRows& rows) override {
     const auto door = door_.load();
     if (rows.source.empty()) {
-      return RefuseView(rows.view);
+      return door->SourceOfView(rows.view);
     }
     const std::string& given = rows.source;
     std::string name = given.starts_with("source.") ? given.substr(7) : given;
@@ -212,6 +212,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
 
   arrow::Result<PushAnswer> Push(const PushedRows& rows) override {
     ARROW_ASSIGN_OR_RAISE(const std::string source, PushTarget(rows));
+    ARROW_RETURN_NOT_OK(CheckColumns(rows, source));
     ARROW_ASSIGN_OR_RAISE(const auto receipt, door_.load()->Push({source, rows.lines, rows.key}));
     if (!receipt.duplicate) {
       freshness_.Accepted(source, base::MonotonicNanos());
@@ -248,23 +249,30 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
  private:
   // Rows of a view come from its table, or the store would hold what the lake does not; and a table
   // is made by SQL, so that rows of the view are no rows of a source.
-  arrow::Status RefuseView(const std::string& name) {
+  // Rows that the contract would put into quarantine for their columns alone are told at once: who
+  // writes to a view names the view's columns, not the source's.
+  arrow::Status CheckColumns(const PushedRows& rows, const std::string& source) {
     std::lock_guard lock(engine_mutex_);
-    const spec::Project& project = newest_.engine->project();
-    const spec::FeatureView* view = project.FindView(name);
-    if (view == nullptr) {
-      std::vector<std::string> names;
-      names.reserve(project.views.size());
-      for (const spec::FeatureView& known : project.views) {
-        names.push_back(known.name);
-      }
-      return MakeError(ErrorCode::kNotFound,
-                       "no feature view '" + name + "'" + base::DidYouMean(name, names));
+    const spec::Source* found = newest_.engine->project().FindSource(source);
+    if (rows.columns.empty() || found == nullptr || found->contract.columns.empty()) {
+      return arrow::Status::OK();
     }
-    const std::string what =
-        view->from.empty() ? "is computed when it is asked for" : "is over " + view->from;
-    return MakeError(ErrorCode::kUnsupported,
-                     "view '" + name + "' " + what + "; push rows to the source that feeds it");
+    const std::string taken = "the rows of view '" + rows.view + "' come from source '" + source;
+    std::vector<std::string> known;
+    for (const spec::ColumnContract& column : found->contract.columns) {
+      known.push_back(column.name);
+      if (column.required &&
+          std::find(rows.columns.begin(), rows.columns.end(), column.name) == rows.columns.end()) {
+        return FieldError("df." + column.name, "missing; " + taken + "', which requires it");
+      }
+    }
+    for (const std::string& name : rows.columns) {
+      // Feast's client adds the time of creation to all that it writes.
+      if (name != "created" && std::find(known.begin(), known.end(), name) == known.end()) {
+        return FieldError("df." + name, "unknown; " + taken + "'" + base::DidYouMean(name, known));
+      }
+    }
+    return arrow::Status::OK();
   }
 
   arrow::Result<Definitions> OpenDefinitions() {

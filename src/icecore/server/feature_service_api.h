@@ -88,9 +88,10 @@ struct ServiceDescription {
 // Rows that a client sends to a source, or, as Feast does, to a view.
 struct PushedRows {
   std::string source;
-  std::string view;   // where no source is named
-  std::string lines;  // JSON objects, one a line
-  std::string key;    // idempotency key; "" for none
+  std::string view;  // where no source is named: the one that its rows come from takes them
+  std::vector<std::string> columns;  // of rows for a view, where they are known
+  std::string lines;                 // JSON objects, one a line
+  std::string key;                   // idempotency key; "" for none
 };
 
 struct PushAnswer {
@@ -142,10 +143,11 @@ class FeatureApi {
     return std::nullopt;
   }
   virtual arrow::Result<std::vector<ServiceDescription>> ListServices() = 0;
-  // The source that takes rows pushed to `rows`: kNotFound with the nearest name, kUnsupported for
-  // a view: views are fed by tables.
+  // The source that takes rows pushed to `rows`: kNotFound with the nearest name; kUnsupported for
+  // a view that no source of pushes feeds, or several.
   virtual arrow::Result<std::string> PushTarget(const PushedRows& rows) = 0;
-  // The rows are durable when this returns, and reach lake and store with the next small run.
+  // The rows are durable when this returns, and reach lake and store with the next small run. Of
+  // rows for a view, a FieldError for a column that its source lacks, or requires and misses.
   virtual arrow::Result<PushAnswer> Push(const PushedRows& rows) = 0;
   // OK when the store can be read now.
   virtual arrow::Status CheckReady() = 0;

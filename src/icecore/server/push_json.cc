@@ -133,6 +133,11 @@ arrow::Result<ParsedPush> ParsePush(const std::string& body, bool write, int64_t
     return push;
   }
   ARROW_ASSIGN_OR_RAISE(push.rows.lines, LinesOfColumns(document, max_rows));
+  if (write) {
+    for (const auto& [name, values] : document.at("df").items()) {
+      push.rows.columns.push_back(name);
+    }
+  }
   return push;
 }
 

@@ -10,7 +10,7 @@ import sys
 from datetime import timedelta
 
 import pandas as pd
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, ValueType
+from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, PushSource, ValueType
 from feast.types import Float64, Int64, String
 
 CONFIG = """\
@@ -35,7 +35,11 @@ def make(folder: str, store: str, rows: str) -> None:
         Field(name="user_id", dtype=Int64), Field(name="amount", dtype=Float64), Field(name="items", dtype=Int64),
         Field(name="city", dtype=String)])
     feast = FeatureStore(repo_path=folder)
-    feast.apply([user, seen, FeatureService(name="shop_model", features=[seen])])
+    visits = PushSource(name="visits", batch_source=FileSource(name="visits_batch", path=rows, timestamp_field="event_timestamp"))
+    visited = FeatureView(name="visited", entities=[user], ttl=timedelta(days=0), source=visits, schema=[
+        Field(name="user_id", dtype=Int64), Field(name="visits", dtype=Int64)])
+    views = [seen, visited] if remote else [seen]
+    feast.apply([user, *views, FeatureService(name="shop_model", features=[seen])])
     if not remote:
         feast.write_to_online_store("seen", pd.read_parquet(rows))
 
@@ -55,8 +59,16 @@ def read(folder: str, requests: list[dict]) -> list[dict]:
     return answers
 
 
+def write(folder: str, view: str, columns: dict) -> None:
+    rows = pd.DataFrame(columns)
+    rows["event_timestamp"] = pd.to_datetime(rows["event_timestamp"])
+    FeatureStore(repo_path=folder).write_to_online_store(view, rows)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         make(*sys.argv[2:5])
+    elif sys.argv[1] == "write":
+        write(sys.argv[2], sys.argv[3], json.loads(sys.argv[4]))
     else:
         print(json.dumps(read(sys.argv[2], json.loads(sys.argv[3]))))

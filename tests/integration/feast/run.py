@@ -54,6 +54,26 @@ request: [{name: discount, type: float64}]
 inputs: [seen.amount]
 features: [{name: price, expression: "amount - discount"}]
 ---
+source: visits
+from: {push: {}}
+contract:
+  columns:
+    - {name: user_id, type: int64, required: true}
+    - {name: event_timestamp, type: timestamp, zone: UTC, required: true}
+    - {name: visits, type: int64}
+---
+table: visits
+zone: processing
+sql: select user_id, event_timestamp, visits from landing.visits
+mode: append
+---
+feature_view: visited
+entity: user
+from: processing.visits
+event_time: event_timestamp
+online: true
+features: [visits]
+---
 feature_service: shop_model
 features: [seen]
 ---
@@ -221,6 +241,23 @@ def servers_refuse_alike(servers: Servers) -> None:
         expect(json.loads(ours)[key], json.loads(theirs)[key], key)
 
 
+def client_writes(servers: Servers) -> None:
+    """Rows that a Feast client writes to a view come by the source of pushes that feeds it, into lake and store both."""
+    feast("write", servers.client_folder, "visited", json.dumps(
+        {"user_id": [3, 4], "visits": [30, 40], "event_timestamp": ["2024-02-28T10:00:00Z"] * 2}))
+    deadline = time.monotonic() + START_S
+    while (got := servers.client({"features": ["visited:visits"], "rows": [{"user_id": 3}, {"user_id": 4}]})[0]) \
+            and got.get("values", {}).get("visits") != [30, 40]:
+        if time.monotonic() > deadline:
+            raise Failed(f"what was written is not read: {got}")
+        time.sleep(0.1)
+    expect(servers.project.value("select count(*) from processing.visits where visits in (30, 40)"), 2, "rows in the lake")
+    status, answer = post(servers.port, "/write-to-online-store", {"feature_view_name": "visited", "df": {"visits": [1]}})
+    expect((status, answer["detail"][0]["loc"][-1]), (422, "df.user_id"), "a required column is missing")
+    status, answer = post(servers.port, "/write-to-online-store", {"feature_view_name": "seen", "df": {"user_id": [1]}})
+    expect(status, 501, "a view over files")
+
+
 def health(servers: Servers) -> None:
     answers = []
     for port in (servers.port, servers.feast_port):
@@ -244,7 +281,7 @@ def main() -> int:
         servers = Servers(given.icecore, temporary)
         try:
             for test in (client_reads, client_raises_what_feast_raises, request_data_stand_among_the_entities,
-                         servers_answer_alike, servers_refuse_alike, health):
+                         servers_answer_alike, servers_refuse_alike, health, client_writes):
                 try:
                     test(servers)
                     passed += 1

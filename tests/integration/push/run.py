@@ -107,10 +107,21 @@ def feast_pushes(project: Project) -> None:
                 ("/push", {"push_source_name": "clocks", "df": {"user": ["x"]}}, 404),
                 ("/push", {"push_source_name": "clicks"}, 422),
                 ("/push", {"push_source_name": "clicks", "df": {"user": ["x"]}, "to": "offline"}, 422),
-                ("/write-to-online-store", {"feature_view_name": "seen", "df": {"user": ["x"]}}, 501),
+                ("/write-to-online-store", {"feature_view_name": "seen", "df": {"user": ["x"]}}, 422),
+                ("/write-to-online-store", {"feature_view_name": "seen", "df": {"user": ["x"], "at": [None], "m": [1]}}, 422),
                 ("/write-to-online-store", {"feature_view_name": "sehn", "df": {"user": ["x"]}}, 404),
                 ("/push", {"source": "clicks", "rows": [1]}, 400)]:
             expect(server.post(path, document)[0], status, f"status of {document}")
+
+
+def rows_of_a_view_arrive(project: Project) -> None:
+    """They come by the one source of pushes that feeds the view."""
+    with Server(project) as server:
+        status, text = server.post("/write-to-online-store", {"feature_view_name": "seen", "df": {
+            "user": ["eve"], "at": ["2024-03-01T10:00:00Z"], "n": [7]}})
+        expect((status, text), (200, "null"), "answer")
+        server.await_value("eve", "n", 7)
+    expect(project.value("""select count(*) from processing.clicks where "user" = 'eve'"""), 1, "rows in the lake")
 
 
 def keys_are_taken_once(project: Project) -> None:
@@ -152,7 +163,7 @@ def main() -> int:
     given = parser.parse_args()
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="push-") as temporary:
-        for test in (rows_arrive, feast_pushes, keys_are_taken_once, acknowledged_rows_survive_a_kill):
+        for test in (rows_arrive, feast_pushes, rows_of_a_view_arrive, keys_are_taken_once, acknowledged_rows_survive_a_kill):
             try:
                 test(prepared(given.icecore, os.path.join(temporary, test.__name__)))
                 passed += 1
