@@ -257,9 +257,14 @@ class ParquetRows : public FileRows {
   std::vector<int> ChooseGroups(const parquet::FileMetaData& metadata, int seq_leaf) {
     std::vector<int> groups;
     int64_t first = 0;
-    for (int i = 0; i < metadata.num_row_groups(); ++i) {
+    const RowGroupShare& share = request_.share;
+    const int64_t count = metadata.num_row_groups();
+    const int64_t first_shared = count * share.index / share.count;
+    const int64_t end_shared = count * (share.index + 1) / share.count;
+    for (int i = 0; i < count; ++i) {
       const auto group = metadata.RowGroup(i);
       const int64_t end = first + group->num_rows();
+      const bool is_shared = i >= first_shared && i < end_shared;
       const auto seqs = seq_leaf >= 0 ? SeqRangeOf(*group, seq_leaf) : std::nullopt;
       const bool may_match = !seqs.has_value() ||
                              (seqs->max > request_.seq->after && seqs->min <= request_.seq->up_to);
@@ -268,7 +273,7 @@ class ParquetRows : public FileRows {
                                 *group, [&](const std::string& name) { return LeafOf(name); });
       const bool has_rows = deleted_.CountIn(first, end) < end - first &&
                             (!part_.only.has_value() || part_.only->CountIn(first, end) > 0);
-      if (may_match && may_hold && has_rows) {
+      if (is_shared && may_match && may_hold && has_rows) {
         groups.push_back(i);
         physical_.Append(first, end);
       }

@@ -29,7 +29,8 @@ struct RowRequest {
   std::optional<SeqRange> seq;              // needs seq_field
   int64_t batch_rows = 1 << 16;
   std::shared_ptr<const Pruner> pruner;  // nullptr: every row group may hold wanted rows
-  bool use_threads = true;               // Arrow's, for columns
+  RowGroupShare share;
+  bool use_threads = true;  // Arrow's, for columns
 };
 
 // The columns by name, in that order; all for nullopt. What the schema lacks is kNotFound and

@@ -100,6 +100,7 @@ RowRequest RequestFor(ObjectStore& store, const Snapshot& snapshot,
           .seq = std::nullopt,
           .batch_rows = 1 << 16,
           .pruner = nullptr,
+          .share = {},
           .use_threads = true};
 }
 
@@ -118,6 +119,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store
   RowRequest request = RequestFor(store, snapshot, std::move(schema));
   request.seq = options.seq;
   request.batch_rows = options.batch_rows;
+  request.share = options.share;
   request.use_threads = options.use_threads;
   std::vector<DataFile> files = FilesInRange(snapshot, options.seq);
   if (!options.predicates.empty()) {

@@ -23,6 +23,12 @@ struct SeqRange {
   int64_t up_to = INT64_MAX;
 };
 
+// Of every file the row groups of the `index`th of `count` parts that have about as many of them.
+struct RowGroupShare {
+  int index = 0;
+  int count = 1;
+};
+
 struct ScanOptions {
   std::optional<std::vector<std::string>> columns;  // in this order; nullopt = all of the schema
   std::optional<SeqRange> seq;                      // files and row groups outside are not decoded
@@ -30,6 +36,7 @@ struct ScanOptions {
   // Files and row groups that surely hold no row that meets all of them are passed over; rows that
   // do not meet them may come all the same.
   Predicates predicates;
+  RowGroupShare share;
   // Columns on Arrow's threads; off where scans themselves run on them.
   bool use_threads = true;
 };

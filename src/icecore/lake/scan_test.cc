@@ -51,6 +51,27 @@ TEST_F(ScanTest, SeqRangeIsExact) {
   }
 }
 
+TEST_F(ScanTest, SharesOfRowGroupsAreAllRowsOnce) {
+  Snapshot snapshot = *ThreeFiles();
+  snapshot.files.resize(1);
+  const SeqRange range{.after = 2, .up_to = 9};  // within the first and the last group
+  for (int count = 1; count <= 5; ++count) {
+    std::vector<int64_t> rows;
+    for (int index = 0; index < count; ++index) {
+      ScanOptions options;
+      options.columns = {std::string(kSeq)};
+      options.seq = range;
+      options.share = {.index = index, .count = count};
+      const auto table = Must(ReadAll(*store_, snapshot, options));
+      for (const auto& chunk : table->column(0)->chunks()) {
+        const auto& seqs = static_cast<const arrow::Int64Array&>(*chunk);
+        rows.insert(rows.end(), seqs.raw_values(), seqs.raw_values() + seqs.length());
+      }
+    }
+    EXPECT_EQ(rows, (std::vector<int64_t>{3, 4, 5, 6, 7, 8, 9})) << count;
+  }
+}
+
 TEST_F(ScanTest, ColumnsComeInTheOrderAsked) {
   const auto snapshot = ThreeFiles();
   ScanOptions options;

@@ -113,11 +113,12 @@ arrow::Result<std::vector<std::shared_ptr<arrow::RecordBatchReader>>> LakeFeatur
   ARROW_ASSIGN_OR_RAISE(auto options, OptionsFor(*snapshot, view, query));
   std::vector<std::shared_ptr<arrow::RecordBatchReader>> parts;
   if (options.seq && options.seq->after >= options.seq->up_to) return parts;
-  const std::vector<lake::Snapshot> pieces = PiecesOf(*snapshot);
+  const std::vector<TablePiece> pieces = PiecesOf(*snapshot);
   options.use_threads = pieces.size() == 1;
-  for (const lake::Snapshot& piece : pieces) {
+  for (const TablePiece& piece : pieces) {
+    options.share = piece.share;
     ARROW_ASSIGN_OR_RAISE(parts.emplace_back(),
-                          lake::Scan(*workspace_.store, piece, options, workspace_.access));
+                          lake::Scan(*workspace_.store, piece.files, options, workspace_.access));
   }
   return parts;
 }

@@ -134,11 +134,13 @@ class LogKeeper {
     lake::ScanOptions options;
     options.columns = bound_.columns();
     options.seq = range;
-    const std::vector<lake::Snapshot> pieces = PiecesOf(*table_);
+    const std::vector<TablePiece> pieces = PiecesOf(*table_);
     options.use_threads = pieces.size() == 1;
     ARROW_RETURN_NOT_OK(base::RunParallel(pieces.size(), [&](size_t piece) -> arrow::Status {
-      ARROW_ASSIGN_OR_RAISE(const auto reader, lake::Scan(*workspace_.store, pieces[piece], options,
-                                                          workspace_.access));
+      lake::ScanOptions own = options;
+      own.share = pieces[piece].share;
+      ARROW_ASSIGN_OR_RAISE(const auto reader, lake::Scan(*workspace_.store, pieces[piece].files,
+                                                          own, workspace_.access));
       return TakeFrom(reader.get(), memory);
     }));
     return WriteRun();
