@@ -109,9 +109,23 @@ struct TableDigest::Column {
 
   arrow::Status Add(const arrow::Array& array, int64_t first_row) {
     std::string bytes;
-    for (int64_t row = 0; array.null_count() > 0 && row < array.length(); ++row) {
-      if (array.IsNull(row)) AppendInt64(first_row + row, &bytes);
-      if (bytes.size() > kFlushBytes) Flush(&nulls, &bytes);
+    const auto add_nulls = [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        AppendInt64(first_row + row, &bytes);
+        if (bytes.size() > kFlushBytes) Flush(&nulls, &bytes);
+      }
+    };
+    if (array.type_id() == arrow::Type::NA) {
+      add_nulls(0, array.length());
+    } else if (array.null_count() > 0) {
+      int64_t seen = 0;
+      arrow::internal::SetBitRunReader runs(array.null_bitmap_data(), array.offset(),
+                                            array.length());
+      for (auto run = runs.NextRun(); run.length > 0; run = runs.NextRun()) {
+        add_nulls(seen, run.position);
+        seen = run.position + run.length;
+      }
+      add_nulls(seen, array.length());
     }
     Flush(&nulls, &bytes);
     if (array.type_id() == arrow::Type::NA) {
