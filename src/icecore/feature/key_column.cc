@@ -8,12 +8,15 @@
 #include <arrow/util/checked_cast.h>
 
 #include <algorithm>
+#include <bit>
 #include <limits>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
+#include "icecore/base/parallel.h"
 
 namespace icecore::feature {
 
@@ -233,6 +236,13 @@ size_t KeyDictionary::PlaceOf(const KeyWords& keys, int64_t row) const {
   }
 }
 
+int32_t KeyDictionary::NumberOf(uint64_t word) const {
+  const size_t mask = places_.size() - 1;
+  size_t at = word & mask;
+  while (places_[at].word != word && places_[at].number != kNone) at = (at + 1) & mask;
+  return places_[at].number;
+}
+
 std::string_view KeyDictionary::BytesOf(int32_t number) const {
   if (ends_.empty()) return {};
   const auto at = static_cast<size_t>(number);
@@ -240,13 +250,47 @@ std::string_view KeyDictionary::BytesOf(int32_t number) const {
   return std::string_view(bytes_).substr(from, ends_[at] - from);
 }
 
-std::vector<int32_t> KeyDictionary::SortByWord() {
-  std::vector<std::pair<uint64_t, int32_t>> order;
-  order.reserve(words_.size());
-  for (const uint64_t word : words_) order.emplace_back(word, static_cast<int32_t>(order.size()));
-  std::sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
-    return a.first != b.first ? a.first < b.first : BytesOf(a.second) < BytesOf(b.second);
+namespace {
+
+struct NumberedWord {
+  uint64_t word = 0;
+  int32_t number = 0;
+};
+
+// By `less`, which orders by word first. Words are spread over all 64 bits: their first bits part
+// them into buckets of a few, which are sorted on all cores.
+template <typename Less>
+std::vector<NumberedWord> SortedWords(const std::vector<uint64_t>& words, const Less& less) {
+  const int bits = std::clamp(static_cast<int>(std::bit_width(words.size())) - 3, 1, 20);
+  const int shift = 64 - bits;
+  std::vector<uint32_t> starts((size_t{1} << bits) + 1, 0);
+  for (const uint64_t word : words) ++starts[(word >> shift) + 1];
+  std::partial_sum(starts.begin(), starts.end(), starts.begin());
+  std::vector<NumberedWord> sorted(words.size());
+  std::vector<uint32_t> next(starts.begin(), starts.end() - 1);
+  for (size_t i = 0; i < words.size(); ++i) {
+    sorted[next[words[i] >> shift]++] = {words[i], static_cast<int32_t>(i)};
+  }
+  const size_t buckets = starts.size() - 1;
+  constexpr size_t kBucketsOfPiece = 4096;
+  const size_t pieces = buckets / kBucketsOfPiece + 1;
+  const arrow::Status status = base::RunParallel(pieces, [&](size_t piece) {
+    for (size_t b = buckets * piece / pieces; b < buckets * (piece + 1) / pieces; ++b) {
+      std::sort(sorted.begin() + starts[b], sorted.begin() + starts[b + 1], less);
+    }
+    return arrow::Status::OK();
   });
+  static_cast<void>(status.ok());  // pieces do not fail
+  return sorted;
+}
+
+}  // namespace
+
+std::vector<int32_t> KeyDictionary::SortByWord() {
+  const std::vector<NumberedWord> order =
+      SortedWords(words_, [&](const NumberedWord& a, const NumberedWord& b) {
+        return a.word != b.word ? a.word < b.word : BytesOf(a.number) < BytesOf(b.number);
+      });
   std::vector<int32_t> numbers(order.size());
   std::vector<uint64_t> words;
   words.reserve(words_.size());
@@ -274,7 +318,7 @@ void KeyDictionary::Prefetch(uint64_t word) const {
 }
 
 void KeyDictionary::Grow() {
-  std::vector<Place> grown(places_.size() * 2);
+  base::HugeVector<Place> grown(places_.size() * 2);
   const size_t mask = grown.size() - 1;
   for (const Place& place : places_) {
     if (place.number == kNone) continue;
@@ -321,7 +365,9 @@ arrow::Result<std::vector<int32_t>> KeyDictionary::FindAll(
   for (int64_t row = 0; row < keys.size(); ++row) {
     const auto at = static_cast<size_t>(row);
     if (row + kPrefetchRows < keys.size()) Prefetch(keys.words[at + kPrefetchRows]);
-    if (keys.whole[at] != 0) numbers[at] = places_[PlaceOf(keys, row)].number;
+    if (keys.whole[at] == 0) continue;
+    numbers[at] =
+        encoder_->narrow() ? NumberOf(keys.words[at]) : places_[PlaceOf(keys, row)].number;
   }
   return numbers;
 }

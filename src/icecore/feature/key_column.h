@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "icecore/base/huge_pages.h"
 #include "icecore/state/value_codec.h"
 
 namespace icecore::feature {
@@ -85,13 +86,14 @@ class KeyDictionary {
     uint64_t word = 0;
     int32_t number = kNone;
   };
+  int32_t NumberOf(uint64_t word) const;  // of a narrow key
   // The place that holds the key of the row, or the free one where it would stand.
   size_t PlaceOf(const KeyWords& keys, int64_t row) const;
   void Prefetch(uint64_t word) const;
   void Grow();
 
   std::unique_ptr<KeyEncoder> encoder_;
-  std::vector<Place> places_;  // a power of two, at most half of them taken
+  base::HugeVector<Place> places_;  // a power of two, at most half of them taken
   int32_t size_ = 0;
   std::vector<uint64_t> words_;  // by number
   std::string bytes_;            // of wide keys, by number

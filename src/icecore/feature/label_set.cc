@@ -7,6 +7,7 @@
 #include <string>
 
 #include "icecore/base/error.h"
+#include "icecore/base/parallel.h"
 
 namespace icecore::feature {
 
@@ -43,41 +44,63 @@ arrow::Result<std::unique_ptr<LabelSet>> LabelSet::Make(
   return set;
 }
 
+namespace {
+
+struct Label {
+  int64_t t = 0;
+  uint32_t label = 0;
+};
+
+bool IsEarlier(const Label& a, const Label& b) {
+  return a.t != b.t ? a.t < b.t : a.label < b.label;
+}
+
+constexpr size_t kLeastKeysOfPiece = 4096;
+
+}  // namespace
+
 void LabelSet::Sort(const std::vector<int32_t>& keys, const arrow::Int64Array& times) {
-  starts_.assign(static_cast<size_t>(keys_->size()) + 1, 0);
+  const auto key_count = static_cast<size_t>(keys_->size());
+  starts_.assign(key_count + 1, 0);
   for (const int32_t key : keys) {
     if (key >= 0) ++starts_[static_cast<size_t>(key) + 1];
   }
   std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
-  std::vector<uint32_t> labels(starts_.back());
+  std::vector<Label> labels(starts_.back());
   {
     std::vector<uint32_t> next = starts_;
-    for (size_t label = 0; label < keys.size(); ++label) {
-      if (keys[label] < 0) continue;
-      labels[next[static_cast<size_t>(keys[label])]++] = static_cast<uint32_t>(label);
+    const auto rows = static_cast<size_t>(times.length());
+    const int64_t* values = times.raw_values();
+    for (size_t first = 0; first < keys.size(); first += rows) {  // use after use
+      for (size_t row = 0; row < rows; ++row) {
+        const int32_t key = keys[first + row];
+        if (key < 0) continue;
+        labels[next[static_cast<size_t>(key)]++] = {values[row],
+                                                    static_cast<uint32_t>(first + row)};
+        earliest_ = std::min(earliest_, values[row]);
+        latest_ = std::max(latest_, values[row]);
+      }
     }
   }
-  const auto rows = static_cast<uint32_t>(std::max<int64_t>(times.length(), 1));
-  const int64_t* values = times.raw_values();
   times_.resize(labels.size());
-  for (size_t place = 0; place < labels.size(); ++place) {
-    times_[place] = values[labels[place] % rows];
-    earliest_ = std::min(earliest_, times_[place]);
-    latest_ = std::max(latest_, times_[place]);
-  }
-  const auto earlier = [&](uint32_t a, uint32_t b) { return values[a % rows] < values[b % rows]; };
-  for (size_t key = 0; key + 1 < starts_.size(); ++key) {
-    const auto begin = times_.begin() + starts_[key];
-    const auto end = times_.begin() + starts_[key + 1];
-    // Spines mostly come in the order of time.
-    if (std::is_sorted(begin, end)) continue;
-    std::stable_sort(labels.begin() + starts_[key], labels.begin() + starts_[key + 1], earlier);
-    std::sort(begin, end);
-  }
   places_.assign(keys.size(), kNowhere);
-  for (size_t place = 0; place < labels.size(); ++place) {
-    places_[labels[place]] = static_cast<uint32_t>(place);
-  }
+  const size_t pieces = key_count / kLeastKeysOfPiece + 1;
+  const arrow::Status status = base::RunParallel(pieces, [&](size_t piece) {
+    const size_t first_key = key_count * piece / pieces;
+    const size_t end_key = key_count * (piece + 1) / pieces;
+    for (size_t key = first_key; key < end_key; ++key) {
+      const auto begin = labels.begin() + starts_[key];
+      const auto end = labels.begin() + starts_[key + 1];
+      // Spines mostly come in the order of time.
+      if (!std::is_sorted(begin, end, IsEarlier)) std::sort(begin, end, IsEarlier);
+    }
+    for (uint32_t place = starts_[first_key]; place < starts_[end_key]; ++place) {
+      times_[place] = labels[place].t;
+      places_[labels[place].label] = place;
+    }
+    return arrow::Status::OK();
+  });
+  static_cast<void>(status.ok());  // pieces do not fail
 }
 
 }  // namespace icecore::feature
