@@ -1,105 +1,117 @@
 #include "icecore/feature/as_of_join.h"
 
 #include <algorithm>
-#include <numeric>
 #include <tuple>
+
+#include "icecore/base/parallel.h"
 
 namespace icecore::feature {
 namespace {
 
-auto OrderOf(const AsOfRow& row) { return std::tie(row.event_time, row.known_at, row.seq); }
+// How far ahead memory is asked for: about what a core has under way at once.
+constexpr size_t kRowsAhead = 16;
+constexpr size_t kLeastKeysOfPiece = 4096;
 
-// Rows by (key, e, a, s), as places in `rows`: counted by key, then sorted within a key where they
-// did not come in order, which is rare.
-std::vector<uint32_t> Sorted(const std::vector<AsOfRow>& rows, size_t key_count) {
-  std::vector<uint32_t> starts(key_count + 1, 0);
-  for (const AsOfRow& row : rows) ++starts[static_cast<size_t>(row.key) + 1];
-  std::partial_sum(starts.begin(), starts.end(), starts.begin());
-  std::vector<uint32_t> order(rows.size());
-  std::vector<uint32_t> next(starts.begin(), starts.end() - 1);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    order[next[static_cast<size_t>(rows[i].key)]++] = static_cast<uint32_t>(i);
+template <typename Row>
+auto OrderOf(const Row& row) {
+  return std::tie(row.event_time, row.known_at, row.seq);
+}
+
+// The first of the ascending times that is not below t; without branches, every other of which
+// would be foretold wrongly.
+uint32_t FirstNotBelow(const int64_t* times, uint32_t begin, uint32_t end, int64_t t) {
+  uint32_t count = end - begin;
+  while (count > 0) {
+    const uint32_t half = count / 2;
+    const bool is_below = times[begin + half] < t;
+    begin = is_below ? begin + half + 1 : begin;
+    count = is_below ? count - half - 1 : half;
   }
-  const auto less = [&](uint32_t a, uint32_t b) { return OrderOf(rows[a]) < OrderOf(rows[b]); };
-  for (size_t key = 0; key < key_count; ++key) {
-    const auto begin = order.begin() + starts[key];
-    const auto end = order.begin() + starts[key + 1];
-    if (end - begin > 1 && !std::is_sorted(begin, end, less)) std::sort(begin, end, less);
+  return begin;
+}
+
+// The same where the answer is at `begin` or a little behind.
+uint32_t GallopNotBelow(const int64_t* times, uint32_t begin, uint32_t end, int64_t t) {
+  uint32_t width = 1;
+  while (end - begin > width && times[begin + width - 1] < t) {
+    begin += width;
+    width *= 2;
   }
-  return order;
+  return FirstNotBelow(times, begin, begin + std::min(width, end - begin), t);
 }
 
 }  // namespace
 
 AsOfJoin::AsOfJoin(const LabelSet& labels) : labels_(labels), best_(labels.times().size()) {}
 
-void AsOfJoin::Merge(const std::vector<AsOfRow>& rows, const std::vector<uint32_t>& order,
-                     size_t begin, size_t end, std::vector<Step>* steps) {
-  const auto key = static_cast<size_t>(rows[order[begin]].key);
-  // A row that becomes active after a greater one never wins: what is left ascends in both.
-  steps->clear();
-  for (size_t i = begin; i < end; ++i) {
-    const Step step{rows[order[i]].activation, order[i]};
-    while (!steps->empty() && steps->back().activation >= step.activation) steps->pop_back();
-    steps->push_back(step);
-  }
-  const int64_t* times = labels_.times().data();
-  const size_t last = labels_.starts()[key + 1];
-  size_t place = static_cast<size_t>(
-      std::lower_bound(times + labels_.starts()[key], times + last, steps->front().activation) -
-      times);
-  auto step = steps->begin();
-  for (; place < last; ++place) {
-    // Gallop: labels ascend, and so do the steps.
-    size_t width = 1;
-    while (static_cast<size_t>(steps->end() - step) > width &&
-           (step + static_cast<std::ptrdiff_t>(width))->activation <= times[place]) {
-      step += static_cast<std::ptrdiff_t>(width);
-      width *= 2;
-    }
-    const auto bound = static_cast<size_t>(steps->end() - step) > width
-                           ? step + static_cast<std::ptrdiff_t>(width)
-                           : steps->end();
-    step = std::prev(std::upper_bound(step, bound, times[place],
-                                      [](int64_t t, const Step& s) { return t < s.activation; }));
-    Offer(place, rows[step->row]);
-  }
-}
-
 void AsOfJoin::Offer(size_t place, const AsOfRow& row) {
   Best& best = best_[place];
-  if (best.row != kNone && std::tie(best.event_time, best.known_at, best.seq) >= OrderOf(row)) {
-    return;
-  }
+  if (best.row != kNone && OrderOf(best) >= OrderOf(row)) return;
   best = {row.event_time, row.known_at, row.seq, row.row};
 }
 
+// Each row costs three cache misses: where its key's labels begin, their times, what was noted.
+// Each loop asks for what the next one needs, for all rows, so that they wait for memory together.
 void AsOfJoin::Add(std::vector<AsOfRow>* rows) {
-  if (rows->empty()) return;
-  const std::vector<uint32_t> order = Sorted(*rows, static_cast<size_t>(labels_.keys().size()));
-  std::vector<Step> steps;
-  const std::lock_guard lock(mutex_);
-  for (size_t begin = 0; begin < order.size();) {
-    const int32_t key = (*rows)[order[begin]].key;
-    size_t end = begin + 1;
-    while (end < order.size() && (*rows)[order[end]].key == key) ++end;
-    Merge(*rows, order, begin, end, &steps);
-    begin = end;
+  const size_t count = rows->size();
+  const uint32_t* starts = labels_.starts().data();
+  const int64_t* times = labels_.times().data();
+  for (size_t i = 0; i < count; ++i) {
+    if (i + kRowsAhead < count) __builtin_prefetch(starts + (*rows)[i + kRowsAhead].key);
+    __builtin_prefetch(times + starts[(*rows)[i].key]);
+  }
+  std::vector<uint32_t> places(count);
+  uint32_t place = 0;  // of the row before
+  for (size_t i = 0; i < count; ++i) {
+    const AsOfRow& row = (*rows)[i];
+    const uint32_t begin = starts[row.key];
+    const uint32_t end = starts[row.key + 1];
+    // Rows of one hot key mostly come in the order of time.
+    const bool is_next = i > 0 && (*rows)[i - 1].key == row.key && place > begin &&
+                         times[place - 1] < row.activation;
+    place = is_next ? GallopNotBelow(times, place, end, row.activation)
+                    : FirstNotBelow(times, begin, end, row.activation);
+    places[i] = place == end ? LabelSet::kNowhere : place;
+    if (place != end) __builtin_prefetch(&best_[place], 1);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    for (size_t i = 0; i < count; ++i) {
+      if (places[i] != LabelSet::kNowhere) Offer(places[i], (*rows)[i]);
+    }
   }
   rows->clear();
 }
 
-std::vector<int64_t> AsOfJoin::Chosen(const std::optional<int64_t>& ttl_us) const {
-  std::vector<int64_t> chosen(best_.size());
-  for (size_t place = 0; place < best_.size(); ++place) {
-    const Best& best = best_[place];
-    chosen[place] = best.row;
-    int64_t age = 0;
-    if (ttl_us && best.row != kNone &&
-        (__builtin_sub_overflow(labels_.times()[place], best.event_time, &age) || age > *ttl_us)) {
-      chosen[place] = kExpired;
+void AsOfJoin::ChooseOfKeys(size_t begin, size_t end, const std::optional<int64_t>& ttl_us,
+                            std::vector<int64_t>* chosen) const {
+  for (size_t key = begin; key < end; ++key) {
+    const Best none;
+    const Best* best = &none;
+    for (size_t place = labels_.starts()[key]; place < labels_.starts()[key + 1]; ++place) {
+      // Of equals the one noted last: Offer may have been given no more than event times.
+      const Best& noted = best_[place];
+      if (noted.row != kNone && (best->row == kNone || OrderOf(noted) >= OrderOf(*best))) {
+        best = &noted;
+      }
+      int64_t age = 0;
+      const bool is_expired =
+          ttl_us && best->row != kNone &&
+          (__builtin_sub_overflow(labels_.times()[place], best->event_time, &age) || age > *ttl_us);
+      (*chosen)[place] = is_expired ? kExpired : best->row;
     }
   }
+}
+
+std::vector<int64_t> AsOfJoin::Chosen(const std::optional<int64_t>& ttl_us) const {
+  std::vector<int64_t> chosen(best_.size());
+  const auto keys = static_cast<size_t>(labels_.keys().size());
+  const size_t pieces = std::clamp<size_t>(keys / kLeastKeysOfPiece, 1, 64);
+  const arrow::Status status = base::RunParallel(pieces, [&](size_t piece) {
+    ChooseOfKeys(keys * piece / pieces, keys * (piece + 1) / pieces, ttl_us, &chosen);
+    return arrow::Status::OK();
+  });
+  static_cast<void>(status.ok());  // pieces do not fail
   return chosen;
 }
 

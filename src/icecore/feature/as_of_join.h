@@ -1,7 +1,8 @@
 #pragma once
 // As-of rows of many labels: of each label the greatest row by (e, a, s) among those of its key
-// that it can see. Rows come in pieces of any size and order, since the greatest of all is the
-// greatest of the pieces' greatest; so no more than a piece is ever held.
+// that it can see. A row is noted at the first label that sees it, where the greatest remains; what
+// a later label sees is the greatest of what was noted up to it. So rows may come in any order, and
+// are neither sorted nor held.
 
 #include <cstdint>
 #include <limits>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "icecore/base/huge_pages.h"
 #include "icecore/feature/label_set.h"
 
 namespace icecore::feature {
@@ -28,17 +30,20 @@ class AsOfJoin {
   static constexpr int64_t kNone = -1;     // no row is visible
   static constexpr int64_t kExpired = -2;  // the row is older than ttl_us
 
+  // Of rows given to Add at once: they, and what is looked up for them, fit into a core's cache.
+  static constexpr size_t kRowsAtOnce = 2048;
+
   // `labels` must outlive it.
   explicit AsOfJoin(const LabelSet& labels);
 
-  // Takes a piece of rows; gives them back empty, with their room.
+  // Takes rows; gives them back empty, with their room.
   void Add(std::vector<AsOfRow>* rows);
 
   // A row that the label at `place` can see. Several threads at once, if not for one place, and
   // none in Add.
   void Offer(size_t place, const AsOfRow& row);
 
-  // By place: the row chosen, or kNone or kExpired.
+  // By place: the row chosen, or kNone or kExpired. Runs on all cores.
   std::vector<int64_t> Chosen(const std::optional<int64_t>& ttl_us) const;
 
  private:
@@ -48,16 +53,11 @@ class AsOfJoin {
     int64_t seq = 0;
     int64_t row = kNone;
   };
-  // Of one key: the row that wins from an activation on, until the next.
-  struct Step {
-    int64_t activation = 0;
-    uint32_t row = 0;
-  };
-  void Merge(const std::vector<AsOfRow>& rows, const std::vector<uint32_t>& order, size_t begin,
-             size_t end, std::vector<Step>* steps);
+  void ChooseOfKeys(size_t begin, size_t end, const std::optional<int64_t>& ttl_us,
+                    std::vector<int64_t>* chosen) const;
 
   const LabelSet& labels_;
-  std::vector<Best> best_;  // by place; guarded by mutex_
+  base::HugeVector<Best> best_;  // by place: of the rows noted there; guarded by mutex_
   std::mutex mutex_;
 };
 

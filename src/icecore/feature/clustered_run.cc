@@ -159,17 +159,41 @@ bool ClusteredRun::Holds(int mask, int64_t row) const {
   return holds.IsValid(at) && holds.Value(at);
 }
 
+namespace {
+
+// The pages that hold these bytes. Only advice: that it is not taken costs time or memory, not
+// answers.
+void Advise(const uint8_t* begin, int64_t size, int advice) {
+  static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const uint8_t* const from = begin - reinterpret_cast<uintptr_t>(begin) % page;
+  const auto bytes = static_cast<size_t>(begin + size - from);
+  static_cast<void>(::madvise(const_cast<uint8_t*>(from), bytes, advice));
+}
+
+}  // namespace
+
+void ClusteredRun::Expect(int64_t begin, int64_t end, int first_column, int end_column) const {
+#ifdef MADV_POPULATE_READ  // since Linux 5.14
+  for (int64_t batch = begin / kBatchRows; batch * kBatchRows < end; ++batch) {
+    const arrow::RecordBatch& rows = Batch(batch);
+    const int64_t from = std::max<int64_t>(begin - batch * kBatchRows, 0);
+    const int64_t count = std::min(end - batch * kBatchRows, rows.num_rows()) - from;
+    for (int column = first_column; column < end_column; ++column) {
+      const int bits = rows.schema()->field(column)->type()->bit_width();
+      const auto& buffers = rows.column_data(column)->buffers;
+      if (bits < 8 || buffers.size() != 2 || buffers[1] == nullptr) continue;
+      Advise(buffers[1]->data() + from * bits / 8, count * bits / 8, MADV_POPULATE_READ);
+    }
+  }
+#endif
+}
+
 void ClusteredRun::Release(int64_t begin, int64_t end) const {
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   for (int64_t batch = begin / kBatchRows; batch * kBatchRows < end; ++batch) {
     for (const auto& column : Batch(batch).column_data()) {
       for (const auto& buffer : column->buffers) {
         if (buffer == nullptr || buffer->size() == 0) continue;
-        const uint8_t* const from =
-            buffer->data() - reinterpret_cast<uintptr_t>(buffer->data()) % page;
-        const auto bytes = static_cast<size_t>(buffer->data() + buffer->size() - from);
-        // Only advice: that it is not taken costs memory, not answers.
-        static_cast<void>(::madvise(const_cast<uint8_t*>(from), bytes, MADV_DONTNEED));
+        Advise(buffer->data(), buffer->size(), MADV_DONTNEED);
       }
     }
   }

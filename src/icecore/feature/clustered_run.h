@@ -75,6 +75,11 @@ class ClusteredRun {
     return *rows_[static_cast<size_t>(batch)];
   }
 
+  // Whether looking at so many of the rows, anywhere, touches nearly all pages of a column.
+  static bool TouchAll(int64_t looked_at, int64_t rows) { return looked_at > rows / 256; }
+  // Rows [begin, end) of these columns are about to be looked at, nearly all pages of them: brings
+  // them in at once, where looking would bring them in few by few.
+  void Expect(int64_t begin, int64_t end, int first_column, int end_column) const;
   // Lets go of the memory behind rows [begin, end); they come back from the file when looked at.
   void Release(int64_t begin, int64_t end) const;
 

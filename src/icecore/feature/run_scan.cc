@@ -155,12 +155,32 @@ std::vector<size_t> CutPlaces(const LabelSet& labels) {
   return bounds;
 }
 
+namespace {
+
+// Event times of the keys of labels [first, end).
+void ExpectTimes(const ClusteredRun& run, const LabelSet& labels, size_t first, size_t end) {
+  const std::vector<uint32_t>& starts = labels.starts();
+  const auto row_from = [&](size_t place) {
+    const auto after = std::upper_bound(starts.begin(), starts.end(), static_cast<uint32_t>(place));
+    const auto key = static_cast<int32_t>(after - starts.begin() - 1);
+    return run.StartOf(run.Seek(0, labels.keys().WordOf(key), labels.keys().BytesOf(key)));
+  };
+  const int64_t from = row_from(first);
+  const int64_t to = end < labels.times().size() ? row_from(end) : run.facts().rows;
+  if (from < to) run.Expect(from, to, 0, 1);
+}
+
+}  // namespace
+
 arrow::Status FindInRun(const ClusteredRun& run, const state::ViewPlan& plan, size_t set,
                         const KnowledgeCut& cut, const LabelSet& labels, int64_t first_name,
                         bool alone, AsOfJoin* join) {
   const std::vector<size_t> bounds = CutPlaces(labels);
+  const bool dense =
+      ClusteredRun::TouchAll(static_cast<int64_t>(labels.times().size()), run.facts().rows);
   return base::RunParallel(bounds.size() - 1, [&](size_t piece) {
     RunJoin key_join(run, plan, set, cut, labels, first_name, alone, join);
+    if (dense) ExpectTimes(run, labels, bounds[piece], bounds[piece + 1]);
     int64_t first_row = run.facts().rows;
     int64_t end_row = 0;
     ARROW_RETURN_NOT_OK(

@@ -339,9 +339,7 @@ arrow::Result<std::unique_ptr<ViewAnswers>> StreamedTrainingSet::AnswerJob(const
                                                                            const LabelSet& labels) {
   auto answers = std::make_unique<ViewAnswers>();
   if (IsAsOfOnly(job.plan)) {
-    ARROW_ASSIGN_OR_RAISE(
-        *answers, AnswerAsOf(*job.view, job.plan, labels, cut_,
-                             options_.memory_bytes / 4 / static_cast<int64_t>(kJobsAtOnce), &log_));
+    ARROW_ASSIGN_OR_RAISE(*answers, AnswerAsOf(*job.view, job.plan, labels, cut_, &log_));
   } else {
     ARROW_ASSIGN_OR_RAISE(*answers, AnswerBySweep(*job.view, job.plan, labels, cut_, &log_));
   }
