@@ -14,10 +14,13 @@
 
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 #include "icecore/base/error.h"
+#include "icecore/base/parallel.h"
 #include "icecore/base/time.h"
 #include "icecore/engine/row_files.h"
+#include "icecore/lake/encoding_choice.h"
 
 namespace icecore::engine {
 namespace {
@@ -88,20 +91,12 @@ class Form {
 class ParquetForm : public Form {
  public:
   arrow::Status Open(const std::shared_ptr<arrow::Schema>& schema, const StreamPtr& out) {
-    parquet::WriterProperties::Builder properties;
-    properties.compression(arrow::Compression::ZSTD);
-    properties.max_row_group_length(kRowGroupRows);
-    for (const auto& field : schema->fields()) {
-      // Their values hardly repeat, and looking for repeats costs more than writing them.
-      if (arrow::is_floating(field->type()->id())) properties.disable_dictionary(field->name());
-    }
-    const auto arrow_properties =
-        parquet::ArrowWriterProperties::Builder().store_schema()->set_use_threads(true)->build();
-    return parquet::arrow::FileWriter::Open(*schema, arrow::default_memory_pool(), out,
-                                            properties.build(), arrow_properties)
-        .Value(&writer_);
+    schema_ = schema;
+    out_ = out;
+    return arrow::Status::OK();
   }
   arrow::Status Write(const arrow::RecordBatch& batch) override {
+    if (writer_ == nullptr) ARROW_RETURN_NOT_OK(Start(batch));
     ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(batch));
     if (group_bytes_ + bytes > kRowGroupBytes && group_bytes_ > 0) {
       ARROW_RETURN_NOT_OK(writer_->NewBufferedRowGroup());
@@ -110,9 +105,44 @@ class ParquetForm : public Form {
     group_bytes_ += bytes;
     return writer_->WriteRecordBatch(batch);
   }
-  arrow::Status Close() override { return writer_->Close(); }
+  arrow::Status Close() override {
+    if (writer_ == nullptr) {
+      ARROW_ASSIGN_OR_RAISE(const auto none, arrow::RecordBatch::MakeEmpty(schema_));
+      ARROW_RETURN_NOT_OK(Start(*none));
+    }
+    return writer_->Close();
+  }
 
  private:
+  // `first`: rows that tell how columns are best encoded, as in the lake's files.
+  arrow::Status Start(const arrow::RecordBatch& first) {
+    std::vector<lake::ColumnEncoding> encodings(static_cast<size_t>(first.num_columns()));
+    ARROW_RETURN_NOT_OK(base::RunParallel(encodings.size(), [&](size_t i) {
+      const arrow::Array& rows = *first.column(static_cast<int>(i));
+      // Floats that were chosen twice are no reason to look for repeats: that costs more than
+      // writing them.
+      encodings[i] = lake::ChooseEncoding(rows, arrow::is_floating(rows.type_id()));
+      return arrow::Status::OK();
+    }));
+    parquet::WriterProperties::Builder properties;
+    properties.compression(arrow::Compression::ZSTD);
+    properties.max_row_group_length(kRowGroupRows);
+    for (size_t i = 0; i < encodings.size(); ++i) {
+      const auto& field = schema_->field(static_cast<int>(i));
+      // To Parquet's writer "a.b" is also the member b of a, whose type may be another.
+      if (arrow::is_nested(field->type()->id()) || field->name().find('.') != std::string::npos)
+        continue;
+      lake::Apply(encodings[i], field->name(), &properties);
+    }
+    const auto arrow_properties =
+        parquet::ArrowWriterProperties::Builder().store_schema()->set_use_threads(true)->build();
+    return parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), out_,
+                                            properties.build(), arrow_properties)
+        .Value(&writer_);
+  }
+
+  std::shared_ptr<arrow::Schema> schema_;
+  StreamPtr out_;
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
   int64_t group_bytes_ = 0;
 };

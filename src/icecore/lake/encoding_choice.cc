@@ -1,7 +1,7 @@
 // A sample decides: whether values repeat (a dictionary), whether neighbours are near each other
 // (differences in few bits, which are smaller than what zstd makes of whole numbers, and are read
 // three times as fast), and whether zstd finds anything in floats, where it often does not.
-#include "icecore/lake/encoding_choice_internal.h"
+#include "icecore/lake/encoding_choice.h"
 
 #include <arrow/array.h>
 #include <arrow/buffer.h>
@@ -187,6 +187,20 @@ ColumnEncoding ChooseEncoding(const arrow::Array& rows, bool too_many_values) {
       return ForBytes<arrow::Decimal128Array>(*sample, too_many_values);
     default:
       return otherwise;
+  }
+}
+
+void Apply(const ColumnEncoding& encoding, const std::string& name,
+           parquet::WriterProperties::Builder* properties) {
+  if (!encoding.dictionary) {
+    properties->disable_dictionary(name);
+  }
+  if (encoding.delta) {
+    properties->encoding(name, parquet::Encoding::DELTA_BINARY_PACKED);
+  }
+  if (!encoding.compressed) {
+    properties->compression(name, parquet::Compression::UNCOMPRESSED)
+        ->compression_level(name, arrow::util::kUseDefaultCompressionLevel);
   }
 }
 

@@ -10,7 +10,7 @@
 #include <optional>
 #include <random>
 
-#include "icecore/lake/encoding_choice_internal.h"
+#include "icecore/lake/encoding_choice.h"
 #include "icecore/lake/lake_fixture.h"
 
 namespace icecore::lake {

@@ -6,7 +6,6 @@
 #include <arrow/type.h>
 #include <arrow/type_traits.h>
 #include <arrow/util/byte_size.h>
-#include <arrow/util/compression.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
@@ -14,7 +13,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
-#include "icecore/lake/encoding_choice_internal.h"
+#include "icecore/lake/encoding_choice.h"
 #include "icecore/lake/partitioned_writer_internal.h"
 #include "icecore/lake/schema.h"
 #include "icecore/lake/stats_internal.h"
@@ -154,17 +153,7 @@ class ParquetDataWriter : public DataWriter {
     if (arrow::is_nested(first.type_id()) || name.find('.') != std::string::npos) {
       return;
     }
-    const ColumnEncoding encoding = ChooseEncoding(first, options_.plain_columns.contains(name));
-    if (!encoding.dictionary) {
-      properties->disable_dictionary(name);
-    }
-    if (encoding.delta) {
-      properties->encoding(name, parquet::Encoding::DELTA_BINARY_PACKED);
-    }
-    if (!encoding.compressed) {
-      properties->compression(name, parquet::Compression::UNCOMPRESSED)
-          ->compression_level(name, arrow::util::kUseDefaultCompressionLevel);
-    }
+    Apply(ChooseEncoding(first, options_.plain_columns.contains(name)), name, properties);
   }
 
   arrow::Status CloseFile() {
