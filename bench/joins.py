@@ -131,21 +131,28 @@ def measured(command):
 
 
 def peak_of(command):
-    """As measured, with the child's peak memory (MiB) by a process that has no other children."""
+    """As measured, with the child's peak memory (MiB) and its processor time by a process that has no other children."""
     code = ("import json,resource,subprocess,sys,time\n"
             "start=time.monotonic()\n"
             "done=subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL,stderr=subprocess.PIPE,text=True)\n"
             "seconds=time.monotonic()-start\n"
-            "print(json.dumps([done.returncode,seconds,resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss/1024,"
+            "used=resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+            "print(json.dumps([done.returncode,seconds,used.ru_maxrss/1024,used.ru_utime+used.ru_stime,"
             "done.stderr[-300:]]))\n")
     got = measured([sys.executable, "-c", code, *command])
     if got is None:
         return None
-    status, seconds, peak, error = json.loads(got[1])
+    status, seconds, peak, cpu, error = json.loads(got[1])
     if status != 0:
         print(f"  {command[0]}: {error}", file=sys.stderr)
         return None
-    return seconds, peak
+    return seconds, peak, cpu
+
+
+def limits_of(spine, result, tables):
+    """What nobody can save: seconds for reading the Parquet and for writing the result, with pyarrow."""
+    got = measured([PEER_PYTHON, PEER, "limit", spine, result, "0", *tables])
+    return json.loads(got[1]) if got else {}
 
 
 def are_equal(path, expected, by_id):
@@ -226,17 +233,21 @@ class Bench:
                         print(f"  {engine}: not equal", file=sys.stderr)
                 else:
                     runs[engine].append(got)
-        self.report(shape, runs)
+        limits = limits_of(spine, results["icecore maintained"], [folder / f"t{v}.parquet" for v in range(shape.views)])
+        for result in results.values():
+            result.unlink(missing_ok=True)
+        self.report(shape, runs, limits)
 
-    def report(self, shape, runs):
-        line = {"shape": vars(shape), "engines": {}}
+    def report(self, shape, runs, limits):
+        line = {"shape": vars(shape), "engines": {}, "limits": limits}
         for engine, outcomes in runs.items():
             if not outcomes:
                 line["engines"][engine] = None
                 continue
             seconds = [one[0] for one in outcomes]
             line["engines"][engine] = {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds),
-                                       "peak_mib": max(one[1] for one in outcomes)}
+                                       "peak_mib": max(one[1] for one in outcomes),
+                                       "cpu": statistics.median(one[2] for one in outcomes)}
         self.lines.append(line)
         ours = line["engines"]["icecore maintained"]
         print(f"{shape.name}: spine {shape.spine_rows:,} x {shape.views} views x {shape.view_rows:,} x {shape.features}, "
@@ -246,8 +257,10 @@ class Bench:
                 print(f"  {engine:20} did not finish, or was not equal")
                 continue
             ratio = f"{one['median'] / ours['median']:7.1f}x" if ours else ""
-            print(f"  {engine:20} {one['median']:8.3f} s ({one['min']:.3f} … {one['max']:.3f}) {one['peak_mib']:8.0f} MiB {ratio}",
-                  flush=True)
+            print(f"  {engine:20} {one['median']:8.3f} s ({one['min']:.3f} … {one['max']:.3f}) {one['cpu']:8.2f} s of processors "
+                  f"{one['peak_mib']:8.0f} MiB {ratio}", flush=True)
+        print("  limits (pyarrow): " + ", ".join(f"{what} {seconds:.3f} s" for what, seconds in limits.items())
+              + f"; load average {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def main():
