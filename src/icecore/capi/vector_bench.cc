@@ -8,6 +8,7 @@
 #include <arrow/builder.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -33,13 +34,13 @@ arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> KeysOf(int64_t count) 
   return keys;
 }
 
-arrow::Result<double> SumOf(const Vectors& vectors) {
+arrow::Result<double> SumOf(const VectorRows& vectors) {
   double sum = 0;
-  for (const auto& column : vectors.columns) {
-    if (column.values->type_id() != arrow::Type::DOUBLE || column.values->IsNull(0)) {
+  for (const state::FeatureAnswers& feature : vectors.features) {
+    if (feature.type().id() != arrow::Type::DOUBLE || !feature.slot(0).is_valid) {
       return arrow::Status::Invalid("a feature is no float64, or null");
     }
-    sum += static_cast<const arrow::DoubleArray&>(*column.values).Value(0);
+    sum += std::bit_cast<double>(feature.slot(0).word);
   }
   return sum;
 }
@@ -57,11 +58,11 @@ arrow::Status Measure(const std::string& folder, const std::string& service_name
   size_t at = 0;
   const auto read = [&]() {
     at = (at + kStep) % keys.size();
-    return service->Read({keys[at]}, {}, t_us);
+    return service->ReadRows({keys[at]}, {}, t_us);
   };
   double sum = 0;
   for (size_t key = 0; key < std::min<size_t>(kSummed, keys.size()); ++key) {
-    ARROW_ASSIGN_OR_RAISE(const auto vectors, service->Read({keys[key]}, {}, t_us));
+    ARROW_ASSIGN_OR_RAISE(const auto vectors, service->ReadRows({keys[key]}, {}, t_us));
     ARROW_ASSIGN_OR_RAISE(const double of_key, SumOf(vectors));
     sum += of_key;
   }
@@ -72,7 +73,7 @@ arrow::Status Measure(const std::string& folder, const std::string& service_name
   const int64_t end_ns = begin_ns + static_cast<int64_t>(seconds * 1e9);
   for (int64_t now_ns = begin_ns; now_ns < end_ns;) {
     ARROW_ASSIGN_OR_RAISE(const auto vectors, read());
-    features = vectors.columns.size();
+    features = vectors.features.size();
     const int64_t then_ns = base::MonotonicNanos();
     times_ns.push_back(then_ns - now_ns);
     now_ns = then_ns;

@@ -105,6 +105,23 @@ struct Vectors {
   std::vector<std::string> stale_views;  // t lies beyond what the store was loaded for
 };
 
+class OnlineService;
+
+// The same in one piece of memory: a slot for each entity and feature. Moving it moves no slot.
+struct VectorRows {
+  struct View {
+    const std::string* name = nullptr;
+    std::shared_ptr<const online::ViewPosition> position;
+    bool is_stale = false;  // t lies beyond what the store was loaded for
+  };
+  int64_t t_us = 0;
+  int64_t num_rows = 0;
+  std::vector<state::FeatureAnswers> features;   // one per output of the service
+  std::vector<View> views;                       // each once
+  std::vector<state::AnswerBlock> blocks;        // what `features` looks into
+  std::shared_ptr<const OnlineService> service;  // that answered; names are its own
+};
+
 // verify.h, explain.h, compare.h
 struct VerifyRequest;
 struct VerifyReport;
@@ -124,6 +141,10 @@ class OnlineService {
   virtual arrow::Result<Vectors> Read(const std::vector<std::shared_ptr<arrow::Array>>& keys,
                                       const std::vector<std::shared_ptr<arrow::Array>>& request,
                                       int64_t t_us) const = 0;
+  // As Read, without columns: for whoever wants values one by one.
+  virtual arrow::Result<VectorRows> ReadRows(
+      const std::vector<std::shared_ptr<arrow::Array>>& keys,
+      const std::vector<std::shared_ptr<arrow::Array>>& request, int64_t t_us) const = 0;
 };
 
 // One thread at a time, OnlineService apart.

@@ -8,6 +8,7 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -16,6 +17,7 @@
 #include "icecore/pipeline/training.h"
 #include "icecore/quality/text_conversion.h"
 #include "icecore/spec/parse.h"
+#include "icecore/state/answer_block.h"
 
 namespace icecore::engine {
 namespace {
@@ -30,7 +32,15 @@ std::shared_ptr<arrow::Array> RepeatedTime(int64_t t_us, int64_t rows) {
       type, rows, {nullptr, arrow::Buffer::FromVector(std::move(times))}, /*null_count=*/0));
 }
 
-class OnlineServiceImpl : public OnlineService {
+// A feature's default, ready to stand in the place of nulls.
+struct FilledFeature {
+  size_t use = 0;
+  size_t feature = 0;
+  std::optional<uint64_t> word;  // nullopt: the type has none
+};
+
+class OnlineServiceImpl : public OnlineService,
+                          public std::enable_shared_from_this<OnlineServiceImpl> {
  public:
   OnlineServiceImpl(std::shared_ptr<const feature::BoundService> service,
                     std::vector<online::StoredView> views, online::Store* store,
@@ -40,7 +50,10 @@ class OnlineServiceImpl : public OnlineService {
         views_(std::move(views)),
         store_(store),
         served_(std::move(served)),
-        served_log_(served_log) {
+        served_log_(served_log) {}
+
+  // What does not change from request to request.
+  arrow::Status Plan() {
     const auto& columns = service_->key_columns();
     for (const feature::ViewUse& use : service_->uses()) {
       std::vector<size_t>& places = key_places_.emplace_back();
@@ -49,7 +62,21 @@ class OnlineServiceImpl : public OnlineService {
                                      [&](const auto& column) { return column.name == name; });
         places.push_back(static_cast<size_t>(at - columns.begin()));
       }
+      const auto known = std::find_if(views_.begin(), views_.end(), [&](const auto& view) {
+        return view.name == use.view->name();
+      });
+      is_first_use_.push_back(static_cast<size_t>(known - views_.begin()) + 1 ==
+                              key_places_.size());
     }
+    for (size_t i = 0; i < service_->outputs().size(); ++i) {
+      const feature::OutputOrigin& origin = origins_.emplace_back(service_->OriginOf(i));
+      if (origin.use < 0) {
+        ++num_expressions_;
+      } else {
+        ARROW_RETURN_NOT_OK(PlanDefault(origin));
+      }
+    }
+    return arrow::Status::OK();
   }
 
   const feature::BoundService& service() const override { return *service_; }
@@ -57,33 +84,32 @@ class OnlineServiceImpl : public OnlineService {
   arrow::Result<Vectors> Read(const std::vector<std::shared_ptr<arrow::Array>>& keys,
                               const std::vector<std::shared_ptr<arrow::Array>>& request,
                               int64_t t_us) const override {
+    ARROW_ASSIGN_OR_RAISE(const VectorRows rows, ReadRows(keys, request, t_us));
+    return ToVectors(rows);
+  }
+
+  arrow::Result<VectorRows> ReadRows(const std::vector<std::shared_ptr<arrow::Array>>& keys,
+                                     const std::vector<std::shared_ptr<arrow::Array>>& request,
+                                     int64_t t_us) const override {
     ARROW_ASSIGN_OR_RAISE(auto answers, store_->Read(MakeReads(keys), t_us));
-    Vectors out;
-    out.service = service_->name();
+    VectorRows out;
+    out.service = shared_from_this();
     out.t_us = t_us;
-    out.outputs = {service_, &service_->outputs()};
-    std::vector<feature::UseValues> values;
-    values.reserve(answers.size());
+    out.num_rows = !keys.empty()      ? keys.front()->length()
+                   : !request.empty() ? request.front()->length()
+                                      : 1;
+    out.views.reserve(answers.size());
+    out.blocks.reserve(answers.size() + num_expressions_);
     for (size_t i = 0; i < answers.size(); ++i) {
-      values.push_back(std::move(answers[i].features));
-      const std::string& name = views_[i].name;
-      const bool seen = std::any_of(out.positions.begin(), out.positions.end(),
-                                    [&](const auto& known) { return known.first == name; });
-      if (!seen) {
-        out.positions.emplace_back(name, std::move(answers[i].position));
-        if (answers[i].stale) {
-          out.stale_views.push_back(name);
-        }
+      out.blocks.push_back(std::move(answers[i].features));
+      if (is_first_use_[i]) {
+        out.views.push_back({&views_[i].name, std::move(answers[i].position), answers[i].stale});
       }
     }
-    const int64_t rows = !keys.empty()      ? keys.front()->length()
-                         : !request.empty() ? request.front()->length()
-                                            : 1;
-    ARROW_ASSIGN_OR_RAISE(out.columns,
-                          service_->Assemble(std::move(values), request, RepeatedTime(t_us, rows)));
+    ARROW_RETURN_NOT_OK(Assemble(request, &out));
     if (served_log_ != nullptr) {
       // A vector that cannot be logged is served all the same.
-      if (const arrow::Status status = Log(keys, request, rows, out); !status.ok()) {
+      if (const arrow::Status status = Log(keys, request, out); !status.ok()) {
         base::Log(base::LogLevel::kWarning, "served log: " + status.message());
       }
     }
@@ -91,13 +117,93 @@ class OnlineServiceImpl : public OnlineService {
   }
 
  private:
+  // A default is what the view puts in the place of a null.
+  arrow::Status PlanDefault(const feature::OutputOrigin& origin) {
+    const auto use = static_cast<size_t>(origin.use);
+    const auto feature = static_cast<size_t>(origin.feature);
+    const feature::BoundView& view = *service_->uses()[use].view;
+    ARROW_ASSIGN_OR_RAISE(auto null, arrow::MakeArrayOfNull(view.feature_types()[feature], 1));
+    ARROW_ASSIGN_OR_RAISE(auto filled, view.ApplyDefault(origin.feature, std::move(null)));
+    if (filled->IsNull(0)) return arrow::Status::OK();
+    FilledFeature one{use, feature, std::nullopt};
+    const auto block =
+        state::AnswerBlock::Of({std::move(filled), {state::ValueStatus::kPresent}, {std::nullopt}});
+    if (block.feature(0).values() == nullptr) one.word = block.feature(0).slot(0).word;
+    filled_.push_back(one);
+    return arrow::Status::OK();
+  }
+
+  // The service's features from those of its views, which stand in the first blocks. Expressions
+  // get columns, and give one.
+  arrow::Status Assemble(const std::vector<std::shared_ptr<arrow::Array>>& request,
+                         VectorRows* out) const {
+    const size_t first_computed = out->blocks.size();
+    for (size_t i = 0; i < origins_.size(); ++i) {
+      if (origins_[i].use >= 0) continue;
+      std::vector<feature::UseValues> uses(views_.size());
+      for (const auto& input : origins_[i].inputs) {
+        if (input.use < 0) continue;
+        const auto use = static_cast<size_t>(input.use);
+        const auto feature = static_cast<size_t>(input.feature);
+        uses[use].resize(out->blocks[use].num_features());
+        uses[use][feature] = out->blocks[use].feature(feature).ToColumn();
+      }
+      ARROW_ASSIGN_OR_RAISE(
+          auto column,
+          service_->AssembleOutput(i, uses, request, RepeatedTime(out->t_us, out->num_rows)));
+      out->blocks.push_back(state::AnswerBlock::Of(std::move(column)));
+    }
+    ARROW_RETURN_NOT_OK(Fill(&out->blocks));
+    out->features.reserve(origins_.size());
+    size_t next_computed = first_computed;
+    for (const feature::OutputOrigin& origin : origins_) {
+      out->features.push_back(origin.use < 0 ? out->blocks[next_computed++].feature(0)
+                                             : out->blocks[static_cast<size_t>(origin.use)].feature(
+                                                   static_cast<size_t>(origin.feature)));
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status Fill(std::vector<state::AnswerBlock>* blocks) const {
+    for (const FilledFeature& filled : filled_) {
+      state::AnswerBlock& block = (*blocks)[filled.use];
+      if (filled.word) {
+        block.FillNulls(filled.feature, *filled.word);
+        continue;
+      }
+      const feature::BoundView& view = *service_->uses()[filled.use].view;
+      ARROW_ASSIGN_OR_RAISE(auto values,
+                            view.ApplyDefault(static_cast<int>(filled.feature),
+                                              block.feature(filled.feature).ToArray()));
+      block.ReplaceValues(filled.feature, std::move(values));
+    }
+    return arrow::Status::OK();
+  }
+
+  Vectors ToVectors(const VectorRows& rows) const {
+    Vectors out;
+    out.service = service_->name();
+    out.t_us = rows.t_us;
+    out.outputs = {service_, &service_->outputs()};
+    out.columns.reserve(rows.features.size());
+    for (const state::FeatureAnswers& feature : rows.features) {
+      out.columns.push_back(feature.ToColumn());
+    }
+    for (const VectorRows::View& view : rows.views) {
+      out.positions.emplace_back(*view.name, *view.position);
+      if (view.is_stale) out.stale_views.push_back(*view.name);
+    }
+    return out;
+  }
+
   arrow::Status Log(const std::vector<std::shared_ptr<arrow::Array>>& keys,
-                    const std::vector<std::shared_ptr<arrow::Array>>& request, int64_t rows,
-                    const Vectors& vectors) const {
-    ARROW_ASSIGN_OR_RAISE(const auto sampled, served_log_->Sample(keys, rows));
+                    const std::vector<std::shared_ptr<arrow::Array>>& request,
+                    const VectorRows& rows) const {
+    ARROW_ASSIGN_OR_RAISE(const auto sampled, served_log_->Sample(keys, rows.num_rows));
     return sampled.empty()
                ? arrow::Status::OK()
-               : served_log_->Offer(AsServed(served_, keys, request, rows, vectors), sampled);
+               : served_log_->Offer(
+                     AsServed(served_, keys, request, rows.num_rows, ToVectors(rows)), sampled);
   }
 
   std::vector<online::ViewRead> MakeReads(
@@ -116,6 +222,10 @@ class OnlineServiceImpl : public OnlineService {
   const std::shared_ptr<const feature::BoundService> service_;
   const std::vector<online::StoredView> views_;  // one per use
   std::vector<std::vector<size_t>> key_places_;  // of each use its keys, in key_columns()
+  std::vector<bool> is_first_use_;               // of its view
+  std::vector<feature::OutputOrigin> origins_;   // one per output
+  size_t num_expressions_ = 0;                   // among them
+  std::vector<FilledFeature> filled_;
   online::Store* const store_;
   const std::shared_ptr<const online::ServedService> served_;
   online::ServedLog* const served_log_;
@@ -141,8 +251,10 @@ arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
   if (served_log != nullptr) {
     ARROW_ASSIGN_OR_RAISE(served, DescribeServed(*workspace.project, *service, catalog_version));
   }
-  return std::make_shared<OnlineServiceImpl>(std::move(service), std::move(views), workspace.online,
-                                             std::move(served), served_log);
+  auto made = std::make_shared<OnlineServiceImpl>(std::move(service), std::move(views),
+                                                  workspace.online, std::move(served), served_log);
+  ARROW_RETURN_NOT_OK(made->Plan());
+  return made;
 }
 
 arrow::Result<std::shared_ptr<arrow::Array>> ParseColumn(const feature::RequestColumn& column,

@@ -65,9 +65,13 @@ class AssembledService final : public BoundService {
   arrow::Result<std::vector<Column>> Assemble(
       std::vector<UseValues> uses, const std::vector<std::shared_ptr<arrow::Array>>& request,
       const std::shared_ptr<arrow::Array>& event_timestamp) const override;
+  arrow::Result<Column> AssembleOutput(
+      size_t output, const std::vector<UseValues>& uses,
+      const std::vector<std::shared_ptr<arrow::Array>>& request,
+      const std::shared_ptr<arrow::Array>& event_timestamp) const override;
 
  private:
-  arrow::Result<Column> FromUse(const OutputSource& source, std::vector<UseValues>* uses) const;
+  arrow::Result<Column> FromUse(const OutputSource& source, Column column) const;
   arrow::Result<Column> FromExpression(const OutputSource& source,
                                        const std::vector<UseValues>& uses,
                                        const std::vector<std::shared_ptr<arrow::Array>>& request,
@@ -89,13 +93,9 @@ OutputOrigin AssembledService::OriginOf(size_t output) const {
   return origin;
 }
 
-arrow::Result<Column> AssembledService::FromUse(const OutputSource& source,
-                                                std::vector<UseValues>* uses) const {
-  const auto use = static_cast<size_t>(source.use);
-  Column& values = (*uses)[use][static_cast<size_t>(source.feature)];
-  Column column = source.is_last ? std::move(values) : values;
-  ARROW_ASSIGN_OR_RAISE(
-      column.values, parts_.uses[use].view->ApplyDefault(source.feature, std::move(column.values)));
+arrow::Result<Column> AssembledService::FromUse(const OutputSource& source, Column column) const {
+  const BoundView& view = *parts_.uses[static_cast<size_t>(source.use)].view;
+  ARROW_ASSIGN_OR_RAISE(column.values, view.ApplyDefault(source.feature, std::move(column.values)));
   return column;
 }
 
@@ -162,7 +162,8 @@ arrow::Result<std::vector<Column>> AssembledService::Assemble(
   for (const OutputSource& source : parts_.sources) {
     Column column;
     if (source.expression == nullptr) {
-      ARROW_ASSIGN_OR_RAISE(column, FromUse(source, &uses));
+      Column& values = uses[static_cast<size_t>(source.use)][static_cast<size_t>(source.feature)];
+      ARROW_ASSIGN_OR_RAISE(column, FromUse(source, source.is_last ? std::move(values) : values));
     } else {
       ARROW_ASSIGN_OR_RAISE(column, FromExpression(source, uses, request, event_timestamp));
     }
@@ -170,6 +171,24 @@ arrow::Result<std::vector<Column>> AssembledService::Assemble(
     columns.push_back(std::move(column));
   }
   return columns;
+}
+
+arrow::Result<Column> AssembledService::AssembleOutput(
+    size_t output, const std::vector<UseValues>& uses,
+    const std::vector<std::shared_ptr<arrow::Array>>& request,
+    const std::shared_ptr<arrow::Array>& event_timestamp) const {
+  const OutputSource& source = parts_.sources[output];
+  Column column;
+  if (source.expression == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(
+        column,
+        FromUse(source,
+                uses[static_cast<size_t>(source.use)][static_cast<size_t>(source.feature)]));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(column, FromExpression(source, uses, request, event_timestamp));
+  }
+  ARROW_RETURN_NOT_OK(Blank(event_timestamp, &column));
+  return column;
 }
 
 using Views = std::function<std::shared_ptr<const BoundView>(const std::string&)>;

@@ -78,6 +78,11 @@ class BoundService {
   virtual arrow::Result<std::vector<state::VectorSink::Column>> Assemble(
       std::vector<UseValues> uses, const std::vector<std::shared_ptr<arrow::Array>>& request,
       const std::shared_ptr<arrow::Array>& event_timestamp) const = 0;
+  // One of Assemble's columns. Of `uses` only the features that OriginOf(output) names are read.
+  virtual arrow::Result<state::VectorSink::Column> AssembleOutput(
+      size_t output, const std::vector<UseValues>& uses,
+      const std::vector<std::shared_ptr<arrow::Array>>& request,
+      const std::shared_ptr<arrow::Array>& event_timestamp) const = 0;
 };
 
 }  // namespace icecore::feature

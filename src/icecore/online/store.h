@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "icecore/state/answer_block.h"
 #include "icecore/state/view_state.h"
 
 namespace icecore::online {
@@ -45,8 +46,8 @@ struct ViewRead {
 };
 
 struct ViewAnswer {
-  std::vector<state::VectorSink::Column> features;  // as ViewEngine::output_types()
-  ViewPosition position;
+  state::AnswerBlock features;  // as ViewEngine::output_types(); the engine outlives it
+  std::shared_ptr<const ViewPosition> position;
   bool stale = false;  // t lies beyond applied_until
 };
 

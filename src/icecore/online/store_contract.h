@@ -366,8 +366,8 @@ TYPED_TEST_P(StoreContract, ReadersSeeWholeLoads) {
         }
         for (const ViewAnswer& answer : *answers) {
           for (int64_t row = 0; row < 3; ++row) {
-            wrong += AnswerAt(answer.features, row).value != answer.position.seq ||
-                     answer.position.seq != (*answers)[0].position.seq;
+            wrong += AnswerAt(answer.features, row).value != answer.position->seq ||
+                     answer.position->seq != (*answers)[0].position->seq;
           }
         }
         ++reads;
@@ -555,7 +555,7 @@ TYPED_TEST_P(StoreContract, RandomVersionsGiveWhatTheDefinitionSays) {
         const auto answers = this->store()->Read({read}, t).ValueOrDie();
         for (size_t f = 0; f < view.engine->layout().features.size(); ++f) {
           for (int64_t key = 0; key < kKeys; ++key) {
-            const auto& column = answers[0].features[f];
+            const auto column = answers[0].features.feature(f).ToColumn();
             const auto [text, status] = naive::Answer(
                 view.engine->layout(), view.engine->layout().features[f], come, key, t, t);
             ASSERT_EQ(naive::Show(*column.values, key), text)

@@ -141,6 +141,14 @@ inline Answer AnswerAt(const std::vector<state::VectorSink::Column>& features, i
   return answer;
 }
 
+inline Answer AnswerAt(const state::AnswerBlock& features, int64_t row) {
+  std::vector<state::VectorSink::Column> columns;
+  for (size_t i = 0; i < features.num_features(); ++i) {
+    columns.push_back(features.feature(i).ToColumn());
+  }
+  return AnswerAt(columns, row);
+}
+
 inline arrow::Result<std::vector<Answer>> ReadKeys(
     Store* store, const StoredView& view, const std::vector<std::optional<std::string>>& keys,
     int64_t t) {

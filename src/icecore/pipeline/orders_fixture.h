@@ -397,7 +397,9 @@ inline OrdersAnswers AnswersOf(const Workspace& workspace) {
   read.view = &stored;
   read.keys = {Must(arrow::json::ArrayFromJSONString(arrow::utf8(), R"(["ann", "bob", "eve"])"))};
   const auto read_back = Must(workspace.online->Read({read}, workspace.clock->NowMicros()));
-  for (const auto& column : read_back.at(0).features) {
+  const state::AnswerBlock& features = read_back.at(0).features;
+  for (size_t i = 0; i < features.num_features(); ++i) {
+    const auto column = features.feature(i).ToColumn();
     answers.online += column.values->ToString();
   }
   return answers;

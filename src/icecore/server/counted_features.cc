@@ -29,8 +29,8 @@ std::optional<arrow::Result<FeatureResponse>> AskCounted(FeatureApi* api, Metric
   if (response.ok()) {
     StatusCounts values = {};
     for (const FeatureValues& feature : response->features) {
-      for (const state::ValueStatus status : feature.statuses) {
-        ++values[static_cast<size_t>(status)];
+      for (int64_t row = 0; row < feature.answers.num_rows(); ++row) {
+        ++values[static_cast<size_t>(feature.answers.slot(row).status)];
       }
     }
     metrics->CountService(SeriesOf(request), 200, response->num_rows, values,

@@ -511,27 +511,27 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     ARROW_ASSIGN_OR_RAISE(const Columns columns, ColumnsFor(plan.service->service(), request));
     const int64_t rows = request.num_rows;
     const int64_t t = request.at_us.value_or(plan.engine->clock().NowMicros());
-    ARROW_ASSIGN_OR_RAISE(auto vectors, plan.service->Read(columns.keys, columns.request, t));
+    ARROW_ASSIGN_OR_RAISE(auto read, plan.service->ReadRows(columns.keys, columns.request, t));
     plan.usage->Count(request.caller, rows);
+    const auto vectors = std::make_shared<const engine::VectorRows>(std::move(read));
+    const auto& outputs = plan.service->service().outputs();
     FeatureResponse response;
     response.t_us = t;
     response.num_rows = rows;
-    response.features.reserve(vectors.columns.size());
-    for (size_t i = 0; i < vectors.columns.size(); ++i) {
-      response.features.push_back({(*vectors.outputs)[i].name, std::move(vectors.columns[i].values),
-                                   std::move(vectors.columns[i].statuses),
-                                   std::move(vectors.columns[i].event_times)});
+    response.features.reserve(outputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      response.features.push_back({outputs[i].name, vectors->features[i]});
     }
     if (request.columns_together) {
       response.keys = plan.keys;
       response.full_names = plan.full_names;
     }
-    for (auto& [view, position] : vectors.positions) {
-      const auto& stale = vectors.stale_views;
-      const bool is_stale = std::find(stale.begin(), stale.end(), view) != stale.end();
-      response.views.push_back({std::move(view), std::move(position.fingerprint), position.seq,
-                                position.applied_at, is_stale});
+    response.views.reserve(vectors->views.size());
+    for (const engine::VectorRows::View& view : vectors->views) {
+      response.views.push_back({*view.name, view.position->fingerprint, view.position->seq,
+                                view.position->applied_at, view.is_stale});
     }
+    response.memory = vectors;
     return response;
   }
 
@@ -553,8 +553,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
       state.store_bytes = info->bytes;
       state.store_cells = info->cells;
       for (const auto& [view, position] : info->views) {
-        state.views.push_back(
-            {view, position.fingerprint, position.seq, position.applied_at, false});
+        state.views.push_back({view, position.fingerprint, position.seq, position.applied_at});
       }
     }
     std::vector<std::string> views;

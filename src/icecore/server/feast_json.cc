@@ -310,14 +310,13 @@ arrow::Status AppendKey(const RequestValues& column, int64_t rows, std::string* 
 }
 
 arrow::Status AppendFeature(const FeatureValues& feature, int64_t rows, std::string* out) {
-  const auto value = [&](int64_t row) { return AppendValue(*feature.values, row, out); };
-  const auto status = [&](int64_t row) {
-    return FeastStatus(feature.statuses[static_cast<size_t>(row)]);
-  };
+  const std::shared_ptr<arrow::Array> values = feature.answers.ToArray();
+  const auto value = [&](int64_t row) { return AppendValue(*values, row, out); };
+  const auto status = [&](int64_t row) { return FeastStatus(feature.answers.slot(row).status); };
   const auto time = [&](int64_t row) {
-    const auto& at = feature.event_times[static_cast<size_t>(row)];
-    if (at) {
-      AppendTime(*at, out);
+    const state::AnswerSlot& slot = feature.answers.slot(row);
+    if (slot.has_time) {
+      AppendTime(slot.event_time, out);
     } else {
       out->append(kNoTime);
     }

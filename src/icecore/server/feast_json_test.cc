@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "icecore/base/error.h"
+#include "icecore/server/feature_answers_fixture.h"
 #include "icecore/server/http_client_fixture.h"
 #include "icecore/server/http_server.h"
 
@@ -129,12 +130,11 @@ TEST(FeastResponseTest, TimesAreSecondsAndJsonHasNoNaN) {
   arrow::DoubleBuilder doubles;
   ASSERT_TRUE(doubles.AppendValues({std::nan(""), 0.1}).ok());
   for (auto* builder : std::initializer_list<arrow::ArrayBuilder*>{&times, &doubles}) {
-    FeatureValues feature;
-    feature.name = "f";
-    feature.values = builder->Finish().ValueOrDie();
-    feature.statuses = {state::ValueStatus::kPresent, state::ValueStatus::kExpired};
-    feature.event_times = {1'500'000, std::nullopt};
-    response.features.push_back(std::move(feature));
+    AddFeature("f",
+               {builder->Finish().ValueOrDie(),
+                {state::ValueStatus::kPresent, state::ValueStatus::kExpired},
+                {1'500'000, std::nullopt}},
+               &response);
   }
   std::string out;
   ASSERT_TRUE(AppendFeastResponse(feast, response, &out).ok());

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "icecore/pipeline/delay_counts.h"
-#include "icecore/state/value_status.h"
+#include "icecore/state/answer_block.h"
 
 namespace icecore::server {
 
@@ -45,30 +45,38 @@ struct FeatureRequest {
   std::string caller;            // id of the access token, for the counts of usage; may be empty
 };
 
-// One feature of the answer; the three have num_rows elements.
+// One feature of the answer: num_rows values, defaults applied, with statuses, and of as-of
+// features the event time of the row chosen.
 struct FeatureValues {
-  std::string name;
-  std::shared_ptr<arrow::Array> values;  // defaults applied
-  std::vector<state::ValueStatus> statuses;
-  std::vector<std::optional<int64_t>> event_times;  // UTC us of the row chosen, as-of features only
+  std::string_view name;
+  state::FeatureAnswers answers;
 };
 
 // How far a view's data had reached when it answered (law 5).
+struct AnsweredView {
+  std::string_view view;
+  std::string_view fingerprint;  // of the definition that answered
+  int64_t seq = 0;               // rows up to this _seq are in
+  int64_t applied_at = 0;        // UTC us
+  bool stale = false;            // the answer's time lies beyond what the store can promise
+};
+
+// How far a view's data has reached.
 struct ViewFreshness {
   std::string view;
-  std::string fingerprint;  // of the definition that answered
+  std::string fingerprint;  // of its definition
   int64_t seq = 0;          // rows up to this _seq are in
   int64_t applied_at = 0;   // UTC us
-  bool stale = false;       // the answer's time lies beyond what the store can promise
 };
 
 struct FeatureResponse {
   int64_t t_us = 0;  // the one time of the whole answer
   int64_t num_rows = 0;
   std::vector<FeatureValues> features;  // in declared order
-  std::vector<ViewFreshness> views;
+  std::vector<AnsweredView> views;
   std::vector<std::string> keys;        // names of the key columns
   std::vector<std::string> full_names;  // of each feature: VIEW__FEATURE
+  std::shared_ptr<const void> memory;   // what names and answers look into
 };
 
 struct NamedType {

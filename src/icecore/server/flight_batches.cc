@@ -45,9 +45,9 @@ arrow::Result<std::shared_ptr<arrow::Array>> StatusArray(const FeatureValues& fe
   static const arrow::Result<std::shared_ptr<arrow::Array>> names = StatusNames();
   ARROW_RETURN_NOT_OK(names.status());
   arrow::Int8Builder builder;
-  ARROW_RETURN_NOT_OK(builder.Reserve(static_cast<int64_t>(feature.statuses.size())));
-  for (const state::ValueStatus status : feature.statuses) {
-    builder.UnsafeAppend(static_cast<int8_t>(status));
+  ARROW_RETURN_NOT_OK(builder.Reserve(feature.answers.num_rows()));
+  for (int64_t row = 0; row < feature.answers.num_rows(); ++row) {
+    builder.UnsafeAppend(static_cast<int8_t>(feature.answers.slot(row).status));
   }
   ARROW_ASSIGN_OR_RAISE(auto indices, builder.Finish());
   return arrow::DictionaryArray::FromArrays(StatusType(), indices, *names);
@@ -55,10 +55,11 @@ arrow::Result<std::shared_ptr<arrow::Array>> StatusArray(const FeatureValues& fe
 
 arrow::Result<std::shared_ptr<arrow::Array>> EventTimeArray(const FeatureValues& feature) {
   arrow::TimestampBuilder builder(EventTimeType(), arrow::default_memory_pool());
-  ARROW_RETURN_NOT_OK(builder.Reserve(static_cast<int64_t>(feature.event_times.size())));
-  for (const std::optional<int64_t>& time : feature.event_times) {
-    if (time) {
-      builder.UnsafeAppend(*time);
+  ARROW_RETURN_NOT_OK(builder.Reserve(feature.answers.num_rows()));
+  for (int64_t row = 0; row < feature.answers.num_rows(); ++row) {
+    const state::AnswerSlot& slot = feature.answers.slot(row);
+    if (slot.has_time) {
+      builder.UnsafeAppend(slot.event_time);
     } else {
       builder.UnsafeAppendNull();
     }
@@ -208,15 +209,14 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> AnswerBatch(const FeatureResp
                                                                const TicketOptions& options) {
   arrow::FieldVector features;
   arrow::ArrayVector arrays;
-  const size_t rows = static_cast<size_t>(response.num_rows);
   for (const FeatureValues& feature : response.features) {
-    if (feature.values == nullptr || feature.values->length() != response.num_rows ||
-        feature.statuses.size() != rows || feature.event_times.size() != rows) {
-      return base::MakeError(base::ErrorCode::kInternal,
-                             "feature " + feature.name + " does not have one value for each row");
+    if (feature.answers.num_rows() != response.num_rows) {
+      return base::MakeError(
+          base::ErrorCode::kInternal,
+          "feature " + std::string(feature.name) + " does not have one value for each row");
     }
-    features.push_back(arrow::field(feature.name, feature.values->type()));
-    arrays.push_back(feature.values);
+    arrays.push_back(feature.answers.ToArray());
+    features.push_back(arrow::field(std::string(feature.name), arrays.back()->type()));
   }
   arrow::FieldVector fields = features;
   AppendWanted(features, options, &fields);

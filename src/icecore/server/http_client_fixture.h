@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "icecore/base/error.h"
+#include "icecore/server/feature_answers_fixture.h"
 #include "icecore/server/feature_service_api.h"
 
 namespace icecore::server::testing {
@@ -193,7 +194,7 @@ class FakeApi : public FeatureApi {
     ApiState state;
     state.now_us = 1385899201000000;
     state.definitions_version = 3;
-    state.views = {{"v", "abc", 7, 1385899200000000, false}};
+    state.views = {{"v", "abc", 7, 1385899200000000}};
     state.view_delays.push_back({"v", {}});
     state.view_delays[0].delays.since_event.Add(2'000'000);
     state.push_delays.push_back({"events", {}});
@@ -218,8 +219,7 @@ class FakeApi : public FeatureApi {
     FeatureResponse response;
     response.t_us = request.at_us.value_or(1385899200000000);
     response.num_rows = request.num_rows;
-    FeatureValues feature;
-    feature.name = "n";
+    state::VectorSink::Column column;
     arrow::Int64Builder builder;
     for (int64_t row = 0; row < request.num_rows; ++row) {
       JsonScalar scalar;
@@ -228,8 +228,8 @@ class FakeApi : public FeatureApi {
         if (keys == nullptr || keys->type_id() != arrow::Type::INT64) {
           return FieldError("k", "is missing");
         }
-        const auto& column = static_cast<const arrow::Int64Array&>(*keys);
-        if (column.IsValid(row)) scalar = column.Value(row);
+        const auto& numbers = static_cast<const arrow::Int64Array&>(*keys);
+        if (numbers.IsValid(row)) scalar = numbers.Value(row);
       } else if (!request.entities.empty()) {
         const auto& values = request.entities[0].values;
         scalar = values[values.size() == 1 ? 0 : static_cast<size_t>(row)];
@@ -237,12 +237,12 @@ class FakeApi : public FeatureApi {
       const bool present = std::holds_alternative<int64_t>(scalar);
       ARROW_RETURN_NOT_OK(present ? builder.Append(std::get<int64_t>(scalar))
                                   : builder.AppendNull());
-      feature.statuses.push_back(present ? state::ValueStatus::kPresent
-                                         : state::ValueStatus::kNotFound);
-      feature.event_times.push_back(present ? std::optional<int64_t>(0) : std::nullopt);
+      column.statuses.push_back(present ? state::ValueStatus::kPresent
+                                        : state::ValueStatus::kNotFound);
+      column.event_times.push_back(present ? std::optional<int64_t>(0) : std::nullopt);
     }
-    ARROW_ASSIGN_OR_RAISE(feature.values, builder.Finish());
-    response.features.push_back(std::move(feature));
+    ARROW_ASSIGN_OR_RAISE(column.values, builder.Finish());
+    AddFeature("n", std::move(column), &response);
     response.full_names = {"v__n"};
     response.keys = {"k"};
     response.views = {{"v", "abc", 7, 1385899200000000, false},

@@ -2,7 +2,7 @@
 
 #include <arrow/array.h>
 
-#include <algorithm>
+#include <bit>
 #include <set>
 
 #include "icecore/base/error.h"
@@ -23,23 +23,73 @@ void AppendInstant(int64_t micros, std::string* out) {
   out->push_back('"');
 }
 
+// Numbers that the slots hold; `slot` has a value.
+void AppendNumber(arrow::Type::type type, const state::AnswerSlot& slot, std::string* out) {
+  switch (type) {
+    case arrow::Type::DOUBLE:
+      return base::AppendJsonDouble(std::bit_cast<double>(slot.word), out);
+    case arrow::Type::FLOAT:
+      return base::AppendJsonFloat(std::bit_cast<float>(static_cast<uint32_t>(slot.word)), out);
+    case arrow::Type::INT32:
+      return base::AppendJsonInt(static_cast<int32_t>(slot.word), out);
+    default:
+      return base::AppendJsonInt(static_cast<int64_t>(slot.word), out);
+  }
+}
+
+bool IsNumberInSlot(arrow::Type::type type) {
+  return type == arrow::Type::DOUBLE || type == arrow::Type::FLOAT || type == arrow::Type::INT32 ||
+         type == arrow::Type::INT64;
+}
+
+arrow::Status AppendValues(const state::FeatureAnswers& answers, std::string* out) {
+  const arrow::Type::type type = answers.type().id();
+  const bool in_slots = IsNumberInSlot(type);
+  const auto array = in_slots ? nullptr : answers.ToArray();
+  for (int64_t row = 0; row < answers.num_rows(); ++row) {
+    if (row > 0) out->push_back(',');
+    if (!in_slots) {
+      ARROW_RETURN_NOT_OK(base::AppendJsonValue(*array, row, out));
+    } else if (answers.slot(row).is_valid) {
+      AppendNumber(type, answers.slot(row), out);
+    } else {
+      out->append("null");
+    }
+  }
+  return arrow::Status::OK();
+}
+
+bool IsSameWhy(const state::FeatureAnswers& a, const state::FeatureAnswers& b) {
+  for (int64_t row = 0; row < a.num_rows(); ++row) {
+    const state::AnswerSlot& one = a.slot(row);
+    const state::AnswerSlot& other = b.slot(row);
+    if (one.status != other.status || one.has_time != other.has_time ||
+        (one.has_time && one.event_time != other.event_time)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // ,"statuses":[…], and "event_times" where one has a time, to the end of the feature.
-void AppendWhy(const FeatureValues& feature, std::string* out) {
+void AppendWhy(const state::FeatureAnswers& answers, std::string* out) {
   out->append(",\"statuses\":[");
-  for (size_t row = 0; row < feature.statuses.size(); ++row) {
+  bool any = false;
+  for (int64_t row = 0; row < answers.num_rows(); ++row) {
+    const state::AnswerSlot& slot = answers.slot(row);
     out->append(row > 0 ? ",\"" : "\"");
-    out->append(state::ValueStatusName(feature.statuses[row]));
+    out->append(state::ValueStatusName(slot.status));
     out->push_back('"');
+    any = any || slot.has_time;
   }
   out->push_back(']');
-  const bool any = std::any_of(feature.event_times.begin(), feature.event_times.end(),
-                               [](const auto& time) { return time.has_value(); });
   if (any) {
     out->append(",\"event_times\":[");
-    for (size_t row = 0; row < feature.event_times.size(); ++row) {
+    for (int64_t row = 0; row < answers.num_rows(); ++row) {
+      const state::AnswerSlot& slot = answers.slot(row);
       if (row > 0) out->push_back(',');
-      if (feature.event_times[row].has_value()) {
-        AppendInstant(*feature.event_times[row], out);
+      if (slot.has_time) {
+        AppendInstant(slot.event_time, out);
       } else {
         out->append("null");
       }
@@ -56,46 +106,42 @@ class FeatureWriter {
   FeatureWriter(int64_t num_rows, std::string* out) : num_rows_(num_rows), out_(out) {}
 
   arrow::Status Append(const FeatureValues& feature) {
-    const size_t rows = static_cast<size_t>(num_rows_);
-    if (feature.values == nullptr || feature.values->length() != num_rows_ ||
-        feature.statuses.size() != rows || feature.event_times.size() != rows) {
-      return base::MakeError(base::ErrorCode::kInternal,
-                             "feature " + feature.name + " does not have one value for each row");
+    const state::FeatureAnswers& answers = feature.answers;
+    if (answers.num_rows() != num_rows_) {
+      return base::MakeError(
+          base::ErrorCode::kInternal,
+          "feature " + std::string(feature.name) + " does not have one value for each row");
     }
     if (last_ != nullptr) out_->push_back(',');
     AppendName(feature.name, out_);
     out_->append("{\"values\":[");
-    for (int64_t row = 0; row < num_rows_; ++row) {
-      if (row > 0) out_->push_back(',');
-      ARROW_RETURN_NOT_OK(base::AppendJsonValue(*feature.values, row, out_));
-    }
+    ARROW_RETURN_NOT_OK(AppendValues(answers, out_));
     out_->push_back(']');
     const size_t begin = out_->size();
-    if (last_ != nullptr && last_->statuses == feature.statuses &&
-        last_->event_times == feature.event_times) {
+    if (last_ != nullptr && IsSameWhy(*last_, answers)) {
       out_->append(*out_, why_begin_, why_bytes_);
     } else {
-      AppendWhy(feature, out_);
+      AppendWhy(answers, out_);
     }
     why_begin_ = begin;
     why_bytes_ = out_->size() - begin;
-    last_ = &feature;
+    last_ = &answers;
     return arrow::Status::OK();
   }
 
  private:
   const int64_t num_rows_;
   std::string* const out_;
-  const FeatureValues* last_ = nullptr;
+  const state::FeatureAnswers* last_ = nullptr;
   size_t why_begin_ = 0;  // of `last_`, in *out_
   size_t why_bytes_ = 0;
 };
 
 // A view that is used twice stands here once.
-void AppendViews(const std::vector<ViewFreshness>& views, std::string* out) {
+void AppendViews(const std::vector<AnsweredView>& views, std::string* out) {
   out->append(",\"views\":{");
   std::set<std::string_view> seen;
-  for (const ViewFreshness& view : views) {
+  for (const AnsweredView& view : views) {
     if (!seen.insert(view.view).second) {
       continue;
     }

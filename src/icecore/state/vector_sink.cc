@@ -8,158 +8,233 @@
 #include <algorithm>
 #include <utility>
 
+#include "icecore/base/error.h"
+#include "icecore/state/answer_block.h"
 #include "icecore/state/value_codec.h"
-#include "icecore/state/view_state.h"
 
 namespace icecore::state {
 
 namespace {
 
-using Column = VectorSink::Column;
+// One value of each slot, as `get` says.
+template <typename Value, typename Get>
+std::shared_ptr<arrow::Buffer> BufferOf(const FeatureAnswers& answers, const Get& get) {
+  std::vector<Value> values(static_cast<size_t>(answers.num_rows()));
+  for (size_t row = 0; row < values.size(); ++row) {
+    values[row] = get(answers.slot(static_cast<int64_t>(row)));
+  }
+  return arrow::Buffer::FromVector(std::move(values));
+}
 
-// Bit i is set where statuses[i] says that there is a value.
-std::shared_ptr<arrow::Buffer> ValidityOf(const std::vector<ValueStatus>& statuses) {
-  std::vector<uint8_t> bits((statuses.size() + 7) / 8, 0);
-  for (size_t i = 0; i < statuses.size(); ++i) {
-    if (statuses[i] == ValueStatus::kPresent) {
-      bits[i / 8] = static_cast<uint8_t>(bits[i / 8] | 1U << (i % 8));
+std::shared_ptr<arrow::Buffer> ValidityOf(const FeatureAnswers& answers) {
+  std::vector<uint8_t> bits((static_cast<size_t>(answers.num_rows()) + 7) / 8, 0);
+  for (int64_t row = 0; row < answers.num_rows(); ++row) {
+    if (answers.slot(row).is_valid) {
+      uint8_t& byte = bits[static_cast<size_t>(row / 8)];
+      byte = static_cast<uint8_t>(byte | 1U << (row % 8));
     }
   }
   return arrow::Buffer::FromVector(std::move(bits));
 }
 
-// One feature's answers. Whole words, as numbers and times nearly always are, are gathered in a
-// vector: for one row a builder costs more than all else that a read does.
-class Answers {
- public:
-  Answers(std::shared_ptr<arrow::DataType> type, int64_t rows)
-      : type_(std::move(type)), word_bytes_(ValueCodec::WordBytes(*type_)) {
-    column_.statuses.reserve(static_cast<size_t>(rows));
-    column_.event_times.reserve(static_cast<size_t>(rows));
-    if (word_bytes_ > 0) words_.reserve(static_cast<size_t>(rows));
-  }
+// The bits of element `row` of an array whose type has words of `bytes` bytes.
+uint64_t WordOf(const arrow::Array& array, int bytes, int64_t row) {
+  return bytes == sizeof(uint64_t) ? array.data()->GetValues<uint64_t>(1)[row]
+                                   : array.data()->GetValues<uint32_t>(1)[row];
+}
 
-  arrow::Status MakeBuilder() {
-    if (builder_ != nullptr) return arrow::Status::OK();
-    ARROW_ASSIGN_OR_RAISE(builder_, arrow::MakeBuilder(type_));
+}  // namespace
+
+std::shared_ptr<arrow::Array> FeatureAnswers::ToArray() const {
+  if (values_ != nullptr) return values_;
+  int64_t nulls = 0;
+  for (int64_t row = 0; row < rows_; ++row) nulls += slot(row).is_valid ? 0 : 1;
+  auto values = ValueCodec::WordBytes(*type_) == sizeof(uint64_t)
+                    ? BufferOf<uint64_t>(*this, [](const AnswerSlot& slot) { return slot.word; })
+                    : BufferOf<uint32_t>(*this, [](const AnswerSlot& slot) {
+                        return static_cast<uint32_t>(slot.word);
+                      });
+  return arrow::MakeArray(
+      arrow::ArrayData::Make(type_->GetSharedPtr(), rows_,
+                             {nulls == 0 ? nullptr : ValidityOf(*this), std::move(values)}, nulls));
+}
+
+VectorSink::Column FeatureAnswers::ToColumn() const {
+  VectorSink::Column column;
+  column.values = ToArray();
+  column.statuses.reserve(static_cast<size_t>(rows_));
+  column.event_times.reserve(static_cast<size_t>(rows_));
+  for (int64_t row = 0; row < rows_; ++row) {
+    const AnswerSlot& one = slot(row);
+    column.statuses.push_back(one.status);
+    column.event_times.push_back(one.has_time ? std::optional<int64_t>(one.event_time)
+                                              : std::nullopt);
+  }
+  return column;
+}
+
+AnswerBlock AnswerBlock::Of(VectorSink::Column column) {
+  const arrow::Array& array = *column.values;
+  const int bytes = ValueCodec::WordBytes(*array.type());
+  std::vector<AnswerSlot> slots(column.statuses.size());
+  for (size_t row = 0; row < slots.size(); ++row) {
+    AnswerSlot& slot = slots[row];
+    slot.status = column.statuses[row];
+    slot.is_valid = array.IsValid(static_cast<int64_t>(row));
+    slot.has_time = column.event_times[row].has_value();
+    slot.event_time = column.event_times[row].value_or(0);
+    slot.word = slot.is_valid && bytes > 0 ? WordOf(array, bytes, static_cast<int64_t>(row)) : 0;
+  }
+  auto types = std::make_shared<const Types>(Types{array.type()});
+  AnswerBlock block(types.get(), std::move(slots), {});
+  if (bytes == 0) block.values_.push_back(std::move(column.values));
+  block.own_types_ = std::move(types);
+  return block;
+}
+
+void AnswerBlock::FillNulls(size_t feature, uint64_t word) {
+  for (size_t at = feature; at < slots_.size(); at += types_->size()) {
+    AnswerSlot& slot = slots_[at];
+    if (slot.is_valid) continue;
+    slot.word = word;
+    slot.is_valid = true;
+  }
+}
+
+void AnswerBlock::ReplaceValues(size_t feature, std::shared_ptr<arrow::Array> values) {
+  size_t at = feature;
+  for (int64_t row = 0; row < values->length(); ++row, at += types_->size()) {
+    slots_[at].is_valid = values->IsValid(row);
+  }
+  values_[feature] = std::move(values);
+}
+
+AnswerSink::AnswerSink(const AnswerBlock::Types& types, int64_t rows) : types_(types), rows_(rows) {
+  slots_.reserve(types.size() * static_cast<size_t>(rows));
+}
+
+AnswerSink::AnswerSink(AnswerSink&&) noexcept = default;
+AnswerSink::~AnswerSink() = default;
+
+// Every feature answers once for a key, in any order, before the next key's first.
+AnswerSlot& AnswerSink::Next(int feature) {
+  if (taken_ == 0) slots_.resize(row_begin_ + types_.size());
+  AnswerSlot& slot = slots_[row_begin_ + static_cast<size_t>(feature)];
+  if (++taken_ == types_.size()) {
+    taken_ = 0;
+    row_begin_ = slots_.size();
+  }
+  return slot;
+}
+
+arrow::Result<arrow::ArrayBuilder*> AnswerSink::builder(int feature) {
+  if (builders_.empty()) builders_.resize(types_.size());
+  const auto at = static_cast<size_t>(feature);
+  std::unique_ptr<arrow::ArrayBuilder>& builder = builders_[at];
+  if (builder == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(builder, arrow::MakeBuilder(types_[at]));
+    ARROW_RETURN_NOT_OK(builder->Reserve(rows_));
+  }
+  return builder.get();
+}
+
+void AnswerSink::AppendStatus(int feature, ValueStatus status) {
+  AnswerSlot& slot = Next(feature);
+  slot.status = status;
+  slot.is_valid = status == ValueStatus::kPresent;
+}
+
+arrow::Status AnswerSink::AppendNull(int feature, ValueStatus status,
+                                     std::optional<int64_t> event_time) {
+  AnswerSlot& slot = Next(feature);
+  slot.status = status;
+  slot.has_time = event_time.has_value();
+  slot.event_time = event_time.value_or(0);
+  if (ValueCodec::WordBytes(*types_[static_cast<size_t>(feature)]) > 0) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(arrow::ArrayBuilder* const values, builder(feature));
+  return values->AppendNull();
+}
+
+arrow::Status AnswerSink::AppendEncoded(int feature, const ValueCodec& codec,
+                                        std::string_view bytes, std::optional<int64_t> event_time) {
+  AnswerSlot& slot = Next(feature);
+  slot.has_time = event_time.has_value();
+  slot.event_time = event_time.value_or(0);
+  if (ValueCodec::WordBytes(*types_[static_cast<size_t>(feature)]) > 0) {
+    ARROW_RETURN_NOT_OK(codec.DecodeWord(&bytes, &slot.is_valid, &slot.word));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(arrow::ArrayBuilder* const values, builder(feature));
+    const int64_t nulls = values->null_count();
+    ARROW_RETURN_NOT_OK(codec.Decode(&bytes, values));
+    slot.is_valid = values->null_count() == nulls;
+  }
+  slot.status = slot.is_valid ? ValueStatus::kPresent : ValueStatus::kNull;
+  return arrow::Status::OK();
+}
+
+// What went through a builder: kept where the type has no words, else put into the slots.
+arrow::Status AnswerSink::TakeValues(size_t feature, std::shared_ptr<arrow::Array>* values) {
+  const int bytes = ValueCodec::WordBytes(*types_[feature]);
+  const bool is_built = !builders_.empty() && builders_[feature] != nullptr;
+  if (!is_built && bytes > 0) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(arrow::ArrayBuilder* const values_builder,
+                        builder(static_cast<int>(feature)));
+  ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Array> array, values_builder->Finish());
+  if (array->length() * static_cast<int64_t>(types_.size()) !=
+      static_cast<int64_t>(slots_.size())) {
+    return base::MakeError(base::ErrorCode::kInternal, "a feature did not answer for every key");
+  }
+  if (bytes == 0) {
+    *values = array;
     return arrow::Status::OK();
   }
-  arrow::ArrayBuilder& builder() { return *builder_; }
-
-  void AddStatus(ValueStatus status, std::optional<int64_t> event_time) {
-    column_.statuses.push_back(status);
-    column_.event_times.push_back(event_time);
+  size_t at = feature;
+  for (int64_t row = 0; row < array->length(); ++row, at += types_.size()) {
+    if (array->IsValid(row)) slots_[at].word = WordOf(*array, bytes, row);
   }
+  return arrow::Status::OK();
+}
 
-  arrow::Status AddNull(ValueStatus status, std::optional<int64_t> event_time) {
-    AddStatus(status, event_time);
-    if (word_bytes_ == 0) {
-      ARROW_RETURN_NOT_OK(MakeBuilder());
-      return builder_->AppendNull();
-    }
-    words_.push_back(0);
-    ++nulls_;
-    return arrow::Status::OK();
+arrow::Result<AnswerBlock> AnswerSink::FinishBlock() {
+  std::vector<std::shared_ptr<arrow::Array>> values;
+  for (size_t i = 0; i < types_.size(); ++i) {
+    std::shared_ptr<arrow::Array> taken;
+    ARROW_RETURN_NOT_OK(TakeValues(i, &taken));
+    if (taken == nullptr) continue;
+    values.resize(types_.size());
+    values[i] = std::move(taken);
   }
+  row_begin_ = 0;
+  taken_ = 0;
+  return AnswerBlock(&types_, std::exchange(slots_, {}), std::move(values));
+}
 
-  arrow::Status AddEncoded(const ValueCodec& codec, std::string_view bytes,
-                           std::optional<int64_t> event_time) {
-    bool valid = false;
-    if (word_bytes_ == 0) {
-      ARROW_RETURN_NOT_OK(MakeBuilder());
-      const int64_t nulls = builder_->null_count();
-      ARROW_RETURN_NOT_OK(codec.Decode(&bytes, builder_.get()));
-      valid = builder_->null_count() == nulls;
-    } else {
-      uint64_t word = 0;
-      ARROW_RETURN_NOT_OK(codec.DecodeWord(&bytes, &valid, &word));
-      words_.push_back(word);
-      nulls_ += valid ? 0 : 1;
-    }
-    AddStatus(valid ? ValueStatus::kPresent : ValueStatus::kNull, event_time);
-    return arrow::Status::OK();
-  }
+arrow::Result<std::vector<VectorSink::Column>> AnswerSink::Finish() {
+  ARROW_ASSIGN_OR_RAISE(const AnswerBlock block, FinishBlock());
+  std::vector<Column> columns;
+  columns.reserve(block.num_features());
+  for (size_t i = 0; i < block.num_features(); ++i) columns.push_back(block.feature(i).ToColumn());
+  return columns;
+}
 
-  arrow::Result<Column> Finish() {
-    if (builder_ != nullptr || word_bytes_ == 0) {
-      ARROW_RETURN_NOT_OK(MakeBuilder());
-      ARROW_ASSIGN_OR_RAISE(column_.values, builder_->Finish());
-    } else {
-      column_.values = WordArray();
-    }
-    return std::exchange(column_, {});
-  }
+namespace {
 
- private:
-  std::shared_ptr<arrow::Array> WordArray() {
-    const auto length = static_cast<int64_t>(words_.size());
-    std::shared_ptr<arrow::Buffer> values;
-    if (word_bytes_ == sizeof(uint32_t)) {
-      std::vector<uint32_t> halves(words_.size());
-      std::transform(words_.begin(), words_.end(), halves.begin(),
-                     [](uint64_t word) { return static_cast<uint32_t>(word); });
-      values = arrow::Buffer::FromVector(std::move(halves));
-      words_.clear();
-    } else {
-      values = arrow::Buffer::FromVector(std::exchange(words_, {}));
-    }
-    auto validity = nulls_ == 0 ? nullptr : ValidityOf(column_.statuses);
-    return arrow::MakeArray(arrow::ArrayData::Make(
-        type_, length, {std::move(validity), std::move(values)}, std::exchange(nulls_, 0)));
-  }
-
-  std::shared_ptr<arrow::DataType> type_;
-  int word_bytes_;  // 0: only a builder can take the type
-  std::vector<uint64_t> words_;
-  int64_t nulls_ = 0;  // among words_
-  std::unique_ptr<arrow::ArrayBuilder> builder_;
-  Column column_;
+struct OwnTypes {
+  AnswerBlock::Types types;
 };
 
-class AnswersSink final : public VectorSink {
+// Keeps its types: its columns need nobody else's.
+class ColumnSink final : private OwnTypes, public AnswerSink {
  public:
-  explicit AnswersSink(std::vector<Answers> features) : features_(std::move(features)) {}
-
-  arrow::Result<arrow::ArrayBuilder*> builder(int feature) override {
-    Answers& answers = features_[static_cast<size_t>(feature)];
-    ARROW_RETURN_NOT_OK(answers.MakeBuilder());
-    return &answers.builder();
-  }
-  void AppendStatus(int feature, ValueStatus status) override {
-    features_[static_cast<size_t>(feature)].AddStatus(status, std::nullopt);
-  }
-  arrow::Status AppendNull(int feature, ValueStatus status,
-                           std::optional<int64_t> event_time) override {
-    return features_[static_cast<size_t>(feature)].AddNull(status, event_time);
-  }
-  arrow::Status AppendEncoded(int feature, const ValueCodec& codec, std::string_view bytes,
-                              std::optional<int64_t> event_time) override {
-    return features_[static_cast<size_t>(feature)].AddEncoded(codec, bytes, event_time);
-  }
-  arrow::Result<std::vector<Column>> Finish() override {
-    std::vector<Column> finished;
-    finished.reserve(features_.size());
-    for (Answers& feature : features_) {
-      ARROW_ASSIGN_OR_RAISE(Column column, feature.Finish());
-      finished.push_back(std::move(column));
-    }
-    return finished;
-  }
-
- private:
-  std::vector<Answers> features_;
+  ColumnSink(AnswerBlock::Types given, int64_t rows)
+      : OwnTypes{std::move(given)}, AnswerSink(types, rows) {}
 };
 
 }  // namespace
 
 arrow::Result<std::unique_ptr<VectorSink>> VectorSink::Make(
     const std::vector<std::shared_ptr<arrow::DataType>>& types, int64_t rows) {
-  std::vector<Answers> features;
-  features.reserve(types.size());
-  for (const auto& type : types) {
-    features.emplace_back(type, rows);
-  }
-  return std::make_unique<AnswersSink>(std::move(features));
+  return std::make_unique<ColumnSink>(types, rows);
 }
 
 }  // namespace icecore::state

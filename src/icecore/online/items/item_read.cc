@@ -7,6 +7,7 @@
 #include "icecore/online/items/item_store.h"
 #include "icecore/online/key_encoding.h"
 #include "icecore/online/position_checks.h"
+#include "icecore/state/answer_block.h"
 
 namespace icecore::online {
 
@@ -125,20 +126,20 @@ class ItemStore::Request {
     const StoredView& view = *reads_[i].view;
     const ItemViewRecord& record = records_.at(view.name)->record;
     ARROW_RETURN_NOT_OK(CheckReadable(view, record.Held(), t_));
-    ARROW_ASSIGN_OR_RAISE(auto sink, state::VectorSink::Make(view.engine->output_types()));
+    state::AnswerSink sink(view.engine->output_types(), encoded_[i].num_rows());
     const std::string space =
         SpaceName(record.view_id, static_cast<uint32_t>(record.position.generation));
     for (int64_t row = 0; row < encoded_[i].num_rows() && is_settled_; ++row) {
       const arrow::Status status =
-          AnswerKey(record, space, *view.engine, encoded_[i].key(row), sink.get());
+          AnswerKey(record, space, *view.engine, encoded_[i].key(row), &sink);
       if (!status.ok()) {
         return base::WithContext(
             status, "view " + view.name + ", row " + std::to_string(row) + " of the request");
       }
     }
     ViewAnswer answer;
-    ARROW_ASSIGN_OR_RAISE(answer.features, sink->Finish());
-    answer.position = record.position;
+    ARROW_ASSIGN_OR_RAISE(answer.features, sink.FinishBlock());
+    answer.position = std::make_shared<const ViewPosition>(record.position);
     answer.stale = t_ > record.position.applied_until;
     return answer;
   }

@@ -12,6 +12,7 @@
 #include "icecore/online/key_encoding.h"
 #include "icecore/online/lmdb/key_cells.h"
 #include "icecore/online/lmdb/lmdb_load.h"
+#include "icecore/state/answer_block.h"
 
 namespace icecore::online::lmdb {
 namespace {
@@ -47,7 +48,7 @@ struct ViewAtWork {
   ViewRecord record;
   size_t keys = 0;  // which of the request's encoded keys
   std::vector<state::CellRange> ranges;
-  std::unique_ptr<state::VectorSink> sink;
+  std::optional<state::AnswerSink> sink;
   CellPrefix prefix;
 };
 
@@ -70,8 +71,7 @@ class ReadRequest {
     }
     ARROW_ASSIGN_OR_RAISE(work.keys, KeysOf(read));
     work.ranges = view.engine->CellsAt(t_);
-    ARROW_ASSIGN_OR_RAISE(work.sink, state::VectorSink::Make(view.engine->output_types(),
-                                                             keys_[work.keys].num_rows()));
+    work.sink.emplace(view.engine->output_types(), keys_[work.keys].num_rows());
     return arrow::Status::OK();
   }
 
@@ -95,9 +95,9 @@ class ReadRequest {
     answers.reserve(views_.size());
     for (ViewAtWork& work : views_) {
       ViewAnswer& answer = answers.emplace_back();
-      ARROW_ASSIGN_OR_RAISE(answer.features, work.sink->Finish());
+      ARROW_ASSIGN_OR_RAISE(answer.features, work.sink->FinishBlock());
       answer.stale = t_ > work.record.position.applied_until;
-      answer.position = std::move(work.record.position);
+      answer.position = std::make_shared<const ViewPosition>(std::move(work.record.position));
     }
     return answers;
   }
@@ -124,8 +124,8 @@ class ReadRequest {
           ReadCellsIn(cursor_, work->record.space(), key, work->ranges, &work->prefix, &cells_));
     }
     const state::ViewEngine& engine = *work->view->engine;
-    return cells_.empty() ? engine.ReadEmpty(work->sink.get())
-                          : engine.ReadCells(cells_, t_, work->sink.get());
+    return cells_.empty() ? engine.ReadEmpty(&*work->sink)
+                          : engine.ReadCells(cells_, t_, &*work->sink);
   }
 
   const Transaction* const transaction_;
