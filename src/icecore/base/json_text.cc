@@ -6,6 +6,7 @@
 #include <arrow/type.h>
 #include <arrow/util/utf8.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -85,7 +86,7 @@ void AppendFloat(Float value, std::string* out) {
     const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
     const std::string_view text(buffer, static_cast<size_t>(end - buffer));
     *out += text;
-    if (text.find_first_of(".e") == std::string_view::npos) {
+    if (std::none_of(text.begin(), text.end(), [](char c) { return c == '.' || c == 'e'; })) {
       *out += ".0";
     }
   }

@@ -15,7 +15,20 @@ namespace icecore::state {
 inline constexpr std::string_view kTiledHeadMagic = "ICKH";
 inline constexpr uint8_t kTiledHeadVersion = 1;
 
-// Points into the cell.
+// Its parts; points into the cell.
+struct HeadParts {
+  int64_t applied_seq = 0;
+  int64_t applied_until = 0;
+  int64_t advanced_to = 0;
+  std::string_view chosen;  // the rows chosen, set by set; only lengths have been looked at
+  uint64_t queue_size = 0;
+  std::string_view queue;
+};
+
+// kCorrupt, or kUnsupported for another version.
+arrow::Result<HeadParts> SplitHead(const ViewPlan& plan, std::string_view cell);
+
+// A head with the rows chosen told apart; points into the cell.
 struct HeadCell {
   int64_t applied_seq = 0;
   int64_t applied_until = 0;
@@ -32,6 +45,6 @@ struct HeadCell {
 arrow::Result<HeadCell> ParseHead(const ViewPlan& plan, std::string_view cell);
 
 // Appends the answers at t of a view without windows. Nothing waits in the queue.
-arrow::Status ReadHead(const ViewPlan& plan, const HeadCell& head, int64_t t, VectorSink* sink);
+arrow::Status ReadHead(const ViewPlan& plan, const HeadParts& head, int64_t t, VectorSink* sink);
 
 }  // namespace icecore::state

@@ -134,6 +134,7 @@ arrow::Status ValueCodec::Init(std::shared_ptr<arrow::DataType> type) {
                      "values of type " + type_->ToString() + " cannot be features");
   }
   kind_ = *kind;
+  word_bytes_ = WordBytes(*type_);
   if (kind_ == Kind::kFixedList) {
     width_ = checked_cast<const arrow::FixedSizeListType&>(*type_).list_size();
   }

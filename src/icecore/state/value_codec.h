@@ -72,6 +72,7 @@ class ValueCodec {
   // Bytes of a value in an Arrow array of this type, 4 or 8, where such values are numbers that
   // DecodeWord gives; else 0.
   static int WordBytes(const arrow::DataType& type);
+  int word_bytes() const { return word_bytes_; }  // of type()
   // As Decode, of types that have WordBytes: the value's bits, 0 where it is null.
   arrow::Status DecodeWord(std::string_view* in, bool* valid, uint64_t* word) const;
 
@@ -121,6 +122,7 @@ class ValueCodec {
   std::shared_ptr<arrow::DataType> type_;
   Kind kind_ = Kind::kInt64;
   ValueForm form_ = ValueForm::kNarrow;
+  int word_bytes_ = 0;
   int32_t width_ = 0;  // of fixed binary and decimals in bytes, of fixed-size lists in elements
   std::vector<std::unique_ptr<ValueCodec>> children_;
 };

@@ -160,7 +160,7 @@ arrow::Status AnswerSink::AppendEncoded(int feature, const ValueCodec& codec,
   AnswerSlot& slot = Next(feature);
   slot.has_time = event_time.has_value();
   slot.event_time = event_time.value_or(0);
-  if (ValueCodec::WordBytes(*types_[static_cast<size_t>(feature)]) > 0) {
+  if (codec.word_bytes() > 0) {
     ARROW_RETURN_NOT_OK(codec.DecodeWord(&bytes, &slot.is_valid, &slot.word));
   } else {
     ARROW_ASSIGN_OR_RAISE(arrow::ArrayBuilder* const values, builder(feature));

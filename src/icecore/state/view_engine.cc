@@ -47,7 +47,7 @@ class PlannedEngine final : public ViewEngine {
     if (plan_.layout.versioned) return ReadLoaded<VersionedKeyState>(cells, t, sink);
     // Chosen rows alone are answered as they lie there, where none waits to take their place.
     if (plan_.groups.empty() && cells.size() == 1 && cells.front().suffix.empty()) {
-      ARROW_ASSIGN_OR_RAISE(const HeadCell head, ParseHead(plan_, cells.front().bytes));
+      ARROW_ASSIGN_OR_RAISE(const HeadParts head, SplitHead(plan_, cells.front().bytes));
       if (head.queue_size == 0) return ReadHead(plan_, head, t, sink);
     }
     return ReadLoaded<TiledKeyState>(cells, t, sink);

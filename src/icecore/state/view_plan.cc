@@ -184,6 +184,11 @@ arrow::Result<ViewPlan> ViewPlan::Make(ViewLayout layout) {
     plan.output_types.push_back(std::move(type));
     by_hop[feature.hop_us].push_back(index);
   }
+  for (AsOfSet& set : plan.as_of) {
+    std::stable_sort(
+        set.members.begin(), set.members.end(),
+        [](const AsOfSet::Member& a, const AsOfSet::Member& b) { return a.place < b.place; });
+  }
   for (const auto& [hop_us, indices] : by_hop) {
     ARROW_ASSIGN_OR_RAISE(auto group, MakeGroup(layout, hop_us, indices));
     plan.groups.push_back(std::move(group));

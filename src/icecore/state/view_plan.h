@@ -72,8 +72,8 @@ struct AsOfSet {
     int place = 0;  // index into values
   };
   int mask = -1;
-  std::vector<int> values;  // of the row chosen, each once
-  std::vector<Member> members;
+  std::vector<int> values;      // of the row chosen, each once
+  std::vector<Member> members;  // by place
 };
 
 struct ViewPlan {

@@ -3,6 +3,7 @@
 // from the front of a view. A reader returns false, and leaves the rest undefined, when the bytes
 // do not hold the field.
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -14,7 +15,11 @@ inline void PutByte(uint8_t value, std::string* out) { out->push_back(static_cas
 
 inline void PutFixed64(uint64_t value, std::string* out) {
   char bytes[8];
-  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(bytes, &value, 8);
+  } else {
+    for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
+  }
   out->append(bytes, 8);
 }
 
@@ -51,9 +56,13 @@ inline bool GetByte(std::string_view* in, uint8_t* value) {
 
 inline bool GetFixed64(std::string_view* in, uint64_t* value) {
   if (in->size() < 8) return false;
-  *value = 0;
-  for (size_t i = 0; i < 8; ++i) {
-    *value |= static_cast<uint64_t>(static_cast<uint8_t>((*in)[i])) << (8 * i);
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(value, in->data(), 8);
+  } else {
+    *value = 0;
+    for (size_t i = 0; i < 8; ++i) {
+      *value |= static_cast<uint64_t>(static_cast<uint8_t>((*in)[i])) << (8 * i);
+    }
   }
   in->remove_prefix(8);
   return true;

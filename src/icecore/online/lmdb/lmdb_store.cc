@@ -17,10 +17,12 @@
 namespace icecore::online::lmdb {
 namespace {
 
-arrow::Result<ViewRecord> RecordForRead(const Transaction& transaction, const StoredView& view,
-                                        int64_t t) {
-  ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> record, GetView(transaction, view.name));
-  if (!record.has_value() || !record->loaded) {
+using RecordPtr = std::shared_ptr<const ViewRecord>;
+
+arrow::Result<RecordPtr> RecordForRead(const Transaction& transaction, const StoredView& view,
+                                       int64_t t, ViewRecords* records) {
+  ARROW_ASSIGN_OR_RAISE(RecordPtr record, records->Get(transaction, view.name));
+  if (record == nullptr || !record->loaded) {
     return base::MakeError(base::ErrorCode::kNotFound, "view " + view.name +
                                                            " is not in the online store; run "
                                                            "'icecore materialize " +
@@ -39,31 +41,33 @@ arrow::Result<ViewRecord> RecordForRead(const Transaction& transaction, const St
                                base::FormatInstantShort(record->position.applied_at) +
                                "; ask for that time or later, or use a training set");
   }
-  return *record;
+  return record;
 }
 
 // One view of a request.
 struct ViewAtWork {
   const StoredView* view = nullptr;
-  ViewRecord record;
+  RecordPtr record;
   size_t keys = 0;  // which of the request's encoded keys
   std::vector<state::CellRange> ranges;
   std::optional<state::AnswerSink> sink;
-  CellPrefix prefix;
 };
 
 // The views of one request. All of an entity lie side by side in the store, so they are read row by
 // row, each row's views in turn.
 class ReadRequest {
  public:
-  ReadRequest(const Transaction* transaction, Cursor* cursor, int64_t t)
-      : transaction_(transaction), cursor_(cursor), t_(t) {}
+  ReadRequest(const Transaction* transaction, Cursor* cursor, int64_t t, size_t views,
+              ViewRecords* records)
+      : transaction_(transaction), cursor_(cursor), t_(t), records_(records) {
+    views_.reserve(views);
+  }
 
   arrow::Status Add(const ViewRead& read) {
     const StoredView& view = *read.view;
     ViewAtWork& work = views_.emplace_back();
     work.view = &view;
-    ARROW_ASSIGN_OR_RAISE(work.record, RecordForRead(*transaction_, view, t_));
+    ARROW_ASSIGN_OR_RAISE(work.record, RecordForRead(*transaction_, view, t_, records_));
     if (read.keys.size() != view.key_types.size()) {
       return base::MakeError(base::ErrorCode::kInternal, "view " + view.name + " is read with " +
                                                              std::to_string(read.keys.size()) +
@@ -96,8 +100,8 @@ class ReadRequest {
     for (ViewAtWork& work : views_) {
       ViewAnswer& answer = answers.emplace_back();
       ARROW_ASSIGN_OR_RAISE(answer.features, work.sink->FinishBlock());
-      answer.stale = t_ > work.record.position.applied_until;
-      answer.position = std::make_shared<const ViewPosition>(std::move(work.record.position));
+      answer.stale = t_ > work.record->position.applied_until;
+      answer.position = {work.record, &work.record->position};
     }
     return answers;
   }
@@ -121,7 +125,7 @@ class ReadRequest {
     cells_.clear();
     if (!key.empty()) {
       ARROW_RETURN_NOT_OK(
-          ReadCellsIn(cursor_, work->record.space(), key, work->ranges, &work->prefix, &cells_));
+          ReadCellsIn(cursor_, work->record->space(), key, work->ranges, &prefix_, &cells_));
     }
     const state::ViewEngine& engine = *work->view->engine;
     return cells_.empty() ? engine.ReadEmpty(&*work->sink)
@@ -131,7 +135,9 @@ class ReadRequest {
   const Transaction* const transaction_;
   Cursor* const cursor_;
   const int64_t t_;
+  ViewRecords* const records_;
   std::vector<ViewAtWork> views_;
+  CellPrefix prefix_;
   std::vector<std::vector<std::shared_ptr<arrow::Array>>> arrays_;  // each once
   std::vector<EncodedKeys> keys_;                                   // of them
   std::vector<state::CellView> cells_;                              // of the row at hand
@@ -198,7 +204,7 @@ arrow::Result<std::vector<ViewAnswer>> LmdbStore::Read(const std::vector<ViewRea
                                                        int64_t t) {
   ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginRead(env_));
   ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction.get(), Table::kCells));
-  ReadRequest request(transaction.get(), cursor.get(), t);
+  ReadRequest request(transaction.get(), cursor.get(), t, reads.size(), &records_);
   for (const ViewRead& read : reads) {
     ARROW_RETURN_NOT_OK(request.Add(read));
   }

@@ -31,6 +31,7 @@ class LmdbStore : public Store {
   arrow::Result<ViewRecord> RecordForLoad(const std::string& view);
 
   std::shared_ptr<Environment> env_;
+  ViewRecords records_;  // as reads found them
 };
 
 // Deletes up to `max_cells` cells of spaces that no longer answer (of one view alone when `view_id`

@@ -1,6 +1,7 @@
 #include "icecore/online/lmdb/view_record.h"
 
 #include <cstring>
+#include <mutex>
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
@@ -172,6 +173,27 @@ arrow::Result<std::optional<ViewRecord>> GetView(const Transaction& transaction,
     return std::nullopt;
   }
   ARROW_ASSIGN_OR_RAISE(ViewRecord record, DecodeView(*bytes, view));
+  return record;
+}
+
+arrow::Result<std::shared_ptr<const ViewRecord>> ViewRecords::Get(const Transaction& transaction,
+                                                                  const std::string& view) {
+  ARROW_ASSIGN_OR_RAISE(const std::string key, NamedKey(kViewPrefix, view));
+  ARROW_ASSIGN_OR_RAISE(const auto bytes, transaction.Get(Table::kMeta, key));
+  if (!bytes.has_value()) {
+    return nullptr;
+  }
+  {
+    const std::shared_lock lock(mutex_);
+    const auto known = decoded_.find(view);
+    if (known != decoded_.end() && known->second.bytes == *bytes) {
+      return known->second.record;
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(ViewRecord decoded, DecodeView(*bytes, view));
+  auto record = std::make_shared<const ViewRecord>(std::move(decoded));
+  const std::unique_lock lock(mutex_);
+  decoded_[view] = {std::string(*bytes), record};
   return record;
 }
 

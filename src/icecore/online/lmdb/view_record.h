@@ -5,7 +5,10 @@
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +41,23 @@ struct Garbage {
 
 arrow::Result<std::optional<ViewRecord>> GetView(const Transaction& transaction,
                                                  const std::string& view);
+// GetView for readers: a record is decoded once for as long as its bytes in the store stay the
+// same. Thread safe.
+class ViewRecords {
+ public:
+  // Null: there is none.
+  arrow::Result<std::shared_ptr<const ViewRecord>> Get(const Transaction& transaction,
+                                                       const std::string& view);
+
+ private:
+  struct Decoded {
+    std::string bytes;
+    std::shared_ptr<const ViewRecord> record;
+  };
+  std::shared_mutex mutex_;
+  std::map<std::string, Decoded> decoded_;  // by view
+};
+
 arrow::Status PutView(Transaction* transaction, const std::string& view, const ViewRecord& record);
 arrow::Status RemoveView(Transaction* transaction, const std::string& view);
 arrow::Result<std::vector<std::pair<std::string, ViewRecord>>> ListViews(Transaction* transaction);
