@@ -24,6 +24,8 @@ constexpr std::string_view kTileMagic = "ICKT";
 // Since there are roll-ups. Version 1 numbered groups where this numbers levels.
 constexpr uint8_t kTileVersion = 2;
 constexpr size_t kTileSuffixBytes = 10;
+constexpr size_t kHeadBytes = 48;   // of a head without rows, and nearly always more than enough
+constexpr size_t kOrderBytes = 25;  // of a row chosen, before its values
 
 // Suffixes sort by level and start.
 std::string SuffixOf(size_t level, int64_t start) {
@@ -252,6 +254,11 @@ arrow::Status TiledKeyState::ReadWindow(int64_t t, size_t g, const WindowRead& r
 
 arrow::Result<std::string> TiledKeyState::EncodeHead() const {
   std::string out = OpenCell(kTiledHeadMagic, kTiledHeadVersion);
+  size_t bytes = out.size() + kHeadBytes;
+  for (const auto& chosen : chosen_) {
+    for (size_t i = 0; chosen && i < chosen->values.size(); ++i) bytes += chosen->values[i].size();
+  }
+  out.reserve(bytes + chosen_.size() * kOrderBytes);
   wire::PutInt64(applied_seq_, &out);
   wire::PutInt64(applied_until_, &out);
   wire::PutInt64(advanced_to_, &out);

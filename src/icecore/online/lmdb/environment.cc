@@ -372,6 +372,17 @@ arrow::Result<bool> Cursor::Seek(std::string_view key) {
 
 arrow::Result<bool> Cursor::Next() { return Move(MDB_NEXT); }
 
+arrow::Result<bool> Cursor::Last() { return Move(MDB_LAST); }
+
+arrow::Status Cursor::Put(std::string_view key, std::string_view value, bool at_end) {
+  MDB_val key_val = ToVal(key);
+  MDB_val value_val = ToVal(value);
+  const int code = mdb_cursor_put(cursor_, &key_val, &value_val, at_end ? MDB_APPEND : 0U);
+  key_ = {};
+  value_ = {};
+  return code == 0 ? arrow::Status::OK() : transaction_->environment().Error(code, "cannot write");
+}
+
 arrow::Result<bool> Cursor::DeleteAndNext() {
   const int code = mdb_cursor_del(cursor_, 0);
   if (code != 0) {

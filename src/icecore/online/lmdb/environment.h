@@ -108,6 +108,11 @@ class Cursor {
   // Valid after a true Seek or Next; empty before, and after any other.
   std::string_view key() const { return key_; }
   std::string_view value() const { return value_; }
+  // To the last key; false when there is none.
+  arrow::Result<bool> Last();
+  // Writes a record. Keys in order are written fastest; `at_end`: the key lies behind all others.
+  // kLimit when the map is full.
+  arrow::Status Put(std::string_view key, std::string_view value, bool at_end);
   // Removes the record here and moves to the one after it; false when there is none.
   arrow::Result<bool> DeleteAndNext();
 

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/ordered_work.h"
 #include "icecore/base/time.h"
 #include "icecore/online/lmdb/key_cells.h"
 #include "icecore/online/lmdb/lmdb_store.h"
@@ -22,6 +24,14 @@ uint64_t FrontOf(std::string_view key) {
     front = front << 8 | (i < key.size() ? static_cast<uint8_t>(key[i]) : 0);
   }
   return front;
+}
+
+arrow::Status CheckSuffix(std::string_view suffix) {
+  return suffix.size() <= kMaxSuffixBytes
+             ? arrow::Status::OK()
+             : base::MakeError(base::ErrorCode::kInternal,
+                               "a cell's suffix has " + std::to_string(suffix.size()) +
+                                   " bytes, the store takes " + std::to_string(kMaxSuffixBytes));
 }
 
 }  // namespace
@@ -44,7 +54,6 @@ arrow::Status LmdbLoad::Add(const state::PreparedRows& rows) {
     pieces_.push_back(LoadPiece{rows, std::move(keys)});
     return arrow::Status::OK();
   }
-  rows_.reserve(rows_.size() + static_cast<size_t>(rows.num_rows));
   for (int64_t row = 0; row < rows.num_rows; ++row) {
     const std::string_view key = keys.key(row);
     if (!key.empty()) {
@@ -56,7 +65,7 @@ arrow::Status LmdbLoad::Add(const state::PreparedRows& rows) {
 }
 
 void LmdbLoad::SortRows() {
-  std::sort(rows_.begin(), rows_.end(), [this](const Row& left, const Row& right) {
+  const auto before = [this](const Row& left, const Row& right) {
     if (left.front != right.front) {
       return left.front < right.front;
     }
@@ -65,7 +74,10 @@ void LmdbLoad::SortRows() {
       return order < 0;
     }
     return std::pair(left.piece, left.row) < std::pair(right.piece, right.row);
-  });
+  };
+  if (!std::is_sorted(rows_.begin(), rows_.end(), before)) {
+    std::sort(rows_.begin(), rows_.end(), before);
+  }
 }
 
 arrow::Status LmdbLoad::CheckPosition(const ViewRecord& record,
@@ -117,7 +129,8 @@ arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
   }
   ViewRecord record = *found;
   ARROW_RETURN_NOT_OK(CheckPosition(record, position));
-  if (fresh_ || !record.loaded) {
+  const bool is_new = fresh_ || !record.loaded;
+  if (is_new) {
     if (record.loaded) {
       ARROW_RETURN_NOT_OK(PutGarbage(transaction.get(), Garbage{record.space(), ""}));
     }
@@ -127,9 +140,11 @@ arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
   }
   record.position = position;
   record.position.generation = record.last_generation;
+  const CellSpace space = record.space();
   const arrow::Status written = view_.engine->layout().versioned
-                                    ? WriteVersions(transaction.get(), record.space(), position)
-                                    : WriteRows(transaction.get(), record.space(), position);
+                                    ? WriteVersions(transaction.get(), space, position)
+                                : is_new ? WriteNewKeys(transaction.get(), space, position)
+                                         : WriteRows(transaction.get(), space, position);
   if (!written.ok()) {
     const bool corrupt = base::CodeOf(written) == base::ErrorCode::kCorrupt;
     return base::WithContext(
@@ -169,27 +184,107 @@ arrow::Status LmdbLoad::WriteKey(Transaction* transaction, Cursor* cursor, const
   return WriteChanges(transaction, key, changes, memory);
 }
 
+size_t LmdbLoad::EndOfKey(size_t begin) const {
+  const std::string_view key = KeyOf(rows_[begin]);
+  size_t end = begin + 1;
+  while (end < rows_.size() && rows_[end].front == rows_[begin].front && KeyOf(rows_[end]) == key) {
+    ++end;
+  }
+  return end;
+}
+
+arrow::Status LmdbLoad::AddRows(size_t begin, size_t end, state::KeyState* state) const {
+  for (size_t i = begin; i < end; ++i) {
+    const Row& row = rows_[i];
+    ARROW_RETURN_NOT_OK(state->Add(pieces_[row.piece].rows, static_cast<int64_t>(row.row)));
+  }
+  return arrow::Status::OK();
+}
+
+// Cells in order, one behind the other in one piece of memory.
+struct LmdbLoad::NewCells {
+  struct Sizes {
+    size_t key = 0;
+    size_t value = 0;
+  };
+  std::string bytes;
+  std::vector<Sizes> sizes;
+};
+
+arrow::Status LmdbLoad::MakeCells(size_t begin, size_t end, const CellSpace& space,
+                                  const ViewPosition& position, NewCells* cells) const {
+  CellPrefix prefix;
+  std::string cell_key;
+  std::string value;
+  while (begin < end) {
+    const std::string_view key = KeyOf(rows_[begin]);
+    const size_t next = EndOfKey(begin);
+    const std::unique_ptr<state::KeyState> state = view_.engine->NewKey();
+    ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
+    ARROW_RETURN_NOT_OK(AddRows(begin, next, state.get()));
+    state->SetApplied(position.seq, position.applied_until);
+    ARROW_ASSIGN_OR_RAISE(const auto changes, state->TakeChanges());
+    prefix.Assign(space, key);
+    for (const state::CellChange& change : changes) {
+      if (!change.bytes.has_value()) continue;
+      ARROW_RETURN_NOT_OK(CheckSuffix(change.suffix));
+      cell_key.assign(prefix.bytes());
+      cell_key.append(change.suffix);
+      EncodeCellValue(cell_key, key, prefix.shortened(), *change.bytes, &value);
+      cells->bytes.append(cell_key).append(value);
+      cells->sizes.push_back({cell_key.size(), value.size()});
+    }
+    begin = next;
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status LmdbLoad::WriteNewKeys(Transaction* transaction, const CellSpace& space,
+                                     const ViewPosition& position) const {
+  constexpr size_t kRowsAtOnce = 2048;
+  // This thread writes; beside it one is enough to keep a second core at work.
+  const size_t makers = std::max<size_t>(std::thread::hardware_concurrency(), 2) - 1;
+  const size_t ahead = 2 * makers + 1;
+  std::vector<size_t> bounds = {0};
+  while (bounds.back() < rows_.size()) {
+    const size_t last = std::min(bounds.back() + kRowsAtOnce, rows_.size()) - 1;
+    bounds.push_back(EndOfKey(last));
+  }
+  std::vector<NewCells> memory(ahead);
+  ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
+  ARROW_ASSIGN_OR_RAISE(const bool any, cursor->Last());
+  std::string last_key(any ? cursor->key() : std::string_view());
+  bool at_end = true;  // of the table, until a key is not behind the last
+  const auto make = [&](size_t i) {
+    NewCells& cells = memory[i % ahead];
+    cells.bytes.clear();
+    cells.sizes.clear();
+    return MakeCells(bounds[i], bounds[i + 1], space, position, &cells);
+  };
+  const auto take = [&](size_t i) -> arrow::Status {
+    std::string_view rest = memory[i % ahead].bytes;
+    for (const NewCells::Sizes& sizes : memory[i % ahead].sizes) {
+      const std::string_view key = rest.substr(0, sizes.key);
+      // Other views' cells may lie behind, and keys that are hashed in part come in no order.
+      at_end = at_end && key > last_key;
+      ARROW_RETURN_NOT_OK(cursor->Put(key, rest.substr(sizes.key, sizes.value), at_end));
+      if (at_end) last_key = key;
+      rest.remove_prefix(sizes.key + sizes.value);
+    }
+    return arrow::Status::OK();
+  };
+  return base::MakeAndTake(bounds.size() - 1, makers, ahead, make, take);
+}
+
 arrow::Status LmdbLoad::WriteRows(Transaction* transaction, const CellSpace& space,
                                   const ViewPosition& position) const {
   WorkingMemory memory;
   ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
-  size_t begin = 0;
-  while (begin < rows_.size()) {
-    const std::string_view key = KeyOf(rows_[begin]);
-    size_t end = begin + 1;
-    while (end < rows_.size() && rows_[end].front == rows_[begin].front &&
-           KeyOf(rows_[end]) == key) {
-      ++end;
-    }
-    // Rows [begin, end) share one key.
-    const auto add = [&](state::KeyState* state) -> arrow::Status {
-      for (size_t i = begin; i < end; ++i) {
-        const Row& row = rows_[i];
-        ARROW_RETURN_NOT_OK(state->Add(pieces_[row.piece].rows, static_cast<int64_t>(row.row)));
-      }
-      return arrow::Status::OK();
-    };
-    ARROW_RETURN_NOT_OK(WriteKey(transaction, cursor.get(), space, key, position, add, &memory));
+  for (size_t begin = 0; begin < rows_.size();) {
+    const size_t end = EndOfKey(begin);
+    const auto add = [&](state::KeyState* state) { return AddRows(begin, end, state); };
+    ARROW_RETURN_NOT_OK(
+        WriteKey(transaction, cursor.get(), space, KeyOf(rows_[begin]), position, add, &memory));
     begin = end;
   }
   return SweepExpired(transaction, space, *view_.engine, position.applied_at);
@@ -250,11 +345,7 @@ arrow::Status LmdbLoad::WriteChanges(Transaction* transaction, std::string_view 
                                      const std::vector<state::CellChange>& changes,
                                      WorkingMemory* memory) {
   for (const state::CellChange& change : changes) {
-    if (change.suffix.size() > kMaxSuffixBytes) {
-      return base::MakeError(base::ErrorCode::kInternal,
-                             "a cell's suffix has " + std::to_string(change.suffix.size()) +
-                                 " bytes, the store takes " + std::to_string(kMaxSuffixBytes));
-    }
+    ARROW_RETURN_NOT_OK(CheckSuffix(change.suffix));
     memory->cell_key.assign(memory->prefix.bytes());
     memory->cell_key.append(change.suffix);
     if (!change.bytes.has_value()) {

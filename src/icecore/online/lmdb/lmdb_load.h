@@ -34,6 +34,7 @@ class LmdbLoad : public ViewLoad {
     uint32_t row = 0;
   };
   class LmdbChainCells;
+  struct NewCells;
   struct WorkingMemory {
     CellPrefix prefix;
     std::vector<state::Cell> cells;
@@ -55,6 +56,16 @@ class LmdbLoad : public ViewLoad {
                               const ViewPosition& position) const;
   arrow::Status WriteRows(Transaction* transaction, const CellSpace& space,
                           const ViewPosition& position) const;
+  // WriteRows of a space that has no cells yet: threads make the cells of ranges of keys, and this
+  // one writes them in order.
+  arrow::Status WriteNewKeys(Transaction* transaction, const CellSpace& space,
+                             const ViewPosition& position) const;
+  // The place in rows_ behind the rows that share the key of rows_[begin].
+  size_t EndOfKey(size_t begin) const;
+  arrow::Status AddRows(size_t begin, size_t end, state::KeyState* state) const;
+  // Cells of the keys of rows_[begin, end), which hold whole keys.
+  arrow::Status MakeCells(size_t begin, size_t end, const CellSpace& space,
+                          const ViewPosition& position, NewCells* cells) const;
   static arrow::Status WriteChanges(Transaction* transaction, std::string_view key,
                                     const std::vector<state::CellChange>& changes,
                                     WorkingMemory* memory);
