@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Online reads over HTTP beside Redis and Feast's feature server (P5: one entity a call; P6: a hundred).
+"""Online reads over HTTP beside Redis and Feast's feature server (P5: one entity a call; P6: a hundred),
+and reads of windows, which the others have no form for.
 
     bench/online.py [--keys 20000] [--seconds 5] [--rounds 3] [--peers redis,feast] [--json FILE]
 
@@ -32,6 +33,9 @@ FEAST = ROOT / ".deps" / "feast" / "venv" / "bin"
 NOW, NOW_US = "2024-03-01T00:00:00Z", 1_709_251_200_000_000
 VIEWS, FEATURES = 4, 5
 CONNECTIONS = 8
+DAY_US = 86_400_000_000
+WINDOWS = {"1h": DAY_US // 24, "1d": DAY_US, "7d": 7 * DAY_US, "30d": 30 * DAY_US}
+EVENTS = 100  # of a key, for windows
 
 
 def value(view: int, feature: int, key: int) -> float:
@@ -62,7 +66,59 @@ online: true
 features: [{columns}]
 """
         names.append(f"v{view}")
-    return text + f"---\nfeature_service: model\nfeatures: [{', '.join(names)}]\n"
+    return text + f"---\nfeature_service: model\nfeatures: [{', '.join(names)}]\n" + WINDOW_DEFINITIONS
+
+
+WINDOW_DEFINITIONS = f"""---
+source: events
+from:
+  files: {{path: "data/events.parquet", format: parquet}}
+---
+table: events
+zone: processing
+sql: select * from landing.events
+mode: append
+---
+feature_view: past
+entity: user
+from: processing.events
+event_time: happened_at
+online: true
+windows: [{", ".join(WINDOWS)}]
+features: [{{name: n, aggregate: count}}, {{of: x, aggregates: [sum, mean, min, max, stddev]}}]
+---
+feature_service: windows
+features: [past]
+"""
+
+
+def events_of(keys: int) -> pa.Table:
+    """EVENTS a key over 30 days, none on the edge of a window's tile; sums are exact."""
+    times, users, values = [], [], []
+    for key in range(keys):
+        for i in range(EVENTS):
+            times.append(NOW_US - 30 * DAY_US + (i * 2 + 1) * (30 * DAY_US // (2 * EVENTS)) + 1_000_003 + key)
+            users.append(key)
+            values.append(((key * 31 + i * 17) % 1001) / 8)
+    return pa.table({"user_id": pa.array(users, pa.int64()), "happened_at": pa.array(times, pa.timestamp("us", "UTC")),
+                     "x": pa.array(values, pa.float64())})
+
+
+def expected_windows(events: pa.Table, key: int) -> dict[str, float]:
+    """By the definition: t - W < e <= t. NOW is a multiple of every hop."""
+    rows = events.slice(key * EVENTS, EVENTS)
+    aged = [(NOW_US - time, x) for time, x in zip(rows["happened_at"].cast(pa.int64()).to_pylist(), rows["x"].to_pylist())]
+    expected = {}
+    for name, length in WINDOWS.items():
+        inside = [x for age, x in aged if 0 <= age < length]
+        expected[f"n_{name}"] = len(inside)
+        for aggregate, compute in (("sum", sum), ("min", min), ("max", max)):
+            expected[f"x_{aggregate}_{name}"] = compute(inside) if inside else None
+    return expected
+
+
+def window_keys(keys: int) -> int:
+    return max(keys // 10, 1)
 
 
 def rows_of(view: int, keys: int) -> pa.Table:
@@ -119,6 +175,8 @@ class Icecore:
         (folder / "definitions" / "all.yaml").write_text(definitions())
         for view in range(VIEWS):
             pq.write_table(rows_of(view, keys), folder / "data" / f"s{view}.parquet")
+        self.events = events_of(window_keys(keys))
+        pq.write_table(self.events, folder / "data" / "events.parquet")
         run(binary, "apply", cwd=folder)
         run(binary, "run", cwd=folder)
         self.process = subprocess.Popen([binary, "serve", "--http", "127.0.0.1:0", "--flight", "127.0.0.1:0"], cwd=folder,
@@ -134,8 +192,15 @@ class Icecore:
         connection.close()
         return text
 
-    def body(self, keys: list[int]) -> dict:
-        return {"service": "model", "entities": {"user_id": keys}}
+    def body(self, keys: list[int], service: str = "model") -> dict:
+        return {"service": service, "entities": {"user_id": keys}}
+
+    def check_windows(self, keys: list[int]) -> None:
+        features = post(self.port, self.path, self.body(keys, "windows"))["features"]
+        for row, key in enumerate(keys):
+            for name, wanted in expected_windows(self.events, key).items():
+                if features[name]["values"][row] != wanted:
+                    sys.exit(f"windows: {name} of {key} is {features[name]['values'][row]}, not {wanted}; no time is taken")
 
     def vectors(self, keys: list[int]) -> list[list[float]]:
         answer = post(self.port, self.path, self.body(keys))
@@ -306,20 +371,20 @@ class Bench:
         self.given, self.work = given, work
         self.load_bench = ROOT / "build" / "release" / "bin" / "icecore_server_bench"
 
-    def keys(self, entities: int) -> list[list[int]]:
+    def keys(self, entities: int, count: int = 0) -> list[list[int]]:
         step = 7919
-        return [[(i * step + j * 104_729) % self.given.keys for j in range(entities)] for i in range(500)]
+        return [[(i * step + j * 104_729) % (count or self.given.keys) for j in range(entities)] for i in range(500)]
 
-    def bodies(self, server, entities: int) -> Path:
+    def bodies(self, server, entities: int, service: str) -> Path:
         path = self.work / f"{type(server).__name__}-{entities}.txt"
         with open(path, "w", encoding="ascii") as out:
-            for keys in self.keys(entities):
-                out.write(json.dumps(server.body(keys), separators=(",", ":")) + "\n")
+            for keys in self.keys(entities, window_keys(self.given.keys) if service else 0):
+                out.write(json.dumps(server.body(keys, *([service] if service else [])), separators=(",", ":")) + "\n")
         return path
 
-    def load(self, server, entities: int, rate: float = 0, connections: int = CONNECTIONS) -> dict:
+    def load(self, server, entities: int, rate: float = 0, connections: int = CONNECTIONS, service: str = "") -> dict:
         answer = json.loads(run(self.load_bench, f"port={server.port}", f"path={server.path}",
-                                f"bodies={self.bodies(server, entities)}", f"seconds={self.given.seconds}",
+                                f"bodies={self.bodies(server, entities, service)}", f"seconds={self.given.seconds}",
                                 f"connections={connections}", *([f"rate={rate}"] if rate else [])))
         if set(answer["statuses"]) - {"200"}:
             sys.exit(f"{type(server).__name__} answers {answer['statuses']}")
@@ -401,6 +466,12 @@ def main() -> None:
                       f"p99 {median_of(runs, 'p99_us'):.0f} us")
             if by_feast:
                 print(f"   Feast: p50 {median_of(by_feast, 'p50_us') / 1e3:.1f} ms, p99 {median_of(by_feast, 'p99_us') / 1e3:.1f} ms")
+        ours.check_windows(list(range(0, window_keys(given.keys), max(window_keys(given.keys) // 50, 1))))
+        for entities in (1, 100):
+            runs = [bench.load(ours, entities, service="windows") for _ in range(given.rounds)]
+            results[f"windows, {entities} an answer"] = runs
+            print(f"windows, {6 * len(WINDOWS)} features over {EVENTS} events a key ({entities} an answer): {median_of(runs, 'per_second'):,.0f} answers/s, "
+                  f"p50 {median_of(runs, 'p50_us'):.0f} us, p99 {median_of(runs, 'p99_us'):.0f} us")
         print(json.dumps(results["memory"]))
         if given.json:
             given.json.write_text(json.dumps(results, indent=1))
