@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <type_traits>
 
 #include "icecore/base/error.h"
 #include "icecore/base/instant_text.h"
@@ -75,8 +76,41 @@ size_t AppendEscaped(std::string_view text, std::string* out) {
   return 1;
 }
 
+// Doubles with at most six digits behind the point, as most that people write: the digits are those
+// of a whole number, which are found in a tenth of the time that finding the shortest text of any
+// double takes. False, and nothing appended, where the shortest text may be another.
+bool AppendShortDecimal(double value, std::string* out) {
+  constexpr double kScale = 1e6;
+  constexpr int kPlaces = 6;
+  const double size = std::fabs(value);
+  // Below, and from here on up, texts with an exponent may be shorter.
+  if (!(size >= 0.01 && size < 1e5)) return false;
+  const auto digits = static_cast<uint64_t>(size * kScale + 0.5);
+  // Both are exact below 2^53, so their quotient is the double nearest to the decimal; and with
+  // fewer than 15 digits no other decimal as short has the same nearest double.
+  if (static_cast<double>(digits) / kScale != size) return false;
+  constexpr uint64_t kUnit = 1'000'000;
+  char buffer[24];
+  char* end = buffer;
+  if (value < 0) *end++ = '-';
+  end = std::to_chars(end, buffer + sizeof buffer, digits / kUnit).ptr;
+  *end++ = '.';
+  uint64_t rest = digits % kUnit;
+  for (int place = kPlaces - 1; place >= 0; --place) {
+    end[place] = static_cast<char>('0' + rest % 10);
+    rest /= 10;
+  }
+  char* last = end + kPlaces;
+  while (last > end + 1 && last[-1] == '0') --last;
+  out->append(buffer, last);
+  return true;
+}
+
 template <typename Float>
 void AppendFloat(Float value, std::string* out) {
+  if constexpr (std::is_same_v<Float, double>) {
+    if (AppendShortDecimal(value, out)) return;
+  }
   if (std::isnan(value)) {
     *out += "\"NaN\"";
   } else if (std::isinf(value)) {

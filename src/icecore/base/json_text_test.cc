@@ -5,8 +5,12 @@
 #include <arrow/type.h>
 #include <gtest/gtest.h>
 
+#include <charconv>
 #include <cmath>
+#include <iostream>
 #include <limits>
+#include <random>
+#include <vector>
 
 #include "icecore/base/error.h"
 
@@ -35,6 +39,44 @@ TEST(JsonText, FloatsReadBackToTheSameBits) {
   AppendJsonDouble(std::numeric_limits<double>::quiet_NaN(), &special);
   AppendJsonDouble(-std::numeric_limits<double>::infinity(), &special);
   EXPECT_EQ(special, "\"NaN\"\"-Infinity\"");
+}
+
+// The standard library's shortest text, with ".0" where it has neither point nor exponent.
+std::string ShortestText(double value) {
+  char buffer[40];
+  std::string text(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+  return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
+}
+
+TEST(JsonText, DoublesHaveTheirShortestText) {
+  constexpr uint64_t kSeed = 20;
+  std::cout << "seed " << kSeed << "\n";
+  std::mt19937_64 random(kSeed);
+  std::vector<double> values = {0.01,          0.010000000000000002,
+                                0.009999,      99999.999999,
+                                99999.9999995, 100000.0,
+                                1e5 - 1e-6,    0.05,
+                                0.1 + 0.2,     10000.0,
+                                90000.0,       0.0100001,
+                                0.5,           1.0,
+                                123.456};
+  const auto beside = [&](double value) {
+    values.push_back(value);
+    values.push_back(std::nextafter(value, 1e300));
+    values.push_back(std::nextafter(value, -1e300));
+  };
+  for (int i = 0; i < 200'000; ++i) {
+    const double scale = std::pow(10.0, static_cast<double>(random() % 9));
+    beside(static_cast<double>(random() % 1'000'000'000) / scale);
+    beside(static_cast<double>(random() >> 11) * 0x1p-53 * scale / 1e3);
+  }
+  for (const double size : values) {
+    for (const double value : {size, -size}) {
+      std::string out;
+      AppendJsonDouble(value, &out);
+      ASSERT_EQ(out, ShortestText(value));
+    }
+  }
 }
 
 TEST(JsonText, StringsAreEscapedAndAlwaysUtf8) {
