@@ -1,6 +1,7 @@
 #include "icecore/engine/online_service.h"
 
 #include <arrow/array.h>
+#include <arrow/array/concatenate.h>
 #include <arrow/array/data.h>
 #include <arrow/array/util.h>
 #include <arrow/buffer.h>
@@ -8,6 +9,7 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -38,6 +40,46 @@ struct FilledFeature {
   size_t feature = 0;
   std::optional<uint64_t> word;  // nullopt: the type has none
 };
+
+arrow::Result<std::shared_ptr<arrow::Array>> PickRows(const std::shared_ptr<arrow::Array>& array,
+                                                      const std::vector<int64_t>& rows) {
+  arrow::ArrayVector slices;
+  slices.reserve(rows.size());
+  for (const int64_t row : rows) slices.push_back(array->Slice(row, 1));
+  return arrow::Concatenate(slices);
+}
+
+arrow::Result<arrow::ArrayVector> PickRows(const arrow::ArrayVector& arrays,
+                                           const std::vector<int64_t>& rows) {
+  arrow::ArrayVector picked;
+  for (const auto& array : arrays) {
+    ARROW_ASSIGN_OR_RAISE(picked.emplace_back(), PickRows(array, rows));
+  }
+  return picked;
+}
+
+// The answers of some rows, `rows` not empty.
+arrow::Result<VectorRows> PickRows(const VectorRows& vectors, const std::vector<int64_t>& rows) {
+  VectorRows picked;
+  picked.t_us = vectors.t_us;
+  picked.num_rows = static_cast<int64_t>(rows.size());
+  picked.views = vectors.views;
+  picked.service = vectors.service;
+  for (const state::FeatureAnswers& feature : vectors.features) {
+    std::vector<state::AnswerSlot> slots;
+    slots.reserve(rows.size());
+    for (const int64_t row : rows) slots.push_back(feature.slot(row));
+    std::shared_ptr<arrow::Array> values;
+    if (feature.values() != nullptr) {
+      ARROW_ASSIGN_OR_RAISE(values, PickRows(feature.values(), rows));
+    }
+    const state::AnswerSlot* const first = slots.data();
+    picked.blocks.emplace_back(nullptr, std::move(slots),
+                               std::vector<std::shared_ptr<arrow::Array>>());
+    picked.features.emplace_back(&feature.type(), first, 1, picked.num_rows, std::move(values));
+  }
+  return picked;
+}
 
 class OnlineServiceImpl : public OnlineService,
                           public std::enable_shared_from_this<OnlineServiceImpl> {
@@ -199,11 +241,15 @@ class OnlineServiceImpl : public OnlineService,
   arrow::Status Log(const std::vector<std::shared_ptr<arrow::Array>>& keys,
                     const std::vector<std::shared_ptr<arrow::Array>>& request,
                     const VectorRows& rows) const {
-    ARROW_ASSIGN_OR_RAISE(const auto sampled, served_log_->Sample(keys, rows.num_rows));
-    return sampled.empty()
-               ? arrow::Status::OK()
-               : served_log_->Offer(
-                     AsServed(served_, keys, request, rows.num_rows, ToVectors(rows)), sampled);
+    ARROW_ASSIGN_OR_RAISE(auto sampled, served_log_->Sample(keys, rows.num_rows));
+    if (sampled.empty()) return arrow::Status::OK();
+    ARROW_ASSIGN_OR_RAISE(const VectorRows picked, PickRows(rows, sampled));
+    ARROW_ASSIGN_OR_RAISE(const auto picked_keys, PickRows(keys, sampled));
+    ARROW_ASSIGN_OR_RAISE(const auto picked_request, PickRows(request, sampled));
+    std::iota(sampled.begin(), sampled.end(), 0);
+    return served_log_->Offer(
+        AsServed(served_, picked_keys, picked_request, picked.num_rows, ToVectors(picked)),
+        sampled);
   }
 
   std::vector<online::ViewRead> MakeReads(

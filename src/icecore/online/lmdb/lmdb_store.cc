@@ -109,13 +109,14 @@ class ReadRequest {
  private:
   // Views of one entity are asked by the same arrays.
   arrow::Result<size_t> KeysOf(const ViewRead& read) {
-    const auto known = std::find(arrays_.begin(), arrays_.end(), read.keys);
+    const auto known = std::find_if(arrays_.begin(), arrays_.end(),
+                                    [&](const auto* arrays) { return *arrays == read.keys; });
     if (known != arrays_.end()) {
       return static_cast<size_t>(known - arrays_.begin());
     }
     const int64_t rows = read.keys.empty() ? 0 : read.keys.front()->length();
     ARROW_ASSIGN_OR_RAISE(EncodedKeys keys, EncodeKeys(read.keys, rows));
-    arrays_.push_back(read.keys);
+    arrays_.push_back(&read.keys);
     keys_.push_back(std::move(keys));
     return keys_.size() - 1;
   }
@@ -138,9 +139,9 @@ class ReadRequest {
   ViewRecords* const records_;
   std::vector<ViewAtWork> views_;
   CellPrefix prefix_;
-  std::vector<std::vector<std::shared_ptr<arrow::Array>>> arrays_;  // each once
-  std::vector<EncodedKeys> keys_;                                   // of them
-  std::vector<state::CellView> cells_;                              // of the row at hand
+  std::vector<const std::vector<std::shared_ptr<arrow::Array>>*> arrays_;  // each once
+  std::vector<EncodedKeys> keys_;                                          // of them
+  std::vector<state::CellView> cells_;                                     // of the row at hand
 };
 
 }  // namespace
