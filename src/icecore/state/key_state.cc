@@ -27,13 +27,14 @@ constexpr size_t kTileSuffixBytes = 10;
 constexpr size_t kHeadBytes = 48;   // of a head without rows, and nearly always more than enough
 constexpr size_t kOrderBytes = 25;  // of a row chosen, before its values
 
-// Suffixes sort by level and start.
+// Suffixes sort by level and start (as PutSortable writes it).
 std::string SuffixOf(size_t level, int64_t start) {
-  std::string suffix;
-  suffix.push_back(static_cast<char>(level >> 8));
-  suffix.push_back(static_cast<char>(level));
-  PutSortable(start, &suffix);
-  return suffix;
+  char bytes[kTileSuffixBytes];
+  bytes[0] = static_cast<char>(level >> 8);
+  bytes[1] = static_cast<char>(level);
+  const uint64_t ordered = static_cast<uint64_t>(start) ^ (uint64_t{1} << 63);
+  for (int i = 0; i < 8; ++i) bytes[2 + i] = static_cast<char>(ordered >> (56 - 8 * i));
+  return std::string(bytes, sizeof bytes);
 }
 
 }  // namespace
@@ -348,7 +349,7 @@ arrow::Status TiledKeyState::LoadHead(std::string_view bytes) {
   return in.empty() ? arrow::Status::OK() : CorruptCell("bytes behind its head");
 }
 
-arrow::Status TiledKeyState::LoadTile(const CellView& cell) {
+arrow::Status TiledKeyState::LoadTile(const CellView& cell, bool borrowed) {
   ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(cell.bytes, kTileMagic, kTileVersion));
   uint64_t at = 0;
   int64_t start = 0;
@@ -358,7 +359,7 @@ arrow::Status TiledKeyState::LoadTile(const CellView& cell) {
     return CorruptCell("a tile is of another layout");
   }
   TileLevel& level = levels_[at];
-  level.tiles.emplace_back(level.group, start, in);
+  level.tiles.emplace_back(level.group, start, in, borrowed);
   return arrow::Status::OK();
 }
 
@@ -378,7 +379,7 @@ arrow::Status TiledKeyState::SortTiles() {
   return arrow::Status::OK();
 }
 
-arrow::Status TiledKeyState::Load(const std::vector<CellView>& cells) {
+arrow::Status TiledKeyState::Load(const std::vector<CellView>& cells, bool borrowed) {
   bool head = false;
   for (const CellView& cell : cells) {
     if (cell.suffix.empty()) {
@@ -386,7 +387,7 @@ arrow::Status TiledKeyState::Load(const std::vector<CellView>& cells) {
       ARROW_RETURN_NOT_OK(LoadHead(cell.bytes));
       head = true;
     } else if (cell.suffix.size() == kTileSuffixBytes) {
-      ARROW_RETURN_NOT_OK(LoadTile(cell));
+      ARROW_RETURN_NOT_OK(LoadTile(cell, borrowed));
     } else {
       return CorruptCell("a cell of an unknown name");
     }

@@ -37,7 +37,8 @@ class TiledKeyState final : public KeyState {
   void SetApplied(int64_t seq, int64_t until) override;
   arrow::Result<std::vector<CellChange>> TakeChanges() override;
 
-  arrow::Status Load(const std::vector<CellView>& cells);
+  // `borrowed`: the cells outlive the state, which is read only.
+  arrow::Status Load(const std::vector<CellView>& cells, bool borrowed = false);
 
  private:
   using Values = std::vector<std::shared_ptr<arrow::Array>>;
@@ -77,7 +78,7 @@ class TiledKeyState final : public KeyState {
   arrow::Result<std::string> EncodeHead() const;
   static std::string EncodeTile(size_t level, const Tile& tile);
   arrow::Status LoadHead(std::string_view bytes);
-  arrow::Status LoadTile(const CellView& cell);
+  arrow::Status LoadTile(const CellView& cell, bool borrowed);
   arrow::Status SortTiles();
 
   const ViewPlan* plan_;

@@ -8,13 +8,12 @@
 
 namespace icecore::state {
 
-Tile::Tile(const TileGroup* group, int64_t start, std::string_view content)
-    : group_(group),
-      start_(start),
-      content_bytes_(content.size()),
-      memory_(new std::byte[content.size()]),
-      stored_(true) {
+Tile::Tile(const TileGroup* group, int64_t start, std::string_view content, bool borrowed)
+    : group_(group), start_(start), content_(content), stored_(true) {
+  if (borrowed) return;
+  memory_.reset(new std::byte[content.size()]);
   std::memcpy(memory_.get(), content.data(), content.size());
+  content_ = {reinterpret_cast<const char*>(memory_.get()), content.size()};
 }
 
 Tile& Tile::operator=(Tile&& other) noexcept {
@@ -22,7 +21,7 @@ Tile& Tile::operator=(Tile&& other) noexcept {
   Clear();
   group_ = other.group_;
   start_ = other.start_;
-  content_bytes_ = std::exchange(other.content_bytes_, 0);
+  content_ = std::exchange(other.content_, {});
   memory_ = std::move(other.memory_);
   changed_ = other.changed_;
   stored_ = other.stored_;
@@ -30,12 +29,12 @@ Tile& Tile::operator=(Tile&& other) noexcept {
 }
 
 void Tile::Clear() {
-  if (memory_ != nullptr && content_bytes_ == 0) {
+  if (memory_ != nullptr && content_.empty()) {
     for (size_t slot = 0; slot < group_->slots.size(); ++slot) {
       if (slots()[slot] != nullptr) slots()[slot]->~SlotState();
     }
   }
-  content_bytes_ = 0;
+  content_ = {};
   memory_.reset();
 }
 
@@ -52,10 +51,10 @@ SlotState* Tile::Ensure(size_t slot) {
 }
 
 arrow::Status Tile::Parse() {
-  if (content_bytes_ == 0) return arrow::Status::OK();
+  if (content_.empty()) return arrow::Status::OK();
   // Its states are made in a tile of their own, so that damaged bytes stay what they are.
   Tile parsed(group_, start_);
-  std::string_view in(reinterpret_cast<const char*>(memory_.get()), content_bytes_);
+  std::string_view in = content_;
   for (size_t slot = 0; slot < group_->slots.size(); ++slot) {
     uint8_t present = 0;
     if (!wire::GetByte(&in, &present) || present > 1) return CorruptCell("a state of a tile");
@@ -63,7 +62,7 @@ arrow::Status Tile::Parse() {
   }
   if (!in.empty()) return CorruptCell("bytes behind a tile");
   memory_ = std::move(parsed.memory_);
-  content_bytes_ = 0;
+  content_ = {};
   return arrow::Status::OK();
 }
 

@@ -19,13 +19,14 @@ namespace icecore::state {
 class Tile {
  public:
   Tile(const TileGroup* group, int64_t start) : group_(group), start_(start) {}
-  // `content`: of its cell, unsealed, behind its name. Such a tile is stored().
-  Tile(const TileGroup* group, int64_t start, std::string_view content);
+  // `content`: of its cell, unsealed, behind its name; it outlives the tile where it is `borrowed`,
+  // else it is copied. Such a tile is stored().
+  Tile(const TileGroup* group, int64_t start, std::string_view content, bool borrowed);
   ~Tile() { Clear(); }
   Tile(Tile&& other) noexcept
       : group_(other.group_),
         start_(other.start_),
-        content_bytes_(std::exchange(other.content_bytes_, 0)),
+        content_(std::exchange(other.content_, {})),
         memory_(std::move(other.memory_)),
         changed_(other.changed_),
         stored_(other.stored_) {}
@@ -59,8 +60,8 @@ class Tile {
 
   const TileGroup* group_;
   int64_t start_;
-  size_t content_bytes_ = 0;  // not parsed yet: what memory_ holds instead of states
-  // A pointer per slot, then the states.
+  std::string_view content_;  // not parsed yet: what there is instead of states
+  // A pointer per slot, then the states; or the content, where it is a copy.
   std::unique_ptr<std::byte[]> memory_;
   bool changed_ = false;
   bool stored_ = false;

@@ -1,11 +1,12 @@
 #include <arrow/array/array_base.h>
 #include <arrow/array/builder_base.h>
+#include <arrow/array/builder_primitive.h>
 #include <arrow/array/data.h>
 #include <arrow/array/util.h>
 #include <arrow/buffer.h>
 #include <arrow/type.h>
 
-#include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -41,6 +42,26 @@ std::shared_ptr<arrow::Buffer> ValidityOf(const FeatureAnswers& answers) {
 uint64_t WordOf(const arrow::Array& array, int bytes, int64_t row) {
   return bytes == sizeof(uint64_t) ? array.data()->GetValues<uint64_t>(1)[row]
                                    : array.data()->GetValues<uint32_t>(1)[row];
+}
+
+// Windows' values nearly always have one of these types. Their features share a builder: making and
+// ending one for each costs more than the window does.
+constexpr size_t kSharedBuilders = 2;
+
+// Its place behind those of the features; nullopt: each feature of the type has its own.
+std::optional<size_t> SharedBuilder(arrow::Type::type type) {
+  if (type == arrow::Type::DOUBLE) return 0;
+  return type == arrow::Type::INT64 ? std::optional<size_t>(1) : std::nullopt;
+}
+
+// The value appended last to a shared builder.
+uint64_t LastWord(arrow::Type::type type, const arrow::ArrayBuilder& builder) {
+  const int64_t last = builder.length() - 1;
+  return type == arrow::Type::DOUBLE
+             ? std::bit_cast<uint64_t>(
+                   static_cast<const arrow::DoubleBuilder&>(builder).GetValue(last))
+             : static_cast<uint64_t>(
+                   static_cast<const arrow::Int64Builder&>(builder).GetValue(last));
 }
 
 }  // namespace
@@ -128,9 +149,10 @@ AnswerSlot& AnswerSink::Next(int feature) {
 }
 
 arrow::Result<arrow::ArrayBuilder*> AnswerSink::builder(int feature) {
-  if (builders_.empty()) builders_.resize(types_.size());
+  if (builders_.empty()) builders_.resize(types_.size() + kSharedBuilders);
   const auto at = static_cast<size_t>(feature);
-  std::unique_ptr<arrow::ArrayBuilder>& builder = builders_[at];
+  const std::optional<size_t> shared = SharedBuilder(types_[at]->id());
+  std::unique_ptr<arrow::ArrayBuilder>& builder = builders_[shared ? types_.size() + *shared : at];
   if (builder == nullptr) {
     ARROW_ASSIGN_OR_RAISE(builder, arrow::MakeBuilder(types_[at]));
     ARROW_RETURN_NOT_OK(builder->Reserve(rows_));
@@ -142,6 +164,9 @@ void AnswerSink::AppendStatus(int feature, ValueStatus status) {
   AnswerSlot& slot = Next(feature);
   slot.status = status;
   slot.is_valid = status == ValueStatus::kPresent;
+  const arrow::Type::type type = types_[static_cast<size_t>(feature)]->id();
+  const std::optional<size_t> shared = SharedBuilder(type);
+  if (shared && slot.is_valid) slot.word = LastWord(type, *builders_[types_.size() + *shared]);
 }
 
 arrow::Status AnswerSink::AppendNull(int feature, ValueStatus status,
@@ -206,6 +231,9 @@ arrow::Result<AnswerBlock> AnswerSink::FinishBlock() {
   }
   row_begin_ = 0;
   taken_ = 0;
+  for (size_t i = types_.size(); i < builders_.size(); ++i) {
+    if (builders_[i] != nullptr) builders_[i]->Reset();
+  }
   return AnswerBlock(&types_, std::exchange(slots_, {}), std::move(values));
 }
 

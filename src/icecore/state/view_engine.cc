@@ -44,13 +44,19 @@ class PlannedEngine final : public ViewEngine {
   }
   arrow::Status ReadCells(const std::vector<CellView>& cells, int64_t t,
                           VectorSink* sink) const override {
-    if (plan_.layout.versioned) return ReadLoaded<VersionedKeyState>(cells, t, sink);
+    if (plan_.layout.versioned) {
+      VersionedKeyState key(&plan_);
+      ARROW_RETURN_NOT_OK(key.Load(cells));
+      return key.Read(t, sink);
+    }
     // Chosen rows alone are answered as they lie there, where none waits to take their place.
     if (plan_.groups.empty() && cells.size() == 1 && cells.front().suffix.empty()) {
       ARROW_ASSIGN_OR_RAISE(const HeadParts head, SplitHead(plan_, cells.front().bytes));
       if (head.queue_size == 0) return ReadHead(plan_, head, t, sink);
     }
-    return ReadLoaded<TiledKeyState>(cells, t, sink);
+    TiledKeyState key(&plan_);
+    ARROW_RETURN_NOT_OK(key.Load(cells, /*borrowed=*/true));
+    return key.Read(t, sink);
   }
   std::vector<CellRange> CellsAt(int64_t t) const override {
     // Rows of a versioned view are told apart by what is in them only.
@@ -72,12 +78,6 @@ class PlannedEngine final : public ViewEngine {
   }
 
  private:
-  template <typename State>
-  arrow::Status ReadLoaded(const std::vector<CellView>& cells, int64_t t, VectorSink* sink) const {
-    State key(&plan_);
-    ARROW_RETURN_NOT_OK(key.Load(cells));
-    return key.Read(t, sink);
-  }
   template <typename State>
   arrow::Result<std::unique_ptr<KeyState>> Loaded(const std::vector<CellView>& cells) const {
     auto key = std::make_unique<State>(&plan_);
