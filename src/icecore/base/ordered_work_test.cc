@@ -11,7 +11,7 @@ namespace icecore::base {
 namespace {
 
 TEST(MakeAndTake, TakesInOrderWhatSeveralMake) {
-  for (const size_t threads : {1, 3}) {
+  for (const size_t threads : {size_t{1}, size_t{3}}) {
     constexpr size_t kAhead = 4;
     std::vector<size_t> memory(kAhead);
     std::vector<size_t> taken;
