@@ -77,15 +77,15 @@ size_t AppendEscaped(std::string_view text, std::string* out) {
 }
 
 // Doubles with at most six digits behind the point, as most that people write: the digits are those
-// of a whole number, which are found in a tenth of the time that finding the shortest text of any
-// double takes. False, and nothing appended, where the shortest text may be another.
+// of a whole number, which are found sooner than the shortest text of any double. False, and
+// nothing appended, where the shortest text may be another.
 bool AppendShortDecimal(double value, std::string* out) {
   constexpr double kScale = 1e6;
   constexpr int kPlaces = 6;
   const double size = std::fabs(value);
   // Below, and from here on up, texts with an exponent may be shorter.
   if (!(size >= 0.01 && size < 1e5)) return false;
-  const auto digits = static_cast<uint64_t>(size * kScale + 0.5);
+  const auto digits = static_cast<uint64_t>(std::llround(size * kScale));
   // Both are exact below 2^53, so their quotient is the double nearest to the decimal; and with
   // fewer than 15 digits no other decimal as short has the same nearest double.
   if (static_cast<double>(digits) / kScale != size) return false;

@@ -88,7 +88,9 @@ class AsOfScan {
     if (labels_.times().empty()) return arrow::Status::OK();
     ARROW_RETURN_NOT_OK(FindInRuns(run_count() == 1 && parts.empty()));
     return RunParts(parts.size(), [&](size_t part) {
-      return FindIn(std::move(parts[part]), run_count() + part);
+      const Part open =
+          std::move(parts[part]);  // closed when it is done with: it holds a row group
+      return FindIn(open.get(), run_count() + part);
     });
   }
 
@@ -113,8 +115,7 @@ class AsOfScan {
     return count == 1 ? work(0) : base::RunParallel(count, work);
   }
 
-  // A part is closed when it is done with: open ones hold a row group.
-  arrow::Status FindIn(Part reader, size_t part) {
+  arrow::Status FindIn(arrow::RecordBatchReader* reader, size_t part) {
     std::vector<std::vector<AsOfRow>> found(joins_.size());  // a few, by as-of set
     for (auto& rows : found) rows.reserve(AsOfJoin::kRowsAtOnce);
     std::vector<int32_t> taken;
@@ -225,7 +226,8 @@ class AsOfScan {
         return base::MakeError(base::ErrorCode::kInternal, "a log changed while it was read");
       }
       ARROW_RETURN_NOT_OK(RunParts(parts.size(), [&](size_t part) {
-        return TakeIn(std::move(parts[part]), run_count() + part);
+        const Part open = std::move(parts[part]);
+        return TakeIn(open.get(), run_count() + part);
       }));
     }
     return chosen_->Finish().Value(&values_);
@@ -261,7 +263,7 @@ class AsOfScan {
     });
   }
 
-  arrow::Status TakeIn(Part reader, size_t part) {
+  arrow::Status TakeIn(arrow::RecordBatchReader* reader, size_t part) {
     int64_t first = part_starts_[part];
     auto row = std::lower_bound(rows_.begin(), rows_.end(), first);
     const auto end = std::lower_bound(row, rows_.end(), part_starts_[part + 1]);

@@ -70,8 +70,8 @@ class AnswerBlock {
     return num_features() == 0 ? 0 : static_cast<int64_t>(slots_.size() / num_features());
   }
   FeatureAnswers feature(size_t i) const {
-    return {(*types_)[i].get(), slots_.data() + i, types_->size(), num_rows(),
-            values_.empty() ? nullptr : values_[i]};
+    return {(*types_)[i].get(), slots_.empty() ? nullptr : slots_.data() + i, types_->size(),
+            num_rows(), values_.empty() ? nullptr : values_[i]};
   }
 
   // The word in the place of nulls, of a type that has words.
