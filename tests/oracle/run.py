@@ -163,8 +163,8 @@ class Case:
 
     def explain(self, columns: dict) -> None:
         chance = self.generated.chance
-        askable = [number for number, (key, _) in enumerate(self.generated.spine)
-                   if None not in key and key[1] not in ("", "ä\n")]
+        askable = [number for number, (key, t) in enumerate(self.generated.spine)
+                   if t is not None and None not in key and key[1] not in ("", "ä\n")]
         for number in chance.sample(askable, min(EXPLAINED, len(askable))):
             key, t = self.generated.spine[number]
             view = chance.choice(self.generated.views)
@@ -227,6 +227,9 @@ def compared(icecore: str, number: int, seed: str, keep: str | None) -> tuple[in
         except Failed as wrong:
             comparison.failed += 1
             print(f"seed {seed}: {wrong}", flush=True)
+        except Exception as error:  # a test that could not run has failed
+            comparison.failed += 1
+            print(f"seed {seed}: {type(error).__name__}: {error}", flush=True)
     return comparison.passed, comparison.failed
 
 
@@ -242,15 +245,17 @@ def main() -> int:
     passed = failed = number = 0
     waiting: set[concurrent.futures.Future] = set()
     with concurrent.futures.ProcessPoolExecutor(given.jobs) as pool:
-        while passed + failed < given.cases and failed < 10 * given.cases and (passed or not failed):
-            while len(waiting) < 2 * given.jobs:
+        while True:
+            is_enough = passed + failed >= given.cases or failed >= 10 * given.cases or (failed and not passed)
+            while not is_enough and len(waiting) < given.jobs:
                 waiting.add(pool.submit(compared, given.icecore, number, f"{given.seed}/{number}", given.keep))
                 number += 1
+            if not waiting:
+                break
             done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
             for outcome in done:
                 passed, failed = passed + outcome.result()[0], failed + outcome.result()[1]
-        for outcome in waiting:
-            outcome.cancel()
+    print(f"{number} projects")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
