@@ -277,19 +277,20 @@ def pushes_are_taken_once(project: Project) -> None:
             writer.done_writing()
         # 5000 breaks the contract: it goes to quarantine, as it does over HTTP.
         server.put({"source": "clicks"}, rows(click("eve", 1, 5000), click("eve", 2, 12)))
-        for user, shop, n in [("cid", 1, 11), ("dan", 1, 1), ("eve", 2, 12)]:
+        server.put({"view": "seen"}, rows(click("fay", 1, 13)))  # by the one source that feeds it
+        for user, shop, n in [("cid", 1, 11), ("dan", 1, 1), ("eve", 2, 12), ("fay", 1, 13)]:
             server.await_value(user, shop, "n", n)
         answer = server.http("/v1/features", {"service": "other", "entities": {"user": ["dan", "cid"], "shop": 1}})
         expect(answer["features"]["clicks_3650d"]["values"], [2, 1], "rows counted over HTTP")
         for command, batch, error, needle in [
                 ({"source": "clocks"}, rows(click("x", 1, 1)), pa.ArrowKeyError, "clicks"),
-                ({"view": "seen"}, rows(click("x", 1, 1)), pa.ArrowNotImplementedError, "seen"),
+                ({"view": "sehn"}, rows(click("x", 1, 1)), pa.ArrowKeyError, "seen"),
                 ({"source": "clicks", "idempotency": "1"}, rows(click("x", 1, 1)), pa.ArrowInvalid, "idempotency_key"),
                 ({"source": "clicks"}, pa.record_batch({"at": pa.array([0], pa.timestamp("us"))}), pa.ArrowInvalid, "without a zone"),
                 ({"source": "clicks"}, rows(*[click("x", 1, 1)] * 10_001), pa.ArrowInvalid, "at most 10000")]:
             refused(error, needle, lambda: server.put(command, batch))
         server.end()
-    expect(project.value("""select count(*) from landing.clicks where "user" in ('cid', 'dan', 'eve')"""), 4, "rows in the lake")
+    expect(project.value("""select count(*) from landing.clicks where "user" in ('cid', 'dan', 'eve', 'fay')"""), 5, "rows in the lake")
     expect(project.value("select count(*) from quarantine.clicks"), 1, "rows in quarantine")
 
 
