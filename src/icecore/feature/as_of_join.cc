@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "icecore/base/parallel.h"
+#include "icecore/feature/sorted_search.h"
 
 namespace icecore::feature {
 namespace {
@@ -11,33 +12,11 @@ namespace {
 // How far ahead memory is asked for: about what a core has under way at once.
 constexpr size_t kRowsAhead = 16;
 constexpr size_t kLeastKeysOfPiece = 4096;
+constexpr uint32_t kReach = 1;  // the next row of a hot key is mostly seen by the same label
 
 template <typename Row>
 auto OrderOf(const Row& row) {
   return std::tie(row.event_time, row.known_at, row.seq);
-}
-
-// The first of the ascending times that is not below t; without branches, every other of which
-// would be foretold wrongly.
-uint32_t FirstNotBelow(const int64_t* times, uint32_t begin, uint32_t end, int64_t t) {
-  uint32_t count = end - begin;
-  while (count > 0) {
-    const uint32_t half = count / 2;
-    const bool is_below = times[begin + half] < t;
-    begin = is_below ? begin + half + 1 : begin;
-    count = is_below ? count - half - 1 : half;
-  }
-  return begin;
-}
-
-// The same where the answer is at `begin` or a little behind.
-uint32_t GallopNotBelow(const int64_t* times, uint32_t begin, uint32_t end, int64_t t) {
-  uint32_t width = 1;
-  while (end - begin > width && times[begin + width - 1] < t) {
-    begin += width;
-    width *= 2;
-  }
-  return FirstNotBelow(times, begin, begin + std::min(width, end - begin), t);
 }
 
 }  // namespace
@@ -69,7 +48,7 @@ void AsOfJoin::Add(std::vector<AsOfRow>* rows) {
     // Rows of one hot key mostly come in the order of time.
     const bool is_next = i > 0 && (*rows)[i - 1].key == row.key && place > begin &&
                          times[place - 1] < row.activation;
-    place = is_next ? GallopNotBelow(times, place, end, row.activation)
+    place = is_next ? GallopNotBelow(times, place, end, row.activation, kReach)
                     : FirstNotBelow(times, begin, end, row.activation);
     places[i] = place == end ? LabelSet::kNowhere : place;
     if (place != end) __builtin_prefetch(&best_[place], 1);

@@ -3,32 +3,14 @@
 #include <algorithm>
 #include <numeric>
 
+#include "icecore/feature/sorted_search.h"
+
 namespace icecore::feature {
 
 namespace {
 
-// The first position in [from, end) whose value is not below `bound`, of ascending values. Without
-// a branch per step: what is found is near for dense labels, and nowhere predictable otherwise.
-int64_t FirstNotBelow(const int64_t* values, int64_t from, int64_t end, int64_t bound) {
-  int64_t count = end - from;
-  while (count > 0) {
-    const int64_t half = count / 2;
-    const bool below = values[from + half] < bound;
-    from = below ? from + half + 1 : from;
-    count = below ? count - half - 1 : half;
-  }
-  return from;
-}
-
-// Looks near `from` first.
-int64_t AdvanceTo(const int64_t* values, int64_t from, int64_t end, int64_t bound) {
-  int64_t reach = 16;
-  while (from + reach < end && values[from + reach - 1] < bound) {
-    from += reach;
-    reach *= 4;
-  }
-  return FirstNotBelow(values, from, std::min(from + reach, end), bound);
-}
+// Dense labels find what they look for among so many values.
+constexpr int64_t kReach = 16;
 
 }  // namespace
 
@@ -39,8 +21,9 @@ void KeyRanges::FindTails(const SweepSlice& slice, std::span<const int64_t> time
     tails.resize(times.size());
     int64_t at = begin_;
     for (size_t i = 0; i < times.size(); ++i) {
-      at = AdvanceTo(event_times, at, end_,
-                     state::WindowTail(times[i], clocks_[clock].length_us, clocks_[clock].hop_us));
+      at = GallopNotBelow(
+          event_times, at, end_,
+          state::WindowTail(times[i], clocks_[clock].length_us, clocks_[clock].hop_us), kReach);
       tails[i] = at;
     }
   }
@@ -95,7 +78,7 @@ bool KeyRanges::Find(const SweepSlice& slice, int64_t begin, int64_t end,
   int64_t at = begin;
   for (size_t i = 0; i < times.size(); ++i) {
     // The first that is not active: its activation is at least t + 1.
-    at = times[i] == INT64_MAX ? end : AdvanceTo(activations, at, end, times[i] + 1);
+    at = times[i] == INT64_MAX ? end : GallopNotBelow(activations, at, end, times[i] + 1, kReach);
     heads_[i] = at;
   }
   return true;
