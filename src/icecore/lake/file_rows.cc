@@ -98,35 +98,21 @@ class ParquetRows : public FileRows {
 
   arrow::Status Open() {
     const DataFile& file = part_.file;
+    RowRanges deleted;
     if (file.deletion_vector.has_value()) {
-      ARROW_ASSIGN_OR_RAISE(deleted_, ReadDeletionVector(*request_.store, request_.table_path,
-                                                         *file.deletion_vector));
+      ARROW_ASSIGN_OR_RAISE(
+          deleted, ReadDeletionVector(*request_.store, request_.table_path, *file.deletion_vector));
     }
-    ARROW_ASSIGN_OR_RAISE(const auto input,
-                          request_.store->OpenInput(request_.table_path + "/" + file.path));
+    ARROW_RETURN_NOT_OK(OpenParquet(nullptr));
     BEGIN_PARQUET_CATCH_EXCEPTIONS
-    parquet::ArrowReaderProperties properties;
-    properties.set_batch_size(request_.batch_rows);
-    properties.set_use_threads(request_.use_threads);
-    // Column chunks of a file elsewhere are read together, some requests ahead.
-    const bool is_remote = !request_.store->LocalPath(request_.table_path).has_value();
-    properties.set_pre_buffer(is_remote);
-    properties.set_cache_options(arrow::io::CacheOptions::LazyDefaults());
-    // Nanoseconds in 64 bits would not reach the years that INT96 holds.
-    properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
-    parquet::arrow::FileReaderBuilder builder;
-    parquet::ReaderProperties checked;
-    checked.set_page_checksum_verification(true);
-    ARROW_RETURN_NOT_OK(builder.Open(input, checked));
-    ARROW_ASSIGN_OR_RAISE(parquet_, builder.properties(properties)->Build());
-    return Select();
+    return Select(deleted);
     END_PARQUET_CATCH_EXCEPTIONS
   }
 
   arrow::Result<BatchPtr> Next() override {
     while (true) {
       BatchPtr batch;
-      ARROW_RETURN_NOT_OK(Named(batches_->ReadNext(&batch)));
+      ARROW_RETURN_NOT_OK(Named(ReadNext(&batch)));
       if (batch == nullptr) {
         return nullptr;
       }
@@ -136,6 +122,22 @@ class ParquetRows : public FileRows {
         return rows;
       }
     }
+  }
+
+  const std::vector<int64_t>& group_rows() const override { return group_rows_; }
+
+  arrow::Result<std::unique_ptr<FileRows>> OfGroups(size_t first, size_t end) const override {
+    auto rows = std::make_unique<ParquetRows>(request_, part_);
+    rows->calendar_ = calendar_;
+    rows->alive_ = alive_;
+    rows->wanted_ = wanted_;
+    rows->seq_ = seq_;
+    rows->leaves_ = leaves_;
+    for (size_t i = first; i < end; ++i) {
+      rows->TakeGroup(groups_[i], group_first_[i], group_rows_[i]);
+    }
+    ARROW_RETURN_NOT_OK(Named(rows->OpenParquet(parquet_->parquet_reader()->metadata())));
+    return rows;
   }
 
   // What goes wrong with a file that the log names is corruption, unless the store is not there.
@@ -151,17 +153,48 @@ class ParquetRows : public FileRows {
   }
 
  private:
+  // With the footer as it is, or nullptr to read it.
+  arrow::Status OpenParquet(std::shared_ptr<parquet::FileMetaData> footer) {
+    ARROW_ASSIGN_OR_RAISE(const auto input,
+                          request_.store->OpenInput(request_.table_path + "/" + part_.file.path));
+    BEGIN_PARQUET_CATCH_EXCEPTIONS
+    parquet::ArrowReaderProperties properties;
+    properties.set_batch_size(request_.batch_rows);
+    properties.set_use_threads(request_.use_threads);
+    // Column chunks of a file elsewhere are read together, some requests ahead.
+    const bool is_remote = !request_.store->LocalPath(request_.table_path).has_value();
+    properties.set_pre_buffer(is_remote);
+    properties.set_cache_options(arrow::io::CacheOptions::LazyDefaults());
+    // Nanoseconds in 64 bits would not reach the years that INT96 holds.
+    properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
+    parquet::arrow::FileReaderBuilder builder;
+    parquet::ReaderProperties checked;
+    checked.set_page_checksum_verification(true);
+    ARROW_RETURN_NOT_OK(builder.Open(input, checked, std::move(footer)));
+    return builder.properties(properties)->Build().Value(&parquet_);
+    END_PARQUET_CATCH_EXCEPTIONS
+  }
+
+  arrow::Status ReadNext(BatchPtr* batch) {
+    BEGIN_PARQUET_CATCH_EXCEPTIONS
+    if (batches_ == nullptr) {
+      ARROW_ASSIGN_OR_RAISE(batches_, parquet_->GetRecordBatchReader(groups_, leaves_));
+    }
+    return batches_->ReadNext(batch);
+    END_PARQUET_CATCH_EXCEPTIONS
+  }
+
   // Chooses columns and row groups.
-  arrow::Status Select() {
+  arrow::Status Select(const RowRanges& deleted) {
     const auto metadata = parquet_->parquet_reader()->metadata();
     const int64_t rows = metadata->num_rows();
     if (part_.file.num_records.value_or(rows) != rows) {
       return MakeError(ErrorCode::kCorrupt, std::to_string(rows) + " rows where the log says " +
                                                 std::to_string(*part_.file.num_records));
     }
-    if (deleted_.end() > rows) {
+    if (deleted.end() > rows) {
       return MakeError(ErrorCode::kCorrupt, "its deletion vector names row " +
-                                                std::to_string(deleted_.end() - 1) + " of " +
+                                                std::to_string(deleted.end() - 1) + " of " +
                                                 std::to_string(rows));
     }
     calendar_ = LegacyCalendarOf(metadata->key_value_metadata().get());
@@ -184,9 +217,8 @@ class ParquetRows : public FileRows {
         seq_leaf = fields[static_cast<size_t>(seq_[0].source.index)].column_index;
       }
     }
-    const std::vector<int> leaves = PlaceColumns();
-    const std::vector<int> groups = ChooseGroups(*metadata, seq_leaf);
-    ARROW_ASSIGN_OR_RAISE(batches_, parquet_->GetRecordBatchReader(groups, leaves));
+    leaves_ = PlaceColumns();
+    ChooseGroups(*metadata, seq_leaf, deleted);
     return arrow::Status::OK();
   }
 
@@ -253,9 +285,15 @@ class ParquetRows : public FileRows {
     return -1;
   }
 
-  // Row groups that may hold wanted rows; notes which rows those are.
-  std::vector<int> ChooseGroups(const parquet::FileMetaData& metadata, int seq_leaf) {
-    std::vector<int> groups;
+  void TakeGroup(int group, int64_t first, int64_t rows) {
+    groups_.push_back(group);
+    group_first_.push_back(first);
+    group_rows_.push_back(rows);
+    physical_.Append(first, first + rows);
+  }
+
+  // Takes the row groups that may hold wanted rows.
+  void ChooseGroups(const parquet::FileMetaData& metadata, int seq_leaf, const RowRanges& deleted) {
     int64_t first = 0;
     const RowGroupShare& share = request_.share;
     const int64_t count = metadata.num_row_groups();
@@ -271,21 +309,22 @@ class ParquetRows : public FileRows {
       const bool may_hold = request_.pruner == nullptr ||
                             request_.pruner->RowGroupMayMatch(
                                 *group, [&](const std::string& name) { return LeafOf(name); });
-      const bool has_rows = deleted_.CountIn(first, end) < end - first &&
+      const bool has_rows = deleted.CountIn(first, end) < end - first &&
                             (!part_.only.has_value() || part_.only->CountIn(first, end) > 0);
       if (is_shared && may_match && may_hold && has_rows) {
-        groups.push_back(i);
-        physical_.Append(first, end);
+        TakeGroup(i, first, end - first);
       }
       first = end;
     }
-    alive_ = (part_.only.has_value() ? *part_.only : physical_).Minus(deleted_);
-    return groups;
+    if (part_.only.has_value() || !deleted.empty()) {
+      alive_ = std::make_shared<const RowRanges>(
+          (part_.only.has_value() ? *part_.only : physical_).Minus(deleted));
+    }
   }
 
   // The rows of the batch, the next ones of `physical_`, that the log leaves alive.
   arrow::Result<BatchPtr> KeepAlive(const BatchPtr& batch) {
-    if (deleted_.empty() && !part_.only.has_value()) {
+    if (alive_ == nullptr) {
       return batch;
     }
     std::vector<bool> mask(static_cast<size_t>(batch->num_rows()), false);
@@ -296,7 +335,7 @@ class ParquetRows : public FileRows {
       const RowRange& range = physical_.ranges()[range_];
       const int64_t first = std::max(row_, range.first);
       const int64_t end = std::min(range.end, first + batch->num_rows() - done);
-      for (const RowRange& alive : alive_.In(first, end)) {
+      for (const RowRange& alive : alive_->In(first, end)) {
         std::fill(mask.begin() + (alive.first - first + done),
                   mask.begin() + (alive.end - first + done), true);
       }
@@ -349,13 +388,16 @@ class ParquetRows : public FileRows {
   const RowRequest& request_;
   const FilePart part_;
   LegacyCalendar calendar_;
-  RowRanges deleted_;
-  RowRanges physical_;  // rows of the row groups that are read
-  RowRanges alive_;     // rows that are wanted
-  size_t range_ = 0;    // of physical_, with the next row
-  int64_t row_ = 0;     // the next row, or one before it
+  std::vector<int> groups_;           // row groups that are read
+  std::vector<int64_t> group_first_;  // their first rows
+  std::vector<int64_t> group_rows_;
+  RowRanges physical_;                      // their rows
+  std::shared_ptr<const RowRanges> alive_;  // rows that are wanted; nullptr: all
+  size_t range_ = 0;                        // of physical_, with the next row
+  int64_t row_ = 0;                         // the next row, or one before it
   std::vector<WantedColumn> wanted_;
   std::vector<WantedColumn> seq_;  // the column to filter by; empty: rows need no look
+  std::vector<int> leaves_;        // columns that are read
   std::unique_ptr<parquet::arrow::FileReader> parquet_;
   std::shared_ptr<arrow::RecordBatchReader> batches_;
 };

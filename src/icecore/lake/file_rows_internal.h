@@ -62,6 +62,12 @@ class FileRows {
 
   // The next rows, at least one; nullptr at the end.
   virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
+
+  // Rows of each of the row groups that may hold wanted ones, in order.
+  virtual const std::vector<int64_t>& group_rows() const = 0;
+  // Wanted rows of those groups [first, end) alone, by a reader of its own, which shares this one's
+  // footer and deletion vector and may be used on another thread.
+  virtual arrow::Result<std::unique_ptr<FileRows>> OfGroups(size_t first, size_t end) const = 0;
 };
 
 }  // namespace icecore::lake

@@ -5,6 +5,7 @@
 #include <arrow/util/key_value_metadata.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -12,6 +13,7 @@
 #include "icecore/lake/column_source_internal.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/lake/file_rows_internal.h"
+#include "icecore/lake/read_ahead_internal.h"
 #include "icecore/lake/schema.h"
 
 namespace icecore::lake {
@@ -19,6 +21,8 @@ namespace {
 
 using base::ErrorCode;
 using base::MakeError;
+
+constexpr size_t kMostDecoders = 8;
 
 bool Meets(const SeqRange& range, const DataFile::Range& values) {
   return values.max > range.after && values.min <= range.up_to;
@@ -53,6 +57,36 @@ class ScanReader : public arrow::RecordBatchReader {
   size_t next_file_ = 0;
   std::unique_ptr<FileRows> rows_;  // of files_[next_file_ - 1]
 };
+
+class AheadReader : public arrow::RecordBatchReader {
+ public:
+  AheadReader(RowRequest request, std::vector<DataFile> files, size_t threads)
+      : schema_(request.columns),
+        rows_(std::move(request), std::move(files), {.threads = threads}) {}
+
+  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
+    return rows_.Next().Value(out);
+  }
+
+ private:
+  const std::shared_ptr<arrow::Schema> schema_;
+  ReadAhead rows_;
+};
+
+// How many threads decode; 1: the caller's own.
+size_t Decoders(ObjectStore& store, const Snapshot& snapshot, const ScanOptions& options,
+                const std::vector<DataFile>& files) {
+  int64_t bytes = 0;
+  for (const DataFile& file : files) {
+    bytes += file.size;
+  }
+  if (!options.use_threads || options.share.count > 1 || bytes < options.ahead_from_bytes ||
+      !store.LocalPath(snapshot.table_path).has_value()) {
+    return 1;
+  }
+  return std::clamp<size_t>(std::thread::hardware_concurrency(), 1, kMostDecoders);
+}
 
 // The table's own _seq, by which ranges go.
 std::shared_ptr<arrow::Field> SeqField(const Snapshot& snapshot) {
@@ -133,6 +167,10 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store
     }
     files = std::move(kept);
     request.pruner = std::make_shared<const Pruner>(std::move(pruner));
+  }
+  const size_t decoders = Decoders(store, snapshot, options, files);
+  if (decoders > 1) {
+    return std::make_shared<AheadReader>(std::move(request), std::move(files), decoders);
   }
   return std::make_shared<ScanReader>(std::move(request), std::move(files));
 }

@@ -37,8 +37,11 @@ struct ScanOptions {
   // do not meet them may come all the same.
   Predicates predicates;
   RowGroupShare share;
-  // Columns on Arrow's threads; off where scans themselves run on them.
+  // Decoding on several threads; off where scans themselves run beside each other.
   bool use_threads = true;
+  // Files of a local store that have so many bytes together are decoded row group by row group at
+  // once, and the rows still come in order; the columns of smaller ones are.
+  int64_t ahead_from_bytes = 8 << 20;
 };
 
 // The batches have the declared types of snapshot.schema, whatever types the files have (see
