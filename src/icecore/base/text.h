@@ -10,6 +10,9 @@ namespace icecore::base {
 // Without the spaces, tabs, returns and newlines at both ends.
 std::string_view Trim(std::string_view text);
 
+// With the letters A to Z in lower case, whatever the locale.
+std::string LowerText(std::string_view text);
+
 // "a, b, c".
 std::string CommaList(const std::vector<std::string>& names);
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/engine/delta_sql.h"
 #include "icecore/engine/sql_text.h"
 #include "icecore/pipeline/sql_tables.h"
@@ -30,12 +31,6 @@ struct VersionedSql {
   std::map<std::string, std::pair<std::string, int64_t>>
       names;  // quoted full name -> table, version
 };
-
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 bool IsNameCharacter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.';
@@ -58,7 +53,7 @@ arrow::Result<VersionedSql> QuoteVersions(const std::string& query) {
     while (begin > 0 && IsNameCharacter(out.sql[begin - 1])) {
       --begin;
     }
-    const std::string table = Lower(out.sql.substr(begin));
+    const std::string table = base::LowerText(out.sql.substr(begin));
     const size_t dot = table.find('.');
     if (dot == std::string::npos) {
       return MakeError(ErrorCode::kInvalidArgument,
@@ -94,7 +89,8 @@ arrow::Result<std::vector<NamedInput>> PinMentioned(const pipeline::Workspace& w
   ARROW_ASSIGN_OR_RAISE(const auto mentioned, sql::MentionedTables({versioned.sql}));
   std::vector<NamedInput> inputs;
   for (const std::string& name : lake_tables) {
-    if (std::find(mentioned[0].begin(), mentioned[0].end(), Lower(name)) != mentioned[0].end()) {
+    if (std::find(mentioned[0].begin(), mentioned[0].end(), base::LowerText(name)) !=
+        mentioned[0].end()) {
       ARROW_ASSIGN_OR_RAISE(auto snapshot, pipeline::LoadTable(workspace, name));
       inputs.push_back({name, {name, std::move(snapshot), 1}});
     }

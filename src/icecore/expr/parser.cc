@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <utility>
 
+#include "icecore/base/text.h"
 #include "icecore/expr/syntax_internal.h"
 
 namespace icecore::expr {
@@ -264,9 +264,7 @@ class Parser {
     if (Current().kind != TokenKind::kName) {
       return Unexpected("a type");
     }
-    std::string name = Take().text;
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::string name = base::LowerText(Take().text);
     if (!TakeSymbol("(")) {
       return name;
     }
@@ -389,9 +387,7 @@ class Parser {
     if (!TakeSymbol("(")) {
       return Finish(Make(NodeKind::kColumn, std::move(name)), begin);
     }
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    NodePtr node = Make(NodeKind::kCall, std::move(name));
+    NodePtr node = Make(NodeKind::kCall, base::LowerText(name));
     if (!TakeSymbol(")")) {
       do {
         ARROW_ASSIGN_OR_RAISE(NodePtr argument, Or());

@@ -2,6 +2,7 @@
 #include <array>
 #include <cctype>
 
+#include "icecore/base/text.h"
 #include "icecore/expr/syntax_internal.h"
 
 namespace icecore::expr {
@@ -81,9 +82,7 @@ class Scanner {
       ++position_;
     }
     token->text = std::string(text_.substr(begin, position_ - begin));
-    std::string lower = token->text;
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const std::string lower = base::LowerText(token->text);
     if (std::find(kKeywords.begin(), kKeywords.end(), lower) != kKeywords.end()) {
       token->keyword = lower;
     }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <numeric>
 
+#include "icecore/base/fault_stride_testing.h"
 #include "icecore/lake/compaction.h"
 #include "icecore/lake/faulty_object_store.h"
 #include "icecore/lake/lake_fixture.h"
@@ -59,14 +60,10 @@ std::vector<Operation> Operations() {
           {"Restore", Kind::kRestore, From(21, 29), false}};
 }
 
-// Each try copies and audits a table; `./dev test --long` tries every one.
-int64_t Stride() {
-  const char* given = std::getenv("ICECORE_FAULT_STRIDE");
-  return given == nullptr ? 7 : std::max<int64_t>(1, std::atoll(given));
-}
-
 class OperationFaultTest : public LakeFixture, public ::testing::WithParamInterface<Operation> {
  protected:
+  const int64_t stride_ = base::FaultStride(7);  // each try copies and audits a table
+
   void SetUp() override {
     LakeFixture::SetUp();
     Prepare();
@@ -238,10 +235,10 @@ class OperationFaultTest : public LakeFixture, public ::testing::WithParamInterf
     }
   }
 
-  // Breaks every Stride()th call from `first` on. Returns how many calls the operation makes.
+  // Breaks one call in stride_, from `first` on. Returns how many calls the operation makes.
   int64_t BreakEverywhere(FaultPlan plan, int64_t first, bool power_cut) {
     base::SeededRandom fate(static_cast<uint64_t>(first) + 11);
-    for (int64_t n = first;; n += Stride()) {
+    for (int64_t n = first;; n += stride_) {
       SCOPED_TRACE("call " + std::to_string(n));
       CopyPrepared();
       plan.fail_at = n;
@@ -276,7 +273,7 @@ TEST_P(OperationFaultTest, ACallFails) {
       const int64_t calls =
           BreakEverywhere({.fail_at = 0, .sticky = sticky, .when = when}, first, false);
       EXPECT_GT(calls, 5);
-      first = 1 + (first + 1) % Stride();  // together the four lie closer
+      first = 1 + (first + 1) % stride_;  // together the four lie closer
     }
   }
 }

@@ -5,8 +5,6 @@
 #include <arrow/type.h>
 #include <arrow/util/decimal.h>
 
-#include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -14,6 +12,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/base/time.h"
 
 namespace icecore::lake {
@@ -23,13 +22,6 @@ using arrow::Type;
 using base::ErrorCode;
 using base::MakeError;
 using ScalarPtr = std::shared_ptr<arrow::Scalar>;
-
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
-}
 
 // nullptr where the text is no value.
 template <typename ScalarType, typename Value>
@@ -47,7 +39,7 @@ ScalarPtr WholeNumber(std::string_view text) {
 
 template <typename ScalarType, typename Value>
 ScalarPtr FloatingNumber(std::string_view text) {
-  const std::string lower = Lower(text);
+  const std::string lower = base::LowerText(text);
   const std::string_view unsigned_text =
       std::string_view(lower).substr(lower.starts_with('-') || lower.starts_with('+') ? 1 : 0);
   if (unsigned_text == "nan") {
@@ -67,7 +59,7 @@ ScalarPtr FloatingNumber(std::string_view text) {
 }
 
 ScalarPtr Boolean(std::string_view text) {
-  const std::string lower = Lower(text);
+  const std::string lower = base::LowerText(text);
   if (lower != "true" && lower != "false") {
     return nullptr;
   }

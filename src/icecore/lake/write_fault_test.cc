@@ -2,9 +2,9 @@
 // any two. After each: reopen, nothing lost, nothing twice.
 #include <arrow/array/builder_primitive.h>
 
-#include <cstdlib>
 #include <string>
 
+#include "icecore/base/fault_stride_testing.h"
 #include "icecore/lake/faulty_object_store.h"
 #include "icecore/lake/lake_fixture.h"
 #include "icecore/lake/power_cut_store.h"
@@ -81,13 +81,11 @@ class WriteFaultTest : public LakeFixture, public ::testing::WithParamInterface<
   }
 };
 
-// Every second operation, the other half where the fault stays; `./dev test --long` breaks each.
-int64_t Stride() { return std::getenv("ICECORE_LONG") == nullptr ? 2 : 1; }
-
 TEST_P(WriteFaultTest, MergesAroundACheckpoint) {
   Prepare();
+  const int64_t stride = base::FaultStride(2);  // the other half where the fault stays
   int64_t broken = 0;
-  for (int64_t n = GetParam().sticky ? 1 : Stride();; n += Stride()) {
+  for (int64_t n = GetParam().sticky ? 1 : stride;; n += stride) {
     SCOPED_TRACE("operation " + std::to_string(n));
     Restore();
     FaultyObjectStore faulty(store_.get(),
@@ -105,7 +103,7 @@ TEST_P(WriteFaultTest, MergesAroundACheckpoint) {
       return;
     }
   }
-  EXPECT_GT(broken, 30 / Stride());
+  EXPECT_GT(broken, 30 / stride);
 }
 
 TEST_P(WriteFaultTest, PowerCutsAnywhere) {

@@ -3,7 +3,6 @@
 #include <curl/curl.h>
 
 #include <algorithm>
-#include <cctype>
 #include <mutex>
 #include <new>
 #include <optional>
@@ -34,13 +33,6 @@ struct Transfer {
   bool too_large = false;
 };
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
-}
-
 // A return of less than was given ends the transfer with CURLE_WRITE_ERROR.
 size_t OnHeader(char* data, size_t size, size_t count, void* user) {
   auto* transfer = static_cast<Transfer*>(user);
@@ -54,7 +46,7 @@ size_t OnHeader(char* data, size_t size, size_t count, void* user) {
     if (line.starts_with("HTTP/")) {
       transfer->response.headers.clear();  // "100 Continue" came before
     } else if (const size_t colon = line.find(':'); colon != std::string_view::npos) {
-      transfer->response.headers[Lower(base::Trim(line.substr(0, colon)))] =
+      transfer->response.headers[base::LowerText(base::Trim(line.substr(0, colon)))] =
           std::string(base::Trim(line.substr(colon + 1)));
     }
   } catch (const std::bad_alloc&) {
@@ -132,7 +124,7 @@ class CurlClient : public HttpClient {
     bool has_type = false;
     for (const auto& [name, value] : request.headers) {
       AddHeader(name + ": " + value, &headers);
-      has_type = has_type || Lower(name) == "content-type";
+      has_type = has_type || base::LowerText(name) == "content-type";
     }
     AddHeader("Expect:", &headers);  // a second round trip, for nothing
     const bool has_body =

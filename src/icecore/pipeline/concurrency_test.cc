@@ -83,7 +83,7 @@ class TwoRunsTest : public ::testing::Test {
   void Interleave(int64_t first, const std::function<void(const std::string&)>& prepare,
                   const std::function<void(const std::string&)>& meanwhile,
                   const OrdersRules& rules) {
-    for (int64_t n = first; !HasFailure(); n += FaultStride(4)) {
+    for (int64_t n = first; !HasFailure(); n += base::FaultStride(4)) {
       SCOPED_TRACE("commit " + std::to_string(n));
       const std::string root = folder_.path() + "/" + std::to_string(n);
       prepare(root);
@@ -151,7 +151,7 @@ TEST_F(TwoRunsTest, OfANewGeneration) {
 // Between any two looks of ours at a table of versions, theirs does all of ours and more.
 TEST_F(TwoRunsTest, BetweenLooksAtVersions) {
   const OpenProject::Options offline{.faults = {}, .online = false, .now_us = kTestNow};
-  for (int64_t n = 1; !HasFailure(); n += FaultStride(3)) {
+  for (int64_t n = 1; !HasFailure(); n += base::FaultStride(3)) {
     SCOPED_TRACE("listing " + std::to_string(n));
     const std::string root = folder_.path() + "/" + std::to_string(n);
     WriteProject(root,

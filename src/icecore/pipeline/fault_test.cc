@@ -21,8 +21,8 @@ struct FaultCase {
 };
 
 // Each try runs the project twice.
-int64_t Stride() { return FaultStride(480); }
-int64_t CommitStride() { return FaultStride(10); }
+int64_t Stride() { return base::FaultStride(480); }
+int64_t CommitStride() { return base::FaultStride(10); }
 
 // Notes which operations are commits.
 class CommitNoter : public lake::FaultyObjectStore {

@@ -6,12 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "icecore/base/fault_stride_testing.h"
 #include "icecore/feature/training_set.h"
 #include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/pipeline_fixture.h"
@@ -342,12 +342,6 @@ class OrdersAudit {
   int64_t duplicates_ = 0;
   std::map<std::string, std::pair<int64_t, double>> users_;
 };
-
-// Every how-manieth operation a test breaks; ICECORE_FAULT_STRIDE=1 breaks them all.
-inline int64_t FaultStride(int64_t otherwise) {
-  const char* given = std::getenv("ICECORE_FAULT_STRIDE");
-  return given == nullptr ? otherwise : std::max<int64_t>(1, std::atoll(given));
-}
 
 // A run of everything; an error of the run itself becomes a failed outcome.
 inline arrow::Result<RunOutcome> RunAll(const Workspace& workspace) {

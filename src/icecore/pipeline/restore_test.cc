@@ -82,7 +82,7 @@ TEST_F(RestoreTest, FaultsAreHealed) {
   int64_t first = 0;
   for (const char* name : {"landing.orders", "processing.orders"}) {
     for (const auto when : {FaultPlan::When::kBefore, FaultPlan::When::kAfter}) {
-      for (int64_t n = 1 + first++ * 5 % FaultStride(20);; n += FaultStride(20)) {
+      for (int64_t n = 1 + first++ * 5 % base::FaultStride(20);; n += base::FaultStride(20)) {
         SCOPED_TRACE(std::string(name) + ", operation " + std::to_string(n));
         ASSERT_LT(n, 300);
         Copy("broken");

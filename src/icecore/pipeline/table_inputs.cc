@@ -1,8 +1,8 @@
 #include "icecore/pipeline/table_inputs.h"
 
 #include <algorithm>
-#include <cctype>
 
+#include "icecore/base/text.h"
 #include "icecore/pipeline/landing.h"
 #include "icecore/sql/mentioned_tables.h"
 
@@ -11,16 +11,12 @@ namespace {
 
 constexpr char kHistory[] = "history.";
 
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 // Every table of the lake by its name in lower case: SQL ignores case.
 std::map<std::string, std::string> Spellings(const spec::Project& project) {
   std::map<std::string, std::string> spellings;
-  const auto add = [&spellings](const std::string& name) { spellings[Lower(name)] = name; };
+  const auto add = [&spellings](const std::string& name) {
+    spellings[base::LowerText(name)] = name;
+  };
   for (const spec::Source& source : project.sources) {
     add(kHistory + source.name);
     add(AcceptedTableName(source));

@@ -2,10 +2,10 @@
 
 #include <arrow/util/utf8.h>
 
-#include <cctype>
 #include <cstdint>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 
 namespace icecore::ingest {
 namespace {
@@ -19,10 +19,7 @@ constexpr uint16_t kWindowsHigh[32] = {
 }  // namespace
 
 arrow::Result<Encoding> ParseEncoding(std::string_view name) {
-  std::string lower;
-  for (const char c : name) {
-    lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
+  const std::string lower = base::LowerText(name);
   if (lower == "utf-8" || lower == "utf8") {
     return Encoding::kUtf8;
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/ingest/files/container.h"
 #include "icecore/ingest/files/encoding.h"
 #include "icecore/ingest/files/file_error.h"
@@ -175,7 +176,7 @@ class JsonRows : public MemberRows {
   arrow::Status AddKey(const JsonMember& member, int64_t line) {
     std::string key;
     DecodeJsonString(member.key, &key);
-    const auto [other, is_new] = by_lower_.emplace(LowerName(key), names_.size());
+    const auto [other, is_new] = by_lower_.emplace(base::LowerText(key), names_.size());
     if (key.empty() || !is_new) {
       return arrow::Status::OK();  // AddLine says that it is a problem
     }
@@ -195,7 +196,7 @@ class JsonRows : public MemberRows {
   // Why a line with this key is no row: its name is empty, or that of a column in other letters.
   std::string UnknownKey(const JsonMember& member) {
     DecodeJsonString(member.key, &key_);
-    const auto other = by_lower_.find(LowerName(key_));
+    const auto other = by_lower_.find(base::LowerText(key_));
     if (key_.empty() || other == by_lower_.end()) {
       return "a key without a name";
     }

@@ -5,10 +5,10 @@
 #include <arrow/scalar.h>
 #include <arrow/type.h>
 
-#include <cctype>
 #include <unordered_map>
 #include <utility>
 
+#include "icecore/base/text.h"
 #include "icecore/ingest/files/file_rows.h"
 #include "icecore/lake/envelope.h"
 
@@ -21,21 +21,13 @@ arrow::Result<std::shared_ptr<arrow::Array>> RepeatText(const std::string& text,
 
 }  // namespace
 
-std::string LowerName(std::string_view name) {
-  std::string lower;
-  for (const char c : name) {
-    lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
-  return lower;
-}
-
 std::string CheckColumnNames(const std::vector<std::string>& names) {
   if (names.size() > static_cast<size_t>(kMaxColumns)) {
     return "more than " + std::to_string(kMaxColumns) + " columns";
   }
   std::unordered_map<std::string, size_t> seen;
   for (size_t i = 0; i < names.size(); ++i) {
-    const std::string lower = LowerName(names[i]);
+    const std::string lower = base::LowerText(names[i]);
     if (lake::IsEnvelope(names[i])) {
       return "column '" + names[i] + "' (number " + std::to_string(i + 1) +
              ") begins with '_', as only Icecore's own columns may; rename it in the source";

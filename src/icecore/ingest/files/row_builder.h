@@ -19,9 +19,6 @@ namespace icecore::ingest {
 // too many.
 std::string CheckColumnNames(const std::vector<std::string>& names);
 
-// ASCII letters in lower case: names that are equal so are one name to the lake and to SQL.
-std::string LowerName(std::string_view name);
-
 // The given fields with the envelope columns of files behind them.
 std::shared_ptr<arrow::Schema> WithFileEnvelope(
     const std::vector<std::shared_ptr<arrow::Field>>& user);
