@@ -40,7 +40,7 @@ LIBRARIES = {  # what stands first decides
 # Arrow is the language that modules speak; JSON of control paths stays inside .cc files (rule `header`).
 SHARED = {"arrow", "test", "nlohmann-json"}
 STANDARD = re.compile(r"^([a-z0-9_]+|c[a-z]+|(sys|netinet|arpa|linux|net)/[a-z0-9_]+\.h"
-                      r"|(unistd|fcntl|dirent|dlfcn|errno|limits|poll|pthread|sched|signal|stdlib|string|stdint|stdio"
+                      r"|(unistd|fcntl|dirent|dlfcn|elf|errno|link|limits|poll|pthread|sched|signal|stdlib|string|stdint|stdio"
                       r"|stddef|time|fnmatch|glob|malloc|getopt|immintrin|x86intrin|endian|math)\.h)$")
 NOT_IN_HEADERS = ("arrow/api.h", "nlohmann/", "regex", "iostream", "filesystem", "simdjson", "boost/", "duckdb.h",
                   "yaml-cpp/", "sqlite3.h", "lmdb.h", "spdlog/", "CLI/", "curl/", "hiredis/", "expat.h",

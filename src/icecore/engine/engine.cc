@@ -27,6 +27,7 @@
 #include "icecore/pipeline/training.h"
 #include "icecore/spec/parse.h"
 #include "icecore/spec/references.h"
+#include "icecore/sql/kept_answers.h"
 
 namespace icecore::engine {
 namespace {
@@ -120,6 +121,7 @@ class EngineImpl : public Engine {
     ARROW_RETURN_NOT_OK(OpenLake(scratch));
     ARROW_ASSIGN_OR_RAISE(catalog_, catalog::OpenSqlite(InProject(project_, project_.catalog),
                                                         &base::SystemRandom()));
+    answers_ = std::make_unique<sql::KeptAnswers>(InProject(project_, ".icecore/sql.answers"));
     workspace_.project = &project_;
     workspace_.store = store_.get();
     workspace_.tables = &tables_;
@@ -615,6 +617,7 @@ class EngineImpl : public Engine {
   }
 
   spec::Project project_;
+  std::unique_ptr<sql::KeptAnswers> answers_;
   base::Diagnostics parse_diagnostics_;
   std::unique_ptr<base::Clock> clock_;
   std::unique_ptr<lake::ObjectStore> store_;

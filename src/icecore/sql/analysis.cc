@@ -7,7 +7,9 @@
 #include <mutex>
 #include <utility>
 
+#include "icecore/base/id.h"
 #include "icecore/base/suggest.h"
+#include "icecore/base/text.h"
 #include "icecore/sql/analysis_database_internal.h"
 #include "icecore/sql/memo_internal.h"
 #include "icecore/sql/result_internal.h"
@@ -27,10 +29,14 @@ std::pair<std::string, std::string> SplitName(const std::string& full_name) {
   return {full_name.substr(0, dot), full_name.substr(dot + 1)};
 }
 
-// Empty tables of the declared names and types, to bind against.
-arrow::Status CreateTables(const std::vector<TableSchema>& tables, Database* database) {
+// Empty tables of the declared names and types, to bind against: those that the text reads, as a
+// project may have hundreds.
+arrow::Status CreateTables(const std::vector<TableReference>& references, Database* database) {
+  std::set<const TableSchema*> created;
   std::string script;
-  for (const TableSchema& table : tables) {
+  for (const TableReference& reference : references) {
+    const TableSchema& table = *reference.table;
+    if (!created.insert(&table).second) continue;
     const auto [schema, name] = SplitName(table.full_name);
     const auto columns = DuckDbColumns(table.columns->fields());
     if (!columns.ok()) return base::WithContext(columns.status(), "table " + table.full_name);
@@ -80,9 +86,8 @@ class Analyser {
       : request_(request), database_(database), grammar_(grammar) {}
 
   arrow::Result<Analysis> Run() {
-    ARROW_RETURN_NOT_OK(CreateTables(request_.tables, database_));
     const ParsedSelect parsed = ParseSelect(*database_, request_.sql);
-    const size_t reserved = LowerName(request_.sql).find("_icecore_");
+    const size_t reserved = base::LowerText(request_.sql).find("_icecore_");
     if (!parsed.error.empty()) {
       Error(parsed.error_offset, "SQL: " + parsed.error);
     } else if (reserved != std::string::npos) {
@@ -148,6 +153,7 @@ arrow::Status Analyser::BindPlain(Json document) {
     }
   }
   if (analysis_.diagnostics.has_errors()) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(CreateTables(plain_.references, database_));
   ARROW_ASSIGN_OR_RAISE(analysis_.plain_sql, TreeToSql(*database_, document));
   ARROW_RETURN_NOT_OK(BindOutput());
   if (analysis_.diagnostics.has_errors()) return arrow::Status::OK();
@@ -194,7 +200,7 @@ void Analyser::CheckTableColumns(const Json& root) {
       Error(offset,
             "the column '" + name + "' begins with _, which is Icecore's own; name it with `as`");
     }
-    if (seen[LowerName(name)]++ == 1) {
+    if (seen[base::LowerText(name)]++ == 1) {
       Error(offset, "two columns are called '" + name +
                         "'; rename one with `as`, or leave it out "
                         "of the star with `* exclude (" +
@@ -237,7 +243,7 @@ const TableSchema* Analyser::ChooseDriver(std::string* problem) const {
   }
   if (request_.each) {
     for (const TableSchema* table : all) {
-      if (LowerName(table->full_name) == LowerName(*request_.each)) return table;
+      if (base::LowerText(table->full_name) == base::LowerText(*request_.each)) return table;
     }
     *problem = "each: '" + *request_.each + "' is not a table that the SQL reads in FROM" +
                base::DidYouMean(*request_.each, analysis_.tables);
@@ -331,7 +337,7 @@ void AppendText(std::string_view text, std::string* out) {
   *out += text;
 }
 
-// All that an analysis depends on; "" where a schema cannot be told by a text.
+// A digest of all that an analysis depends on; "" where a schema cannot be told by a text.
 std::string QuestionOf(const AnalysisRequest& request) {
   std::string question;
   AppendText(request.sql, &question);
@@ -354,10 +360,15 @@ std::string QuestionOf(const AnalysisRequest& request) {
     AppendText(table.known_at_column.value_or("\n"), &question);
     AppendText(table.is_foreign ? "foreign" : "", &question);
   }
-  return question;
+  return base::Sha256Hex(question);
 }
 
 }  // namespace
+
+Memo<Analysis>& KnownAnalyses() {
+  static auto* const known = new Memo<Analysis>;
+  return *known;
+}
 
 arrow::Result<Analysis> Analyse(const AnalysisRequest& request) {
   for (const TableSchema& table : request.tables) {
@@ -365,14 +376,13 @@ arrow::Result<Analysis> Analyse(const AnalysisRequest& request) {
       return MakeError(ErrorCode::kInternal, "the table " + table.full_name + " has no columns");
     }
   }
-  static auto* const known = new Memo<Analysis>;
   std::string question = QuestionOf(request);
-  if (const auto before = known->Find(question)) return *before;
+  if (const auto before = KnownAnalyses().Find(question)) return *before;
   try {
     ARROW_ASSIGN_OR_RAISE(const AnalysisDatabase database, AnalysisDatabase::Lend());
     ARROW_ASSIGN_OR_RAISE(const Grammar* grammar, TheGrammar(&*database));
     ARROW_ASSIGN_OR_RAISE(Analysis analysis, Analyser(request, &*database, *grammar).Run());
-    if (!question.empty()) known->Keep(std::move(question), analysis);
+    if (!question.empty()) KnownAnalyses().Keep(std::move(question), analysis);
     return analysis;
   } catch (const Json::exception& exception) {
     return MakeError(ErrorCode::kInternal,

@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "icecore/base/error.h"
+#include "icecore/base/id.h"
 #include "icecore/sql/analysis_database_internal.h"
 #include "icecore/sql/memo_internal.h"
 #include "icecore/sql/parse_tree_internal.h"
@@ -43,14 +43,19 @@ std::vector<std::string> NamesOf(const Json& document) {
 
 }  // namespace
 
+Memo<std::vector<std::string>>& KnownMentions() {
+  static auto* const known = new Memo<std::vector<std::string>>;
+  return *known;
+}
+
 arrow::Result<std::vector<std::vector<std::string>>> MentionedTables(
     const std::vector<std::string>& texts) {
   std::vector<std::vector<std::string>> names(texts.size());
   if (texts.empty()) return names;
-  static auto* const known = new Memo<std::vector<std::string>>;
   std::optional<AnalysisDatabase> database;
   for (size_t i = 0; i < texts.size(); ++i) {
-    if (const auto before = known->Find(texts[i])) {
+    std::string question = base::Sha256Hex(texts[i]);
+    if (const auto before = KnownMentions().Find(question)) {
       names[i] = *before;
       continue;
     }
@@ -60,7 +65,7 @@ arrow::Result<std::vector<std::vector<std::string>>> MentionedTables(
     }
     const ParsedSelect parsed = ParseSelect(**database, texts[i]);
     if (parsed.error.empty()) names[i] = NamesOf(parsed.document);
-    known->Keep(texts[i], names[i]);
+    KnownMentions().Keep(std::move(question), names[i]);
   }
   return names;
 }

@@ -1,6 +1,7 @@
 #include <arrow/type.h>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/sql/parquet_view_internal.h"
 #include "icecore/sql/parse_tree_internal.h"
 #include "icecore/sql/sql_types.h"
@@ -31,7 +32,7 @@ arrow::Result<std::string> ColumnExpression(const arrow::Field& field,
                                             const std::map<std::string, std::string>& stored) {
   ARROW_ASSIGN_OR_RAISE(const std::string declared, DuckDbTypeOf(*field.type()));
   std::string name = QuoteIdentifier(field.name());
-  const auto found = stored.find(LowerName(field.name()));
+  const auto found = stored.find(base::LowerText(field.name()));
   if (found == stored.end()) return "CAST(NULL AS " + declared + ") AS " + name;
   if (found->second == declared) return name;
   if (IsTime(*field.type()) && found->second == "BIGINT") {

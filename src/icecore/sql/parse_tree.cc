@@ -1,7 +1,6 @@
+#include "icecore/base/text.h"
 #include "icecore/sql/parse_tree_internal.h"
 
-#include <algorithm>
-#include <cctype>
 #include <limits>
 
 #include "icecore/base/error.h"
@@ -86,14 +85,8 @@ std::string TextMember(const Json& node, const char* name) {
   return found != node.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-std::string LowerName(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 std::string NameMember(const Json& node, const char* name) {
-  return LowerName(TextMember(node, name));
+  return base::LowerText(TextMember(node, name));
 }
 
 Json ColumnRefNode(const std::vector<std::string>& names, const std::string& alias) {

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "icecore/base/text.h"
 #include "icecore/sql/database_internal.h"
 #include "icecore/sql/idle_databases_internal.h"
 #include "icecore/sql/lent_stream_internal.h"
@@ -295,7 +296,7 @@ arrow::Status Session::RegisterParquet(const TableInput& input) {
                                                            ReadParquetCall(input.parquet_files)));
     std::map<std::string, std::string> stored_types;
     for (const auto& row : rows) {
-      stored_types[LowerName(row[0])] = row[1];
+      stored_types[base::LowerText(row[0])] = row[1];
     }
     ARROW_ASSIGN_OR_RAISE(select, ParquetViewSelect(input, stored_types));
   }

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/sql/parse_tree_internal.h"
 
 namespace icecore::sql {
@@ -77,7 +78,7 @@ arrow::Result<std::string> DuckDbColumns(const arrow::FieldVector& fields) {
   std::string text;
   std::map<std::string, std::string> names;  // in lower case -> as it is
   for (const auto& field : fields) {
-    const auto [other, is_new] = names.emplace(LowerName(field->name()), field->name());
+    const auto [other, is_new] = names.emplace(base::LowerText(field->name()), field->name());
     if (!is_new) {
       return base::MakeError(base::ErrorCode::kUnsupported,
                              "columns '" + other->second + "' and '" + field->name() +

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/sql/analysis_database_internal.h"
 #include "icecore/sql/constant_value_internal.h"
 #include "icecore/sql/parse_tree_internal.h"
@@ -67,7 +68,7 @@ class NeedsFinder {
   explicit NeedsFinder(const std::vector<TableSchema>& tables) : uses_(tables.size()) {
     for (size_t i = 0; i < tables.size(); ++i) {
       uses_[i].table = &tables[i];
-      by_name_[LowerName(tables[i].full_name)] = &uses_[i];
+      by_name_[base::LowerText(tables[i].full_name)] = &uses_[i];
     }
   }
 
@@ -112,11 +113,11 @@ class NeedsFinder {
   void AddNames(const Json& names) {
     if (!names.is_array()) return;
     for (const Json& name : names) {
-      if (name.is_string()) names_.insert(LowerName(name.get<std::string>()));
+      if (name.is_string()) names_.insert(base::LowerText(name.get<std::string>()));
     }
     // The name of a table alone is the row as a struct.
     if (!names.empty() && names.back().is_string()) {
-      last_names_.insert(LowerName(names.back().get<std::string>()));
+      last_names_.insert(base::LowerText(names.back().get<std::string>()));
     }
   }
 
@@ -217,15 +218,15 @@ class NeedsFinder {
     if (!node.is_object() || TextMember(node, "class") != "COLUMN_REF") return columns;
     const Json& names = Member(node, "column_names");
     if (!names.is_array() || names.empty() || names.size() > 2) return columns;
-    const std::string name = LowerName(names.back().get<std::string>());
+    const std::string name = base::LowerText(names.back().get<std::string>());
     if (names.size() == 1 && IsGivenName(select, name)) return columns;
     for (const Mention& mention : mentions) {
       if (!mention.is_filtered ||
-          (names.size() == 2 && LowerName(names[0].get<std::string>()) != mention.alias)) {
+          (names.size() == 2 && base::LowerText(names[0].get<std::string>()) != mention.alias)) {
         continue;
       }
       for (const auto& field : mention.use->table->columns->fields()) {
-        if (LowerName(field->name()) == name) columns.emplace_back(mention.use, field);
+        if (base::LowerText(field->name()) == name) columns.emplace_back(mention.use, field);
       }
     }
     return columns;
@@ -237,7 +238,7 @@ class NeedsFinder {
     return std::any_of(items.begin(), items.end(), [&](const Json& item) {
       const Json& names = Member(item, "column_names");
       const bool is_column = names.is_array() && !names.empty() && names.back().is_string() &&
-                             LowerName(names.back().get<std::string>()) == name;
+                             base::LowerText(names.back().get<std::string>()) == name;
       return !is_column && NameMember(item, "alias") == name;
     });
   }
@@ -251,7 +252,8 @@ class NeedsFinder {
     std::vector<std::string> columns;
     const auto& fields = use.table->columns->fields();
     for (const auto& field : fields) {
-      if (needs_all || names_.count(LowerName(field->name())) > 0) columns.push_back(field->name());
+      if (needs_all || names_.count(base::LowerText(field->name())) > 0)
+        columns.push_back(field->name());
     }
     if (!columns.empty() || fields.empty()) return columns;
     // Rows are counted all the same: by a column that costs little.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "icecore/base/text.h"
 #include "icecore/sql/sql_error.h"
 #include "icecore/sql/tree_binder_internal.h"
 
@@ -47,7 +48,7 @@ bool HasStarOrUnnest(const Json& node) {
 
 TreeBinder::TreeBinder(Options options) : options_(std::move(options)) {
   for (const TableSchema& table : options_.request->tables) {
-    tables_[LowerName(table.full_name)] = &table;
+    tables_[base::LowerText(table.full_name)] = &table;
   }
 }
 
@@ -183,7 +184,7 @@ NodeInfo TreeBinder::BindSetOperation(Json& node, const CteScope* ctes, const Sc
     if (by_name) {
       const auto same =
           std::find_if(info.columns.begin(), info.columns.end(), [&](const BoundColumn& column) {
-            return LowerName(column.name) == LowerName(right.columns[i].name);
+            return base::LowerText(column.name) == base::LowerText(right.columns[i].name);
           });
       if (same == info.columns.end()) {
         info.columns.push_back(right.columns[i]);
@@ -203,7 +204,7 @@ NodeInfo TreeBinder::BindSetOperation(Json& node, const CteScope* ctes, const Sc
   scope.ctes = ctes;
   scope.node = &info;
   for (const BoundColumn& column : info.columns) {
-    if (!column.name.empty()) scope.select_aliases[LowerName(column.name)] = column.sources;
+    if (!column.name.empty()) scope.select_aliases[base::LowerText(column.name)] = column.sources;
   }
   BindModifiers(node, scope);
   return info;

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "icecore/base/text.h"
 #include "icecore/sql/tree_binder_internal.h"
 
 namespace icecore::sql {
@@ -7,7 +8,7 @@ namespace {
 
 const BoundColumn* FindColumn(const Relation& relation, const std::string& name) {
   for (const BoundColumn& column : relation.columns) {
-    if (LowerName(column.name) == name) return &column;
+    if (base::LowerText(column.name) == name) return &column;
   }
   return nullptr;
 }
@@ -61,7 +62,7 @@ Match MatchIn(const FromInfo& from, const std::vector<std::string>& names) {
 
 std::vector<std::string> LowerNames(const Json& names) {
   std::vector<std::string> lower;
-  for (const Json& name : names) lower.push_back(LowerName(name.get<std::string>()));
+  for (const Json& name : names) lower.push_back(base::LowerText(name.get<std::string>()));
   return lower;
 }
 
@@ -70,14 +71,15 @@ const Json* ValueOfKey(const Json& pairs, const std::string& lower_name) {
   for (const Json& pair : pairs) {
     const Json& key = pair["key"];
     const std::string name = key.is_string() ? key.get<std::string>() : TextMember(key, "column");
-    if (LowerName(name) == lower_name) return &pair["value"];
+    if (base::LowerText(name) == lower_name) return &pair["value"];
   }
   return nullptr;
 }
 
 std::set<std::string> ExcludedNames(const Json& star) {
   std::set<std::string> names;
-  for (const Json& name : star["exclude_list"]) names.insert(LowerName(name.get<std::string>()));
+  for (const Json& name : star["exclude_list"])
+    names.insert(base::LowerText(name.get<std::string>()));
   for (const Json& name : star["qualified_exclude_list"]) names.insert(NameMember(name, "column"));
   return names;
 }
@@ -164,7 +166,8 @@ Sources TreeBinder::BindLambda(Json& expression, Scope& scope) {
   const size_t before = scope.lambda_parameters.size();
   const auto add = [&](const Json& parameter) {
     if (TextMember(parameter, "class") == "COLUMN_REF" && parameter["column_names"].size() == 1) {
-      scope.lambda_parameters.push_back(LowerName(parameter["column_names"][0].get<std::string>()));
+      scope.lambda_parameters.push_back(
+          base::LowerText(parameter["column_names"][0].get<std::string>()));
     }
   };
   const Json& left = expression["lhs"];
@@ -233,7 +236,7 @@ std::vector<BoundColumn> TreeBinder::BindStar(Json& star, Scope& scope, bool* pa
     matched = true;
     *partial = *partial || relation.partial;
     for (const BoundColumn& column : relation.columns) {
-      const std::string name = LowerName(column.name);
+      const std::string name = base::LowerText(column.name);
       if (excluded.contains(name)) continue;
       if (IsHidden(column)) {
         if (hidden.insert(name).second) star["exclude_list"].push_back(column.name);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "icecore/base/suggest.h"
+#include "icecore/base/text.h"
 #include "icecore/sql/tree_binder_internal.h"
 
 namespace icecore::sql {
@@ -68,13 +69,13 @@ const TableSchema* TreeBinder::FindTable(const Json& from) {
   const std::string catalog = TextMember(from, "catalog_name");
   std::string full = schema.empty() ? name : schema + "." + name;
   if (!catalog.empty()) full = catalog + "." + full;
-  const auto found = tables_.find(LowerName(full));
+  const auto found = tables_.find(base::LowerText(full));
   if (found != tables_.end()) return found->second;
   std::vector<std::string> full_names;
   std::vector<std::string> same_short_name;
   for (const auto& [key, table] : tables_) {
     full_names.push_back(table->full_name);
-    if (schema.empty() && key.ends_with("." + LowerName(name))) {
+    if (schema.empty() && key.ends_with("." + base::LowerText(name))) {
       same_short_name.push_back(table->full_name);
     }
   }
@@ -115,7 +116,7 @@ FromInfo TreeBinder::BindTable(Json& from, const CteScope* ctes, const Scope& la
 FromInfo TreeBinder::RelationOfTable(const TableSchema& table, const Json& from) {
   FromInfo info;
   Relation relation;
-  relation.alias = LowerName(AliasOr(from, TextMember(from, "table_name")));
+  relation.alias = base::LowerText(AliasOr(from, TextMember(from, "table_name")));
   if (TextMember(from, "alias").empty()) relation.schema = NameMember(from, "schema_name");
   for (const auto& field : table.columns->fields()) {
     relation.columns.push_back({field->name(), {ColumnSource{table.full_name, field->name()}}});
@@ -151,7 +152,7 @@ FromInfo TreeBinder::RelationOfTable(const TableSchema& table, const Json& from)
 FromInfo TreeBinder::RelationOf(const NodeInfo& node, const std::string& alias, const Json& from) {
   FromInfo info;
   Relation relation;
-  relation.alias = LowerName(alias);
+  relation.alias = base::LowerText(alias);
   relation.columns = node.columns;
   relation.partial = node.partial;
   Rename(from, &relation);
@@ -195,7 +196,7 @@ FromInfo TreeBinder::BindTableFunction(Json& from, const Scope& lateral) {
   const Sources sources = BindChildren(function["children"], scope);
   FromInfo info;
   Relation relation;
-  relation.alias = LowerName(AliasOr(from, name));
+  relation.alias = base::LowerText(AliasOr(from, name));
   relation.columns.push_back({name, sources});
   // unnest of structs gives more columns than one; the alias may stand for the single column.
   relation.partial = name == "unnest";
@@ -207,7 +208,7 @@ FromInfo TreeBinder::BindTableFunction(Json& from, const Scope& lateral) {
 FromInfo TreeBinder::BindValues(Json& from, const Scope& lateral) {
   FromInfo info;
   Relation relation;
-  relation.alias = LowerName(AliasOr(from, "valueslist"));
+  relation.alias = base::LowerText(AliasOr(from, "valueslist"));
   Scope scope = lateral;
   for (Json& row : from["values"]) {
     for (size_t i = 0; i < row.size(); ++i) {
@@ -261,7 +262,7 @@ FromInfo TreeBinder::BindJoin(Json& from, const CteScope* ctes, const Scope& lat
   joined.merged = left.merged;
   joined.merged.insert(right.merged.begin(), right.merged.end());
   for (const Json& column : from["using_columns"]) {
-    joined.merged.insert(LowerName(column.get<std::string>()));
+    joined.merged.insert(base::LowerText(column.get<std::string>()));
   }
   joined.dynamic = left.dynamic || right.dynamic;
   joined.has_driver = left.has_driver || right.has_driver;
@@ -306,7 +307,7 @@ void TreeBinder::CompareInForce(Json& node, const Scope& right) {
     for (Json& child : node) CompareInForce(child, right);
     return;
   }
-  if (LowerName(node["column_names"].back().get<std::string>()) != "_known_at") return;
+  if (base::LowerText(node["column_names"].back().get<std::string>()) != "_known_at") return;
   Json in_force = node;
   in_force["column_names"].back() = kInForceFrom;
   if (!BindColumn(node, right).empty() && !BindColumn(in_force, right).empty()) {
@@ -322,10 +323,10 @@ void TreeBinder::MarkAsOf(const Json& from, const Scope& joined, FromInfo* right
   Sources sources;
   for (const Json* column : columns) sources.merge(BindColumn(*column, joined));
   if (!from["using_columns"].empty()) {
-    const std::string last = LowerName(from["using_columns"].back().get<std::string>());
+    const std::string last = base::LowerText(from["using_columns"].back().get<std::string>());
     for (const Relation& relation : right->relations) {
       for (const BoundColumn& column : relation.columns) {
-        if (LowerName(column.name) == last) {
+        if (base::LowerText(column.name) == last) {
           sources.insert(column.sources.begin(), column.sources.end());
         }
       }
@@ -337,7 +338,7 @@ void TreeBinder::MarkAsOf(const Json& from, const Scope& joined, FromInfo* right
     const bool known = std::any_of(sources.begin(), sources.end(), [&](const ColumnSource& source) {
       return source.table == reference.table->full_name &&
              (source.column == "_known_at" || source.column == "_arrived_at" ||
-              (known_at && LowerName(source.column) == LowerName(*known_at)));
+              (known_at && base::LowerText(source.column) == base::LowerText(*known_at)));
     });
     reference.known_as_of = reference.known_as_of || known;
   }
