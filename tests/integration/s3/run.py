@@ -22,13 +22,14 @@ import tempfile
 import time
 import traceback
 
-from deltalake import DeltaTable
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [TESTS, os.path.join(TESTS, "fault")]
 from flow import Flow  # noqa: E402
-from project import Failed  # noqa: E402
+from project import Failed, Project  # noqa: E402
 from servers import BUCKET, KEYS, Missing, Moto, Proxy, Versity, certificate, random_faults  # noqa: E402
 
 
@@ -113,6 +114,53 @@ def by_place(given: Given, url: str, rows: int) -> None:
                           capture_output=True, text=True, env=environment, timeout=60)
     if done.returncode != 0 or json.loads(done.stdout)[0]["n"] != rows:
         raise Failed(f"delta('{url}'): {done.stdout}{done.stderr}, wanted {rows}")
+
+
+def table_as_source(given: Given) -> None:
+    """A table that deltalake writes in a bucket is a source, version by version; changed rows are refused."""
+    url = f"s3://{BUCKET}/their tables/{os.path.basename(given.folder)}"
+    options = {**KEYS, "AWS_ENDPOINT_URL": given.server.url, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
+               "aws_conditional_put": "etag"}
+    sent = []
+
+    def write(rows: int) -> None:
+        first = len(sent)
+        batch = [{"id": first + i, "day": f"2026-01-0{1 + i % 3}", "name": f"ä/{i} %"} for i in range(rows)]
+        write_deltalake(url, pa.Table.from_pylist(batch), mode="append", partition_by=["day"], storage_options=options)
+        sent.extend(batch)
+
+    project = Project(given.icecore, os.path.join(given.folder, "project"))
+    project.write("icecore.yaml", "project: p\n")
+    project.write("definitions/all.yaml", f"""
+source: theirs
+from: {{files: {{path: "{url}", format: delta}}}}
+---
+table: longest
+zone: curated
+mode: replace
+sql: select day, count(*) as n, max(id) as last from landing.theirs group by day
+""")
+    environment = {"AWS_ENDPOINT_URL": given.server.url, "AWS_REGION": "us-east-1"}
+    os.environ.update(environment)
+    try:
+        write(100)
+        project.must("apply")
+        for rows in (0, 7, 20):
+            if rows:
+                write(rows)
+            project.must("run")
+            landed = sorted(project.rows("select id, cast(day as varchar) as day, name from landing.theirs"), key=lambda row: row["id"])
+            if landed != sent:
+                raise Failed(f"{len(landed)} rows landed where {len(sent)} were written")
+        if project.value("select sum(n) from curated.longest") != len(sent) or "nothing new" not in project.must("run"):
+            raise Failed("a table over it is not complete, or a run after the last one found something to do")
+        DeltaTable(url, storage_options=options).delete("id = 5")
+        ended = project.call("run")
+        if ended.code != 1 or "changed or removed rows" not in ended.says or len(project.rows("select id from landing.theirs")) != len(sent):
+            raise Failed(f"rows were removed from the source: exit code {ended.code}\n{ended.says}")
+    finally:
+        for name in environment:
+            del os.environ[name]
 
 
 def serves(given: Given) -> None:
@@ -257,7 +305,7 @@ def refusals(given: Given) -> None:
         proxy.close()
 
 
-CHECKS = {Versity: [contract, from_end_to_end, serves, at_once, kills, faults, restart, refusals],
+CHECKS = {Versity: [contract, from_end_to_end, table_as_source, serves, at_once, kills, faults, restart, refusals],
           Moto: [contract, from_end_to_end]}
 
 
