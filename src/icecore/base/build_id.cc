@@ -14,6 +14,8 @@
 namespace icecore::base {
 namespace {
 
+constexpr char kOwner[4] = {'G', 'N', 'U', '\0'};
+
 struct Search {
   uintptr_t inside = 0;  // an address of the object that is looked for
   std::string id;
@@ -31,7 +33,7 @@ std::string IdAmong(std::string_view notes) {
       return "";
     }
     if (note.n_type == NT_GNU_BUILD_ID &&
-        notes.substr(0, note.n_namesz) == std::string_view("GNU", 4)) {
+        notes.substr(0, note.n_namesz) == std::string_view(kOwner, sizeof kOwner)) {
       return HexOf(notes.substr(name, note.n_descsz));
     }
     notes.remove_prefix(std::min(notes.size(), name + padded(note.n_descsz)));
