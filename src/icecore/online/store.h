@@ -64,6 +64,21 @@ class ViewLoad {
   virtual arrow::Status Commit(const ViewPosition& position) = 0;
 };
 
+// When a store is packed. Free is what packing would give back: pages that hold nothing, and room
+// in pages.
+struct PackRule {
+  int64_t free_percent = 30;               // so much of its file must be free ...
+  int64_t free_bytes = int64_t{16} << 20;  // ... and so many bytes
+};
+
+struct PackReport {
+  std::string kind;  // of the store
+  bool packed = false;
+  int64_t bytes_before = 0;  // of its file; 0: a store that is packed by who runs it
+  int64_t free_bytes = 0;    // of them
+  int64_t bytes_after = 0;   // as before where it was not packed
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -82,6 +97,10 @@ class Store {
   virtual arrow::Status Drop(const std::string& view) = 0;
   // Removes generations that no longer answer, at most `max_cells`; returns how many went.
   virtual arrow::Result<int64_t> Sweep(int64_t max_cells) = 0;
+
+  // Gives the disk back what is free in the file, where the rule says so. Reads and loads of all
+  // processes go on; loads wait while the copy is made. kConflict: somebody else packs.
+  virtual arrow::Result<PackReport> Pack(const PackRule& rule) = 0;
 
   struct Info {
     std::string kind;

@@ -26,6 +26,9 @@ class RefusingStore : public online::Store {
   }
   arrow::Status Drop(const std::string& view) override { return inner_->Drop(view); }
   arrow::Result<int64_t> Sweep(int64_t max_cells) override { return inner_->Sweep(max_cells); }
+  arrow::Result<online::PackReport> Pack(const online::PackRule& rule) override {
+    return inner_->Pack(rule);
+  }
   arrow::Result<Info> Describe() override { return inner_->Describe(); }
 
   int loads() const { return loads_; }

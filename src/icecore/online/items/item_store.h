@@ -66,6 +66,8 @@ class ItemStore : public Store {
                                               int64_t t) override;
   arrow::Status Drop(const std::string& view) override;
   arrow::Result<int64_t> Sweep(int64_t max_cells) override;
+  // Servers keep their own memory: nothing is done.
+  arrow::Result<PackReport> Pack(const PackRule& rule) override;
   arrow::Result<Info> Describe() override;
 
  private:

@@ -40,6 +40,7 @@ base::ErrorCode CodeFor(int code) {
     case MDB_TXN_FULL:
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
       return base::ErrorCode::kLimit;
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
@@ -71,15 +72,22 @@ arrow::Status LmdbError(int code, std::string_view what, const std::string& dire
                " bytes is full; give it more (online: lmdb:PATH?map_bytes=N or "
                "ICECORE_LMDB_MAP_BYTES=N) and run again: what was committed stays";
   } else if (code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND) {
-    message += std::string(mdb_strerror(code)) +
-               "; remove the folder and materialize again: the lake holds everything";
+    message +=
+        std::string(mdb_strerror(code)) +
+        "; remove the online store's folder and materialize again: the lake holds everything";
   } else {
     message += mdb_strerror(code);
   }
   return base::MakeError(CodeFor(code), std::move(message));
 }
 
-arrow::Status MakeFolder(const std::string& directory) {
+MDB_val ToVal(std::string_view bytes) {
+  return MDB_val{bytes.size(), const_cast<char*>(bytes.data())};
+}
+
+}  // namespace
+
+arrow::Status Environment::MakeFolder(const std::string& directory) {
   std::error_code error;
   if (std::filesystem::is_directory(directory, error)) {
     return arrow::Status::OK();
@@ -95,18 +103,17 @@ arrow::Status MakeFolder(const std::string& directory) {
   return arrow::Status::OK();
 }
 
-MDB_val ToVal(std::string_view bytes) {
-  return MDB_val{bytes.size(), const_cast<char*>(bytes.data())};
-}
-
-}  // namespace
-
 arrow::Result<std::shared_ptr<Environment>> Environment::Open(const EnvironmentOptions& options) {
   ARROW_RETURN_NOT_OK(MakeFolder(options.directory));
+  std::shared_ptr<Environment> made(new Environment(options.directory));
+  made->folder_ = open(options.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   struct stat info{};
-  if (stat(options.directory.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
-    return base::MakeError(base::ErrorCode::kUnavailable,
-                           "the online store's path " + options.directory + " is not a folder");
+  if (made->folder_ < 0 || fstat(made->folder_, &info) != 0) {
+    return base::MakeError(
+        errno == EACCES || errno == EPERM ? base::ErrorCode::kDenied
+                                          : base::ErrorCode::kUnavailable,
+        "the online store's path " + options.directory +
+            " cannot be opened as a folder: " + std::generic_category().message(errno));
   }
   OpenEnvironments& open = OpenEnvironments::Instance();
   std::lock_guard lock(open.mutex);
@@ -115,7 +122,7 @@ arrow::Result<std::shared_ptr<Environment>> Environment::Open(const EnvironmentO
   if (env != nullptr && env->in_own_process()) {
     return env;
   }
-  env.reset(new Environment(options.directory));
+  env = std::move(made);
   int64_t map_bytes = std::max(options.map_bytes, kSmallestMapBytes);
   arrow::Status status = env->OpenFiles(map_bytes);
   while (!status.ok() && base::CodeOf(status) == base::ErrorCode::kUnavailable &&
@@ -157,7 +164,35 @@ arrow::Status Environment::OpenFiles(int64_t map_bytes) {
   return arrow::Status::OK();
 }
 
+// As a reader, who waits for nobody.
+arrow::Result<bool> Environment::FindTables() {
+  MDB_txn* transaction = nullptr;
+  int code = mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
+  if (code == MDB_MAP_RESIZED) {
+    code = mdb_env_set_mapsize(environment_, 0);
+    if (code == 0) code = mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
+  }
+  if (code != 0) {
+    return Error(code, "cannot begin a transaction");
+  }
+  code = mdb_dbi_open(transaction, "meta", 0, &meta_);
+  if (code == 0) code = mdb_dbi_open(transaction, "cells", 0, &cells_);
+  if (code == 0) {
+    code = mdb_txn_commit(transaction);  // which keeps the handles
+  } else {
+    mdb_txn_abort(transaction);
+  }
+  if (code != 0 && code != MDB_NOTFOUND) {
+    return Error(code, "cannot open the tables");
+  }
+  return code == 0;
+}
+
 arrow::Status Environment::OpenTables() {
+  ARROW_ASSIGN_OR_RAISE(const bool found, FindTables());
+  if (found) {
+    return arrow::Status::OK();
+  }
   MDB_txn* transaction = nullptr;
   int code = mdb_txn_begin(environment_, nullptr, 0, &transaction);
   if (code == MDB_MAP_RESIZED) {
@@ -217,6 +252,9 @@ Environment::~Environment() {
   if (environment_ != nullptr && in_own_process()) {
     mdb_env_close(environment_);
   }
+  if (folder_ >= 0) {
+    close(folder_);
+  }
 }
 
 int64_t Environment::map_bytes() const {
@@ -225,12 +263,16 @@ int64_t Environment::map_bytes() const {
   return static_cast<int64_t>(info.me_mapsize);
 }
 
+int64_t Environment::page_bytes() const {
+  MDB_stat stat{};
+  mdb_env_stat(environment_, &stat);
+  return static_cast<int64_t>(stat.ms_psize);
+}
+
 int64_t Environment::used_bytes() const {
   MDB_envinfo info{};
-  MDB_stat stat{};
   mdb_env_info(environment_, &info);
-  mdb_env_stat(environment_, &stat);
-  return static_cast<int64_t>((info.me_last_pgno + 1) * stat.ms_psize);
+  return static_cast<int64_t>(info.me_last_pgno + 1) * page_bytes();
 }
 
 namespace {
@@ -248,7 +290,7 @@ arrow::Result<std::unique_ptr<Transaction>> Begin(std::shared_ptr<Environment> e
     MDB_txn* transaction = nullptr;
     code = mdb_txn_begin(env->handle(), nullptr, flags, &transaction);
     if (code == 0) {
-      return std::make_unique<Transaction>(std::move(env), transaction);
+      return std::make_unique<Transaction>(std::move(env), transaction, (flags & MDB_RDONLY) == 0);
     }
     env->map_mutex().unlock_shared();
     if (code == MDB_MAP_RESIZED) {
@@ -265,8 +307,8 @@ arrow::Result<std::unique_ptr<Transaction>> Begin(std::shared_ptr<Environment> e
 
 }  // namespace
 
-Transaction::Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction)
-    : env_(std::move(env)), transaction_(transaction) {}
+Transaction::Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction, bool writes)
+    : env_(std::move(env)), transaction_(transaction), writes_(writes) {}
 
 arrow::Result<std::unique_ptr<Transaction>> Transaction::BeginRead(
     std::shared_ptr<Environment> env) {
@@ -325,6 +367,22 @@ arrow::Result<int64_t> Transaction::Count(Table table) const {
     return env_->Error(code, "cannot count");
   }
   return static_cast<int64_t>(stat.ms_entries);
+}
+
+arrow::Result<std::optional<std::string>> Transaction::MovedTo(std::string_view key) const {
+  const uint64_t snapshot = mdb_txn_id(transaction_);
+  // The number of a writer is that of a state which somebody else may write in its place.
+  if (!writes_ && env_->unmoved_snapshot().load(std::memory_order_relaxed) == snapshot) {
+    return std::nullopt;
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto value, Get(Table::kMeta, key));
+  if (value.has_value()) {
+    return std::string(*value);
+  }
+  if (!writes_) {
+    env_->unmoved_snapshot().store(snapshot, std::memory_order_relaxed);
+  }
+  return std::nullopt;
 }
 
 arrow::Status Transaction::Commit() {

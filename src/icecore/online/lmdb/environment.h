@@ -4,6 +4,7 @@
 
 #include <arrow/result.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -29,6 +30,8 @@ enum class Table { kMeta, kCells };
 // Thread safe. Not to be used in a child after fork: every transaction there is refused.
 class Environment {
  public:
+  // Makes the folder, of the owner alone, where it is missing.
+  static arrow::Status MakeFolder(const std::string& directory);
   // Makes the folder (0700) and files (0600) where missing. A second Open of the same folder in one
   // process gives the same environment, whose map size stands. kCorrupt when the files are no LMDB
   // environment.
@@ -40,12 +43,15 @@ class Environment {
   const std::string& directory() const { return directory_; }
   int64_t map_bytes() const;
   int64_t used_bytes() const;
+  int64_t page_bytes() const;
 
   // For Transaction and Cursor.
   MDB_env* handle() const { return environment_; }
   unsigned table(Table table) const { return table == Table::kMeta ? meta_ : cells_; }
   // Shared by every transaction while it lives; exclusive to change the size of the map.
   std::shared_mutex& map_mutex() { return map_mutex_; }
+  // The last snapshot that was found to be without a mark of a move.
+  std::atomic<uint64_t>& unmoved_snapshot() { return unmoved_snapshot_; }
   bool in_own_process() const;
   // Takes over the size that another process has given the map.
   arrow::Status AdoptMapSize();
@@ -55,14 +61,17 @@ class Environment {
   explicit Environment(std::string directory);
   arrow::Status OpenFiles(int64_t map_bytes);
   arrow::Status OpenTables();
+  arrow::Result<bool> FindTables();
   void PadFile() const;
 
   std::string directory_;
+  int folder_ = -1;  // open, so that no other folder gets its inode while this environment lives
   int64_t process_ = 0;
   MDB_env* environment_ = nullptr;
   unsigned meta_ = 0;
   unsigned cells_ = 0;
   std::shared_mutex map_mutex_;
+  std::atomic<uint64_t> unmoved_snapshot_{0};
 };
 
 // A snapshot for reading, or the one writing transaction; aborted unless committed. Belongs to the
@@ -73,7 +82,7 @@ class Transaction {
   // Waits for the writer before it, of whatever process.
   static arrow::Result<std::unique_ptr<Transaction>> BeginWrite(std::shared_ptr<Environment> env);
   // Takes over `transaction` and a shared hold of the map's mutex.
-  Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction);
+  Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction, bool writes);
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -83,6 +92,9 @@ class Transaction {
   // A missing key is no error.
   arrow::Status Delete(Table table, std::string_view key);
   arrow::Result<int64_t> Count(Table table) const;
+  // Where what is stored has moved to: the value of `key` in kMeta. Readers look it up once in each
+  // state of the environment.
+  arrow::Result<std::optional<std::string>> MovedTo(std::string_view key) const;
   // Durable when it returns OK. kLimit when the map is full.
   arrow::Status Commit();
 
@@ -92,6 +104,7 @@ class Transaction {
  private:
   std::shared_ptr<Environment> env_;
   MDB_txn* transaction_;
+  const bool writes_;
 };
 
 // A place in a table, in key order. Must not outlive its transaction.

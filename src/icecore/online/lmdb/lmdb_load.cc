@@ -121,7 +121,7 @@ arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
   if (!view_.engine->layout().versioned) {
     SortRows();
   }
-  ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginWrite(env_));
+  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
   ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> found, GetView(*transaction, view_.name));
   if (!found.has_value()) {
     return base::MakeError(base::ErrorCode::kConflict,

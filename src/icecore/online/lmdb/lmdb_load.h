@@ -10,6 +10,7 @@
 #include "icecore/online/lmdb/environment.h"
 #include "icecore/online/lmdb/key_cells.h"
 #include "icecore/online/lmdb/load_lock.h"
+#include "icecore/online/lmdb/store_folder.h"
 #include "icecore/online/lmdb/view_record.h"
 #include "icecore/online/store.h"
 #include "icecore/online/version_load.h"
@@ -19,9 +20,9 @@ namespace icecore::online::lmdb {
 class LmdbLoad : public ViewLoad {
  public:
   // `generation`: nullopt begins a new one.
-  LmdbLoad(std::shared_ptr<Environment> env, StoredView view, bool fresh,
+  LmdbLoad(std::shared_ptr<StoreFolder> folder, StoredView view, bool fresh,
            std::unique_ptr<LoadLock> lock)
-      : env_(std::move(env)), view_(std::move(view)), fresh_(fresh), lock_(std::move(lock)) {}
+      : folder_(std::move(folder)), view_(std::move(view)), fresh_(fresh), lock_(std::move(lock)) {}
 
   arrow::Status Add(const state::PreparedRows& rows) override;
   arrow::Status Commit(const ViewPosition& position) override;
@@ -70,7 +71,7 @@ class LmdbLoad : public ViewLoad {
                                     const std::vector<state::CellChange>& changes,
                                     WorkingMemory* memory);
 
-  std::shared_ptr<Environment> env_;
+  std::shared_ptr<StoreFolder> folder_;
   StoredView view_;
   bool fresh_;
   std::unique_ptr<LoadLock> lock_;

@@ -12,6 +12,7 @@
 #include "icecore/online/key_encoding.h"
 #include "icecore/online/lmdb/key_cells.h"
 #include "icecore/online/lmdb/lmdb_load.h"
+#include "icecore/online/lmdb/pack.h"
 #include "icecore/state/answer_block.h"
 
 namespace icecore::online::lmdb {
@@ -147,15 +148,22 @@ class ReadRequest {
 }  // namespace
 
 arrow::Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const EnvironmentOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<Environment> env, Environment::Open(options));
-  ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginWrite(env));
-  ARROW_RETURN_NOT_OK(CheckFormat(transaction.get()));
-  ARROW_RETURN_NOT_OK(transaction->Commit());
-  return std::make_unique<LmdbStore>(std::move(env));
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<StoreFolder> folder, StoreFolder::Open(options));
+  bool has_format = false;
+  {
+    ARROW_ASSIGN_OR_RAISE(const auto reader, folder->BeginRead());
+    ARROW_ASSIGN_OR_RAISE(has_format, CheckFormat(*reader));
+  }
+  if (!has_format) {
+    ARROW_ASSIGN_OR_RAISE(const auto writer, folder->BeginWrite());
+    ARROW_RETURN_NOT_OK(PutFormat(writer.get()));
+    ARROW_RETURN_NOT_OK(writer->Commit());
+  }
+  return std::make_unique<LmdbStore>(std::move(folder));
 }
 
 arrow::Result<std::optional<ViewPosition>> LmdbStore::Position(const std::string& view) {
-  ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginRead(env_));
+  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginRead());
   ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> record, GetView(*transaction, view));
   if (!record.has_value() || !record->loaded) {
     return std::nullopt;
@@ -165,13 +173,13 @@ arrow::Result<std::optional<ViewPosition>> LmdbStore::Position(const std::string
 
 arrow::Result<ViewRecord> LmdbStore::RecordForLoad(const std::string& view) {
   {
-    ARROW_ASSIGN_OR_RAISE(auto reader, Transaction::BeginRead(env_));
+    ARROW_ASSIGN_OR_RAISE(auto reader, folder_->BeginRead());
     ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> record, GetView(*reader, view));
     if (record.has_value()) {
       return *record;
     }
   }
-  ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginWrite(env_));
+  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
   ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> record, GetView(*transaction, view));
   if (record.has_value()) {
     return *record;
@@ -185,7 +193,7 @@ arrow::Result<ViewRecord> LmdbStore::RecordForLoad(const std::string& view) {
 
 arrow::Result<std::unique_ptr<ViewLoad>> LmdbStore::BeginLoad(const StoredView& view, bool fresh) {
   ARROW_ASSIGN_OR_RAISE(const ViewRecord seen, RecordForLoad(view.name));
-  ARROW_ASSIGN_OR_RAISE(auto lock, LoadLock::Take(env_->directory(), seen.view_id, view.name));
+  ARROW_ASSIGN_OR_RAISE(auto lock, LoadLock::Take(folder_->directory(), seen.view_id, view.name));
   // Under the lock the record can no longer change; before, the view may have been dropped or
   // loaded.
   ARROW_ASSIGN_OR_RAISE(const ViewRecord record, RecordForLoad(view.name));
@@ -198,12 +206,12 @@ arrow::Result<std::unique_ptr<ViewLoad>> LmdbStore::BeginLoad(const StoredView& 
                            "the online store holds view " + view.name +
                                " by another definition; it needs a fresh load");
   }
-  return std::make_unique<LmdbLoad>(env_, view, fresh, std::move(lock));
+  return std::make_unique<LmdbLoad>(folder_, view, fresh, std::move(lock));
 }
 
 arrow::Result<std::vector<ViewAnswer>> LmdbStore::Read(const std::vector<ViewRead>& reads,
                                                        int64_t t) {
-  ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginRead(env_));
+  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginRead());
   ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction.get(), Table::kCells));
   ReadRequest request(transaction.get(), cursor.get(), t, reads.size(), &records_);
   for (const ViewRead& read : reads) {
@@ -213,15 +221,15 @@ arrow::Result<std::vector<ViewAnswer>> LmdbStore::Read(const std::vector<ViewRea
 }
 
 arrow::Status LmdbStore::Drop(const std::string& view) {
-  ARROW_ASSIGN_OR_RAISE(auto reader, Transaction::BeginRead(env_));
+  ARROW_ASSIGN_OR_RAISE(auto reader, folder_->BeginRead());
   ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> seen, GetView(*reader, view));
   reader.reset();
   if (!seen.has_value()) {
     return arrow::Status::OK();
   }
-  ARROW_ASSIGN_OR_RAISE(auto lock, LoadLock::Take(env_->directory(), seen->view_id, view));
+  ARROW_ASSIGN_OR_RAISE(auto lock, LoadLock::Take(folder_->directory(), seen->view_id, view));
   {
-    ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginWrite(env_));
+    ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
     ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> record, GetView(*transaction, view));
     if (!record.has_value() || record->view_id != seen->view_id) {
       return arrow::Status::OK();
@@ -234,19 +242,23 @@ arrow::Status LmdbStore::Drop(const std::string& view) {
     ARROW_RETURN_NOT_OK(transaction->Commit());
   }
   // Ids are never given twice, so nobody will want this lock again.
-  unlink(LoadLock::PathOf(env_->directory(), seen->view_id).c_str());
-  return SweepGarbage(env_, seen->view_id, std::numeric_limits<int64_t>::max()).status();
+  unlink(LoadLock::PathOf(folder_->directory(), seen->view_id).c_str());
+  return SweepGarbage(folder_.get(), seen->view_id, std::numeric_limits<int64_t>::max()).status();
 }
 
 arrow::Result<int64_t> LmdbStore::Sweep(int64_t max_cells) {
-  return SweepGarbage(env_, std::nullopt, max_cells);
+  return SweepGarbage(folder_.get(), std::nullopt, max_cells);
+}
+
+arrow::Result<PackReport> LmdbStore::Pack(const PackRule& rule) {
+  return lmdb::Pack(folder_.get(), rule, [](PackStep) {});
 }
 
 arrow::Result<Store::Info> LmdbStore::Describe() {
-  ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginRead(env_));
+  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginRead());
   Info info;
   info.kind = "lmdb";
-  info.bytes = env_->used_bytes();
+  info.bytes = transaction->environment().used_bytes();
   ARROW_ASSIGN_OR_RAISE(info.cells, transaction->Count(Table::kCells));
   ARROW_ASSIGN_OR_RAISE(auto views, ListViews(transaction.get()));
   for (auto& [name, record] : views) {

@@ -14,25 +14,11 @@
 
 #include "icecore/base/clock.h"
 #include "icecore/online/lmdb/cell_format.h"
+#include "icecore/online/lmdb/lmdb_store_testing.h"
 #include "icecore/online/store_contract.h"
 
 namespace icecore::online::testing {
 namespace {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "icecore-online-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 class LmdbHarness {
  public:
@@ -50,31 +36,10 @@ INSTANTIATE_TYPED_TEST_SUITE_P(Lmdb, StoreContract, LmdbHarness);
 
 namespace {
 
-class LmdbStoreTest : public ::testing::Test {
- protected:
-  std::unique_ptr<Store> Open(const std::string& parameters = "?map_bytes=268435456") {
-    auto store = OpenStore("lmdb:online" + parameters, folder_.path());
-    EXPECT_TRUE(store.ok()) << store.status();
-    return store.ok() ? std::move(*store) : nullptr;
-  }
-  std::string directory() const { return folder_.path() + "/online"; }
-
-  TemporaryFolder folder_;
-};
-
 mode_t ModeOf(const std::string& path) {
   struct stat info{};
   EXPECT_EQ(stat(path.c_str(), &info), 0) << path;
   return info.st_mode & 0777;
-}
-
-std::vector<TestRow> RowsOf(int64_t load, int keys) {
-  std::vector<TestRow> rows;
-  for (int key = 0; key < keys; ++key) {
-    rows.push_back(
-        {"k" + std::to_string(key), kStart + load, kStart + load, load * keys + key, load});
-  }
-  return rows;
 }
 
 TEST_F(LmdbStoreTest, FilesAreTheOwnersAlone) {
@@ -247,22 +212,6 @@ TEST_F(LmdbStoreTest, ViewsOfOneEntityKeyAreNeighbours) {
     }
   }
   EXPECT_EQ(owners.size(), 5u);
-}
-
-// What a child does; it must not return into the test runner.
-template <typename Work>
-pid_t InChild(Work work) {
-  const pid_t child = fork();
-  if (child == 0) {
-    _exit(work());
-  }
-  return child;
-}
-
-int WaitFor(pid_t child) {
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 TEST_F(LmdbStoreTest, ExpiredTilesOfSilentKeysGo) {

@@ -82,11 +82,11 @@ arrow::Result<Step> SweepStep(Cursor* cursor, const Garbage& garbage, const Goes
 
 }  // namespace
 
-arrow::Result<int64_t> SweepGarbage(const std::shared_ptr<Environment>& env,
-                                    std::optional<uint32_t> view_id, int64_t max_cells) {
+arrow::Result<int64_t> SweepGarbage(StoreFolder* folder, std::optional<uint32_t> view_id,
+                                    int64_t max_cells) {
   int64_t deleted = 0;
   while (deleted < max_cells) {
-    ARROW_ASSIGN_OR_RAISE(auto transaction, Transaction::BeginWrite(env));
+    ARROW_ASSIGN_OR_RAISE(auto transaction, folder->BeginWrite());
     ARROW_ASSIGN_OR_RAISE(std::optional<Garbage> garbage, FirstGarbage(transaction.get(), view_id));
     if (!garbage.has_value()) {
       return deleted;

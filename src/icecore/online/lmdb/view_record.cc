@@ -303,18 +303,22 @@ arrow::Result<std::optional<Garbage>> FirstGarbage(Transaction* transaction,
   return garbage;
 }
 
-arrow::Status CheckFormat(Transaction* transaction) {
-  ARROW_ASSIGN_OR_RAISE(auto format, transaction->Get(Table::kMeta, kFormatKey));
+arrow::Result<bool> CheckFormat(const Transaction& transaction) {
+  ARROW_ASSIGN_OR_RAISE(auto format, transaction.Get(Table::kMeta, kFormatKey));
   if (!format.has_value()) {
-    return transaction->Put(Table::kMeta, kFormatKey, kFormat);
+    return false;
   }
   if (*format != kFormat) {
     return base::MakeError(base::ErrorCode::kUnsupported,
-                           "the online store at " + transaction->environment().directory() +
+                           "the online store at " + transaction.environment().directory() +
                                " has format '" + std::string(*format) + "', this version reads '" +
                                std::string(kFormat) + "'; remove the folder and materialize again");
   }
-  return arrow::Status::OK();
+  return true;
+}
+
+arrow::Status PutFormat(Transaction* transaction) {
+  return transaction->Put(Table::kMeta, kFormatKey, kFormat);
 }
 
 }  // namespace icecore::online::lmdb

@@ -76,7 +76,9 @@ arrow::Status PutResume(Transaction* transaction, const CellSpace& space,
 arrow::Result<std::optional<Garbage>> FirstGarbage(Transaction* transaction,
                                                    std::optional<uint32_t> view_id);
 
-// Writes the format's version into a new store; kUnsupported where another version wrote it.
-arrow::Status CheckFormat(Transaction* transaction);
+// False in a new store, which has no format's version yet; kUnsupported where another version wrote
+// it.
+arrow::Result<bool> CheckFormat(const Transaction& transaction);
+arrow::Status PutFormat(Transaction* transaction);
 
 }  // namespace icecore::online::lmdb
