@@ -14,6 +14,7 @@ using nlohmann::json;
 
 constexpr char kSinceEvent[] = "event_to_servable";
 constexpr char kSinceKnown[] = "known_to_servable";
+constexpr char kSinceCommit[] = "commit_to_servable";
 
 json Object(const DelayCounts& delays) {
   return {{"bounds_s", DelayCounts::kBoundsSeconds},
@@ -57,7 +58,9 @@ int64_t DelayCounts::total() const {
 }
 
 std::string ToJson(const LoadDelays& delays) {
-  return json{{kSinceEvent, Object(delays.since_event)}, {kSinceKnown, Object(delays.since_known)}}
+  return json{{kSinceEvent, Object(delays.since_event)},
+              {kSinceKnown, Object(delays.since_known)},
+              {kSinceCommit, Object(delays.since_commit)}}
       .dump();
 }
 
@@ -67,6 +70,7 @@ arrow::Result<LoadDelays> LoadDelaysFromJson(const std::string& text) {
     LoadDelays delays;
     ARROW_ASSIGN_OR_RAISE(delays.since_event, Parse(document.at(kSinceEvent)));
     ARROW_ASSIGN_OR_RAISE(delays.since_known, Parse(document.at(kSinceKnown)));
+    ARROW_ASSIGN_OR_RAISE(delays.since_commit, Parse(document.at(kSinceCommit)));
     return delays;
   } catch (const json::exception& error) {
     return base::MakeError(base::ErrorCode::kCorrupt,

@@ -42,6 +42,9 @@ class DelayCounts {
 struct LoadDelays {
   DelayCounts since_event;  // from when it happened
   DelayCounts since_known;  // from when it was known
+  // From when the version of the lake's table that brought it was committed; rows of which that is
+  // not known, and those that a load before this one left waiting, are not counted.
+  DelayCounts since_commit;
 };
 
 // One JSON object; what FromJson reads again. Other text, or other bounds: kCorrupt.

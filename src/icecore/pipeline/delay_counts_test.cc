@@ -36,11 +36,13 @@ TEST(DelayCountsTest, WhatIsWrittenIsReadAgain) {
   delays.since_event.Add(2'000'000);
   delays.since_known.Add(20'000);
   delays.since_known.Add(delays.since_event);
+  delays.since_commit.Add(300'000);
   const auto read = LoadDelaysFromJson(ToJson(delays));
   ASSERT_TRUE(read.ok()) << read.status().ToString();
   EXPECT_EQ(read->since_event.counts(), delays.since_event.counts());
   EXPECT_EQ(read->since_known.counts(), delays.since_known.counts());
   EXPECT_DOUBLE_EQ(read->since_known.sum_seconds(), 2.02);
+  EXPECT_EQ(read->since_commit.counts(), delays.since_commit.counts());
 }
 
 TEST(DelayCountsTest, OtherTextIsNone) {

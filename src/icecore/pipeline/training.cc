@@ -15,6 +15,7 @@
 #include "icecore/base/time.h"
 #include "icecore/lake/commit_log.h"
 #include "icecore/lake/envelope.h"
+#include "icecore/pipeline/commit_times.h"
 #include "icecore/pipeline/delay_counts.h"
 #include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/step_range.h"
@@ -150,20 +151,23 @@ arrow::Result<bool> HasSameRows(const Workspace& workspace, const lake::Snapshot
   return !changed;
 }
 
-// How long the rows of a load took from when they happened, and were known, to when they can be
-// served: not before the load has ended, nor before they are active. Of a very large load most rows
-// count as servable when they were read, so that their times need not be kept.
+// How long the rows of a load took from when they happened, were known and were committed, to when
+// they can be served: not before the load has ended, nor before they are active. Of a very large
+// load most rows count as servable when they were read, so that their times need not be kept.
 class RowDelays {
  public:
   explicit RowDelays(const base::Clock* clock) : clock_(clock) {}
 
-  void Add(const state::ViewEngine& engine, const state::PreparedRows& rows) {
+  // `commits`: of the rows that no load has brought before.
+  void Add(const state::ViewEngine& engine, const state::PreparedRows& rows,
+           const CommitTimes& commits) {
     for (int64_t i = 0; i < rows.num_rows; ++i) {
       // Such rows are in no view.
       if (rows.event_time->IsNull(i) || rows.known_at->IsNull(i)) continue;
       const int64_t event = rows.event_time->Value(i);
       const int64_t known = rows.known_at->Value(i);
-      waiting_.push_back({event, known, engine.ActivationOf(event, known)});
+      waiting_.push_back(
+          {event, known, engine.ActivationOf(event, known), commits.Of(rows.seq->Value(i))});
     }
     if (waiting_.size() >= kMostWaiting) {
       Loaded();
@@ -176,6 +180,9 @@ class RowDelays {
       const int64_t servable = std::max(now_us, row.active);
       delays_.since_event.AddBetween(row.event, servable);
       delays_.since_known.AddBetween(row.known, servable);
+      if (row.committed.has_value()) {
+        delays_.since_commit.AddBetween(*row.committed, servable);
+      }
     }
     waiting_.clear();
   }
@@ -187,6 +194,7 @@ class RowDelays {
     int64_t event;
     int64_t known;
     int64_t active;
+    std::optional<int64_t> committed;
   };
   const base::Clock* const clock_;
   std::vector<Times> waiting_;
@@ -203,6 +211,10 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
   }
   ARROW_ASSIGN_OR_RAISE(auto reader,
                         ScanColumns(workspace, *plan->snapshot, view.columns(), range));
+  // What is loaded anew was servable long ago, and facts of always have no time.
+  const bool measured = !plan->fresh && !plan->stored.engine->layout().always;
+  const CommitTimes commits =
+      measured ? CommitTimes::Read(*workspace.store, *plan->snapshot, before.seq) : CommitTimes();
   online::ViewPosition floor = before;
   if (plan->fresh) {
     floor.seq = -1;
@@ -219,9 +231,8 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
                                     &plan->next.latest_activation));
     counts->read += batch->num_rows();
     counts->written += rows.num_rows;
-    // What is loaded anew was servable long ago, and facts of always have no time.
-    if (!plan->fresh && !plan->stored.engine->layout().always) {
-      delays->Add(*plan->stored.engine, rows);
+    if (measured) {
+      delays->Add(*plan->stored.engine, rows, commits);
     }
     ARROW_RETURN_NOT_OK(load->Add(rows));
     workspace.Tell(

@@ -42,6 +42,7 @@ arrow::Status FreshnessWatch::LookAtLoadsOf(catalog::Catalog* catalog, const std
     if (step.kind == "online" && read.ok()) {
       delays.since_event.Add(read->since_event);
       delays.since_known.Add(read->since_known);
+      delays.since_commit.Add(read->since_commit);
     }
   }
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -49,6 +50,7 @@ arrow::Status FreshnessWatch::LookAtLoadsOf(catalog::Catalog* catalog, const std
   state.last_step = steps.front().id;
   state.delays.since_event.Add(delays.since_event);
   state.delays.since_known.Add(delays.since_known);
+  state.delays.since_commit.Add(delays.since_commit);
   return arrow::Status::OK();
 }
 

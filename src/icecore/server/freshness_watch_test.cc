@@ -22,6 +22,7 @@ class FreshnessWatchTest : public ::testing::Test {
   void Load(const std::string& view, const std::string& kind = "online", bool with_rows = true) {
     pipeline::LoadDelays delays;
     delays.since_event.Add(2'000'000);
+    delays.since_commit.Add(40'000);
     const std::string run = *catalog_->StartRun("run", 1, 0, 0);
     const std::string step = *catalog_->StartStep(run, "view." + view, kind, 0);
     catalog::StepResult result;
@@ -36,6 +37,7 @@ class FreshnessWatchTest : public ::testing::Test {
     std::map<std::string, int64_t> rows;
     for (const ViewDelays& view : watch_.view_delays()) {
       rows[view.view] = view.delays.since_event.total();
+      EXPECT_EQ(view.delays.since_commit.total(), rows[view.view]);
     }
     return rows;
   }
@@ -68,6 +70,7 @@ TEST_F(FreshnessWatchTest, AStepThatIsBeingWrittenIsLookedAtAgain) {
   EXPECT_EQ(Look().at("v"), 0);
   pipeline::LoadDelays delays;
   delays.since_event.Add(1);
+  delays.since_commit.Add(1);
   catalog::StepResult result;
   result.detail_json = pipeline::ToJson(delays);
   ASSERT_TRUE(catalog_->FinishStep(step, result).ok());

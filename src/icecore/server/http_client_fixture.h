@@ -197,6 +197,7 @@ class FakeApi : public FeatureApi {
     state.views = {{"v", "abc", 7, 1385899200000000}};
     state.view_delays.push_back({"v", {}});
     state.view_delays[0].delays.since_event.Add(2'000'000);
+    state.view_delays[0].delays.since_commit.Add(30'000);
     state.push_delays.push_back({"events", {}});
     state.push_delays[0].delays.Add(60'000);
     return state;

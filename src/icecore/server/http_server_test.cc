@@ -150,6 +150,10 @@ TEST_F(HttpServerTest, MetricsTellHowLongRowsTook) {
   EXPECT_TRUE(MetricsHave("icecore_view_event_to_servable_seconds_sum{view=\"v\"} 2\n"));
   EXPECT_TRUE(MetricsHave("icecore_view_known_to_servable_seconds_count{view=\"v\"} 0\n"));
   EXPECT_TRUE(
+      MetricsHave("icecore_view_commit_to_servable_seconds_bucket{view=\"v\",le=\"0.01\"} 0\n"));
+  EXPECT_TRUE(
+      MetricsHave("icecore_view_commit_to_servable_seconds_bucket{view=\"v\",le=\"0.05\"} 1\n"));
+  EXPECT_TRUE(
       MetricsHave("icecore_push_to_servable_seconds_bucket{source=\"events\",le=\"0.1\"} 1\n"));
 }
 

@@ -260,9 +260,15 @@ void AddDelays(const ApiState& state, prometheus::Registry* registry) {
              "From when a row was known to when the online store could serve it, by the project's "
              "clock; loads that began after the server.",
              *registry);
+  auto& since_commit =
+      Family(prometheus::BuildHistogram, "icecore_view_commit_to_servable_seconds",
+             "From the commit of the lake table's version that brought a row to when the online "
+             "store could serve it, by the project's clock; loads that began after the server.",
+             *registry);
   for (const ViewDelays& view : state.view_delays) {
     SetDelays(&since_event, "view", view.view, view.delays.since_event);
     SetDelays(&since_known, "view", view.view, view.delays.since_known);
+    SetDelays(&since_commit, "view", view.view, view.delays.since_commit);
   }
   auto& pushes = Family(prometheus::BuildHistogram, "icecore_push_to_servable_seconds",
                         "From the acceptance of a push to the end of the run that brought it into "
