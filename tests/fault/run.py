@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.dirname(HERE))
 from damage import audit_lake, planted_damage, upkeep  # noqa: E402
 from feature_logs import feature_logs  # noqa: E402
 from flow import Flow  # noqa: E402
+from packing import packing  # noqa: E402
 from project import Failed  # noqa: E402
 
 
@@ -263,8 +264,8 @@ def clock_going_back(flow: Flow, given: argparse.Namespace) -> None:
 
 
 FAULTS = [kills, pushes, at_once, full_disk, read_only_lake, torn_log, missing_log_entry, corrupt_parquet, clock_going_back,
-          planted_damage, upkeep, feature_logs]
-KILLED = [kills, pushes, feature_logs]   # as many flows as the kills asked for fill, each with a seed of its own
+          planted_damage, upkeep, feature_logs, packing]
+KILLED = [kills, pushes, feature_logs, packing]   # as many flows as the kills asked for fill, each with a seed of its own
 KILLS_OF_A_FLOW = 50
 
 

@@ -1,10 +1,14 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "icecore/base/error.h"
 #include "icecore/base/text.h"
@@ -96,6 +100,8 @@ struct CompactArguments {
   bool cluster = false;
   std::vector<std::string> columns;
   int64_t target_mib = 256;
+  bool online = false;
+  std::optional<int64_t> free_percent;
 };
 
 // Threads that begin from here on too. What answers requests on the same machine goes first; where
@@ -105,30 +111,23 @@ void GiveWay() {
   (void)setpriority(PRIO_PROCESS, 0, kNice);
 }
 
-arrow::Status Compact(Context* context, const CompactArguments& arguments) {
-  if (arguments.tables.empty() && (arguments.cluster || !arguments.columns.empty())) {
-    return base::MakeError(base::ErrorCode::kInvalidArgument, "say which table is to be clustered");
-  }
-  GiveWay();
-  ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
-  pipeline::CompactRequest request;
-  request.cluster = arguments.cluster;
-  request.columns = arguments.columns;
-  request.target_bytes = arguments.target_mib << 20;
-  ARROW_ASSIGN_OR_RAISE(const auto reports, engine->Compact(arguments.tables, request));
-  json list = json::array();
+json ToJson(const std::pair<std::string, lake::CompactionReport>& compacted) {
+  const auto& [name, report] = compacted;
+  return {{"table", name},
+          {"version", report.version},
+          {"commits", report.commits},
+          {"files_removed", report.files_removed},
+          {"files_added", report.files_added},
+          {"bytes_removed", report.bytes_removed},
+          {"bytes_added", report.bytes_added},
+          {"rows", report.rows},
+          {"clustered_by", report.cluster_columns},
+          {"sorted_runs", report.sorted_runs}};
+}
+
+std::string ToText(const std::vector<std::pair<std::string, lake::CompactionReport>>& compacted) {
   TextTable text({"table", "files", "bytes", "rows moved", "sorted by", "runs"});
-  for (const auto& [name, report] : reports) {
-    list.push_back({{"table", name},
-                    {"version", report.version},
-                    {"commits", report.commits},
-                    {"files_removed", report.files_removed},
-                    {"files_added", report.files_added},
-                    {"bytes_removed", report.bytes_removed},
-                    {"bytes_added", report.bytes_added},
-                    {"rows", report.rows},
-                    {"clustered_by", report.cluster_columns},
-                    {"sorted_runs", report.sorted_runs}});
+  for (const auto& [name, report] : compacted) {
     if (report.commits == 0) {
       continue;
     }
@@ -137,23 +136,103 @@ arrow::Status Compact(Context* context, const CompactArguments& arguments) {
               Grouped(report.rows), base::CommaList(report.cluster_columns),
               report.cluster_columns.empty() ? "" : Grouped(report.sorted_runs)});
   }
-  if (context->json) {
-    std::printf("%s\n", json{{"compacted", list}}.dump(1).c_str());
-  } else {
-    std::fputs(text.empty() ? "nothing to compact\n" : text.ToString().c_str(), stdout);
+  return text.empty() ? "" : text.ToString();
+}
+
+// Whether the project has a store of files, which nobody else packs. Others are not asked, so that
+// upkeep of the lake needs no server and no password.
+bool HasFileStore(const spec::Project& project) {
+  return project.online.starts_with("lmdb:") &&
+         std::any_of(project.views.begin(), project.views.end(),
+                     [](const spec::FeatureView& view) { return view.online; });
+}
+
+arrow::Result<std::optional<online::PackReport>> PackOnlineStore(
+    engine::Engine* engine, const CompactArguments& arguments) {
+  const bool by_itself = arguments.tables.empty() && HasFileStore(engine->project());
+  if (!arguments.online && !by_itself) {
+    return std::nullopt;
   }
+  online::PackRule rule;
+  if (arguments.free_percent.has_value()) {
+    rule = {*arguments.free_percent, 0};
+  }
+  ARROW_ASSIGN_OR_RAISE(online::Store * store, engine->OnlineStore());
+  ARROW_ASSIGN_OR_RAISE(auto report, store->Pack(rule));
+  return report;
+}
+
+json ToJson(const std::optional<online::PackReport>& report) {
+  if (!report.has_value()) {
+    return nullptr;
+  }
+  return {{"kind", report->kind},
+          {"packed", report->packed},
+          {"bytes_before", report->bytes_before},
+          {"free_bytes", report->free_bytes},
+          {"bytes_after", report->bytes_after}};
+}
+
+std::string ToText(const online::PackReport& report) {
+  const std::string store = "online store (" + report.kind + "): ";
+  if (report.packed) {
+    return store + Grouped(report.bytes_before) + " -> " + Grouped(report.bytes_after) + " bytes\n";
+  }
+  if (report.bytes_before == 0) {
+    return store + "keeps its memory itself\n";
+  }
+  return store + Grouped(report.bytes_before) + " bytes, " + Grouped(report.free_bytes) +
+         " of them free: left as it is\n";
+}
+
+arrow::Status Compact(Context* context, const CompactArguments& arguments) {
+  if (arguments.tables.empty() && (arguments.cluster || !arguments.columns.empty())) {
+    return base::MakeError(base::ErrorCode::kInvalidArgument, "say which table is to be clustered");
+  }
+  if (arguments.free_percent.has_value() && !arguments.tables.empty() && !arguments.online) {
+    return base::MakeError(base::ErrorCode::kInvalidArgument,
+                           "--free is of the online store: say --online too");
+  }
+  GiveWay();
+  ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
+  pipeline::CompactRequest request;
+  request.cluster = arguments.cluster;
+  request.columns = arguments.columns;
+  request.target_bytes = arguments.target_mib << 20;
+  std::vector<std::pair<std::string, lake::CompactionReport>> compacted;
+  if (!arguments.tables.empty() || !arguments.online) {
+    ARROW_ASSIGN_OR_RAISE(compacted, engine->Compact(arguments.tables, request));
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto packed, PackOnlineStore(engine.get(), arguments));
+  if (context->json) {
+    json tables = json::array();
+    for (const auto& table : compacted) {
+      tables.push_back(ToJson(table));
+    }
+    std::printf("%s\n", json{{"compacted", tables}, {"online", ToJson(packed)}}.dump(1).c_str());
+    return arrow::Status::OK();
+  }
+  std::string text = ToText(compacted);
+  if (packed.has_value() && (packed->packed || arguments.online)) {
+    text += ToText(*packed);
+  }
+  std::fputs(text.empty() ? "nothing to compact\n" : text.c_str(), stdout);
   return arrow::Status::OK();
 }
 
 void AddCompact(CLI::App* app, Context* context) {
-  auto* compact = app->add_subcommand("compact", "Pack small files into larger ones");
+  auto* compact =
+      app->add_subcommand("compact", "Pack small files into larger ones, and the online store");
   compact->footer(
       "Rows, their _seq and older versions stay as they are; readers and writers go on meanwhile.\n"
       "A table that was clustered once stays so: new rows are sorted, and sorted runs merged.\n"
-      "The old files go with `icecore vacuum`. Runs at a lower priority (nice 10), so that what\n"
+      "The old files go with `icecore vacuum`. An online store of files (lmdb) is copied into "
+      "full\n"
+      "pages where that gives back 30 % of its file and 16 MiB; who reads or writes it goes over\n"
+      "to the copy, loads wait while it is made. Runs at a lower priority (nice 10), so that what\n"
       "answers requests on the same machine goes first.");
   auto arguments = std::make_shared<CompactArguments>();
-  compact->add_option("TABLE", arguments->tables, "Tables; default: all");
+  compact->add_option("TABLE", arguments->tables, "Tables; default: all, and the online store");
   compact->add_flag("--cluster", arguments->cluster,
                     "Sort by the keys and times of the views that read the table");
   compact->add_option("--cluster-by", arguments->columns, "Sort by these columns and _seq")
@@ -162,6 +241,13 @@ void AddCompact(CLI::App* app, Context* context) {
   compact->add_option("--target", arguments->target_mib, "Size of the files made; default 256")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->type_name("MIB");
+  compact->add_flag("--online", arguments->online,
+                    "The online store, and no tables but those named");
+  compact
+      ->add_option("--free", arguments->free_percent,
+                   "Pack the online store where so much of its file is free, however small it is")
+      ->check(CLI::Range(int64_t{0}, int64_t{100}))
+      ->type_name("PERCENT");
   compact->callback([=] { Guard(context, [&] { return Compact(context, *arguments); }); });
 }
 
