@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
+import weakref
 from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_void_p
 from typing import Any
 
@@ -132,3 +134,25 @@ def exported(reader: pyarrow.RecordBatchReader) -> ArrowArrayStream:
 
 def imported(stream: ArrowArrayStream) -> pyarrow.RecordBatchReader:
     return pyarrow.RecordBatchReader._import_from_c(ctypes.addressof(stream))
+
+
+class Waiting:
+    """A stream that is read when somebody asks for its rows, and released unread when nobody does."""
+
+    def __init__(self, stream: ArrowArrayStream):
+        self._stream = stream
+        self._table: pyarrow.Table | None = None
+        self._lock = threading.Lock()
+        self._finalizer = weakref.finalize(self, release, stream)
+
+    def table(self) -> pyarrow.Table:
+        with self._lock:
+            if self._table is None:
+                self._table = imported(self._stream).read_all()    # which takes the stream over
+            return self._table
+
+
+def release(stream: ArrowArrayStream) -> None:
+    """Unless it was released, or taken over, before."""
+    if stream.release:
+        ctypes.CFUNCTYPE(None, c_void_p)(stream.release)(ctypes.addressof(stream))

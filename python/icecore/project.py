@@ -98,10 +98,8 @@ class Service:
         _native.call("icecore_service_read", self._handle.get(), given, at_us, features, statuses, event_times,
                      ctypes.byref(info))
         known = json.loads(_native.text_of(info))
-        values, how, when = (_native.imported(stream).read_all() for stream in (features, statuses, event_times))
-        names = values.column_names
-        both = pa.table([*asked.columns, *values.columns], names=[*asked.column_names, *names])
-        return Vectors(both, names, how, when, known)
+        values = _native.imported(features).read_next_batch()
+        return Vectors(asked, values, _native.Waiting(statuses), _native.Waiting(event_times), known)
 
     def __repr__(self) -> str:
         return f"<icecore.Service {self.name}: keys {', '.join(self.keys)}; {len(self.features)} features>"

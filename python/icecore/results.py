@@ -1,6 +1,7 @@
 """What Icecore answers: Arrow data that any library can take, with what is known about them."""
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from . import errors
 if TYPE_CHECKING:
     import pandas
     import polars
+
+    from . import _native
 
 SHOWN_ROWS = 10
 
@@ -116,22 +119,40 @@ class TrainingSet(Rows):
 class Vectors(Rows):
     """Online features: the columns asked with, then the features; a row per entity, in the order given."""
 
-    def __init__(self, table: pa.Table, features: list[str], statuses: pa.Table, event_times: pa.Table, info: dict):
-        super().__init__(table.to_reader())
-        self._table = table
-        self.feature_names = features
-        #: The features as text: present, null, not_found (no visible row of the key) or expired.
-        self.statuses = statuses
-        #: The features as timestamp[us, UTC]: when the row chosen happened; null for windows.
-        self.event_times = event_times
+    def __init__(self, asked: pa.Table, values: pa.RecordBatch, statuses: "_native.Waiting",
+                 event_times: "_native.Waiting", info: dict):
+        self._asked, self._values = asked, values
+        self._reader = None
+        self.feature_names: list[str] = values.schema.names
+        self._statuses = statuses
+        self._event_times = event_times
         #: The one time of the whole answer, RFC 3339 in UTC.
         self.at: str = info["at"]
         #: By view: ``seq`` (rows up to it are in), ``applied_at``, ``stale`` (not loaded this far).
         self.views: dict[str, dict] = info["views"]
 
+    @functools.cached_property
+    def _table(self) -> pa.Table:
+        return pa.table([*self._asked.columns, *self._values.columns],
+                        names=[*self._asked.column_names, *self.feature_names])
+
+    @functools.cached_property
+    def _schema(self) -> pa.Schema:
+        return self._table.schema
+
+    @property
+    def statuses(self) -> pa.Table:
+        """The features as text: present, null, not_found (no visible row of the key) or expired."""
+        return self._statuses.table()
+
+    @property
+    def event_times(self) -> pa.Table:
+        """The features as timestamp[us, UTC]: when the row chosen happened; null for windows."""
+        return self._event_times.table()
+
     def to_dict(self) -> dict[str, list]:
         """A list of values per column."""
-        return self.to_arrow().to_pydict()
+        return {**self._asked.to_pydict(), **self._values.to_pydict()}
 
 
 def stream_error(error: Exception) -> errors.IcecoreError:

@@ -230,6 +230,34 @@ TEST_F(CapiTest, AServiceReadsVectorsWithStatusAndTime) {
   icecore_service_free(service);
 }
 
+// Columns are made when a stream is read, of an answer that is kept for as long.
+TEST_F(CapiTest, AnswersOutliveTheirServiceAndMayStayUnread) {
+  OpenLoaded();
+  icecore_service* service = nullptr;
+  ASSERT_EQ(icecore_service_open(project_, "training", &service, nullptr), ICECORE_OK);
+  ArrowArrayStream entities = StreamOf({{"user_id", arrow::int64()}}, "[[1], [9], [1]]");
+  ArrowArrayStream features;
+  ArrowArrayStream statuses;
+  ArrowArrayStream event_times;
+  Error error;
+  ASSERT_EQ(icecore_service_read(service, &entities, nullptr, &features, &statuses, &event_times,
+                                 nullptr, &error.error),
+            ICECORE_OK)
+      << error.Text();
+  icecore_service_free(service);
+  icecore_close(project_);
+  project_ = nullptr;
+  features.release(&features);
+  const auto when = ReadAll(&event_times);
+  const auto how = ReadAll(&statuses);
+  EXPECT_EQ(how->num_rows(), 3);
+  auto expected = arrow::json::ChunkedArrayFromJSONString(
+      arrow::utf8(), {R"(["present", "not_found", "present"])"});
+  EXPECT_TRUE(how->GetColumnByName("x")->Equals(**expected));
+  EXPECT_EQ(when->GetColumnByName("x")->null_count(), 1);
+  EXPECT_EQ(when->GetColumnByName("total_1h")->null_count(), 3);
+}
+
 TEST_F(CapiTest, AServiceGoesOnAfterItsViewWasLoadedByAnotherDefinition) {
   OpenLoaded();
   icecore_service* service = nullptr;

@@ -102,6 +102,7 @@ int32_t icecore_service_describe(icecore_service* service, char** json, icecore_
  *   event_times: NULL, or the same columns as timestamp[us, UTC]: when the row chosen happened,
  *                null for windows and request-time features
  *   info:        NULL, or JSON: service, at, views ({name: {seq, applied_at, stale}})
+ * Columns are made when a stream is read: one that is released unread costs nearly nothing.
  * One consistent read with one time for all views. When a view was loaded anew with another
  * definition, the service is opened again by itself. */
 int32_t icecore_service_read(icecore_service* service, struct ArrowArrayStream* entities,

@@ -1,11 +1,8 @@
-#include <arrow/array/builder_binary.h>
-#include <arrow/array/builder_time.h>
 #include <arrow/c/abi.h>
 #include <arrow/c/bridge.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <shared_mutex>
 #include <utility>
@@ -13,6 +10,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/time.h"
+#include "icecore/capi/answer_stream_internal.h"
 #include "icecore/capi/call_internal.h"
 #include "icecore/capi/project_internal.h"
 #include "icecore/engine/entity_rows.h"
@@ -27,6 +25,7 @@ using nlohmann::json;
 struct OpenedService {
   std::shared_ptr<engine::Engine> engine;
   std::shared_ptr<const engine::OnlineService> service;
+  std::shared_ptr<const AnswerSchemas> schemas;
 };
 
 namespace {
@@ -34,7 +33,8 @@ namespace {
 arrow::Result<OpenedService> OpenService(Project* project, const std::string& name) {
   const std::lock_guard lock(project->mutex);
   ARROW_ASSIGN_OR_RAISE(auto service, project->engine->OpenService(name));
-  return OpenedService{project->engine, std::move(service)};
+  auto schemas = std::make_shared<const AnswerSchemas>(AnswerSchemas::Of(service->service()));
+  return OpenedService{project->engine, std::move(service), std::move(schemas)};
 }
 
 json NamesAndTypes(const std::vector<feature::RequestColumn>& columns) {
@@ -57,79 +57,17 @@ std::string Description(const feature::BoundService& service) {
       .dump();
 }
 
-std::string Info(const engine::Vectors& vectors) {
+std::string Info(const engine::VectorRows& rows) {
   json views = json::object();
-  for (const auto& [view, position] : vectors.positions) {
-    const auto& stale = vectors.stale_views;
-    views[view] = {{"seq", position.seq},
-                   {"applied_at", base::FormatInstant(position.applied_at)},
-                   {"stale", std::find(stale.begin(), stale.end(), view) != stale.end()}};
+  for (const engine::VectorRows::View& view : rows.views) {
+    views[*view.name] = {{"seq", view.position->seq},
+                         {"applied_at", base::FormatInstant(view.position->applied_at)},
+                         {"stale", view.is_stale}};
   }
-  return json{
-      {"service", vectors.service}, {"at", base::FormatInstant(vectors.t_us)}, {"views", views}}
+  return json{{"service", rows.service->service().name()},
+              {"at", base::FormatInstant(rows.t_us)},
+              {"views", views}}
       .dump();
-}
-
-arrow::Result<std::shared_ptr<arrow::Array>> StatusColumn(const state::VectorSink::Column& column) {
-  arrow::StringBuilder builder;
-  for (const state::ValueStatus status : column.statuses) {
-    ARROW_RETURN_NOT_OK(builder.Append(state::ValueStatusName(status)));
-  }
-  return builder.Finish();
-}
-
-arrow::Result<std::shared_ptr<arrow::Array>> EventTimeColumn(
-    const state::VectorSink::Column& column, bool as_of) {
-  arrow::TimestampBuilder builder(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"),
-                                  arrow::default_memory_pool());
-  for (size_t row = 0; row < column.statuses.size(); ++row) {
-    const bool known = as_of && row < column.event_times.size() && column.event_times[row];
-    ARROW_RETURN_NOT_OK(known ? builder.Append(*column.event_times[row]) : builder.AppendNull());
-  }
-  return builder.Finish();
-}
-
-// One batch with a column per feature, each made by `make(i)`.
-template <typename Make>
-arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OneBatch(const engine::Vectors& vectors,
-                                                                  int64_t rows, const Make& make) {
-  std::vector<std::shared_ptr<arrow::Field>> fields;
-  std::vector<std::shared_ptr<arrow::Array>> columns;
-  for (size_t i = 0; i < vectors.columns.size(); ++i) {
-    ARROW_ASSIGN_OR_RAISE(auto column, make(i));
-    fields.push_back(arrow::field((*vectors.outputs)[i].name, column->type()));
-    columns.push_back(std::move(column));
-  }
-  const auto schema = arrow::schema(std::move(fields));
-  return arrow::RecordBatchReader::Make(
-      {arrow::RecordBatch::Make(schema, rows, std::move(columns))}, schema);
-}
-
-struct Answers {
-  std::shared_ptr<arrow::RecordBatchReader> features;
-  std::shared_ptr<arrow::RecordBatchReader> statuses;
-  std::shared_ptr<arrow::RecordBatchReader> event_times;
-};
-
-arrow::Result<Answers> MakeAnswers(const engine::Vectors& vectors, bool statuses,
-                                   bool event_times) {
-  const int64_t rows = vectors.columns.empty() ? 0 : vectors.columns.front().values->length();
-  Answers answers;
-  ARROW_ASSIGN_OR_RAISE(
-      answers.features, OneBatch(vectors, rows, [&](size_t i) {
-        return arrow::Result<std::shared_ptr<arrow::Array>>(vectors.columns[i].values);
-      }));
-  if (statuses) {
-    ARROW_ASSIGN_OR_RAISE(answers.statuses, OneBatch(vectors, rows, [&](size_t i) {
-                            return StatusColumn(vectors.columns[i]);
-                          }));
-  }
-  if (event_times) {
-    ARROW_ASSIGN_OR_RAISE(answers.event_times, OneBatch(vectors, rows, [&](size_t i) {
-                            return EventTimeColumn(vectors.columns[i], (*vectors.outputs)[i].as_of);
-                          }));
-  }
-  return answers;
 }
 
 }  // namespace
@@ -149,24 +87,36 @@ struct icecore_service {
     return opened;
   }
 
+  // What answered, and its answer.
+  struct Read {
+    icecore::capi::OpenedService by;
+    std::shared_ptr<const icecore::capi::Answer> answer;
+  };
   // The view may have been loaded by another definition or table generation meanwhile: once again
   // by what holds now.
-  arrow::Result<icecore::engine::Vectors> Read(const arrow::Table& entities, const int64_t* at_us) {
+  arrow::Result<Read> ReadVectors(const arrow::Table& entities, const int64_t* at_us) {
     icecore::capi::OpenedService current = Current();
-    const auto now = [&] {
-      return at_us != nullptr ? *at_us : current.engine->clock().NowMicros();
-    };
-    auto vectors = icecore::engine::ReadEntities(*current.service, entities, now());
-    if (vectors.ok() ||
-        icecore::base::CodeOf(vectors.status()) != icecore::base::ErrorCode::kConflict) {
-      return vectors;
+    auto rows = ReadBy(current, entities, at_us);
+    if (!rows.ok() && icecore::base::CodeOf(rows.status()) == icecore::base::ErrorCode::kConflict) {
+      ARROW_ASSIGN_OR_RAISE(current, icecore::capi::OpenService(project.get(), name));
+      {
+        const std::unique_lock lock(mutex);
+        opened = current;
+      }
+      rows = ReadBy(current, entities, at_us);
     }
-    ARROW_ASSIGN_OR_RAISE(current, icecore::capi::OpenService(project.get(), name));
-    {
-      const std::unique_lock lock(mutex);
-      opened = current;
-    }
-    return icecore::engine::ReadEntities(*current.service, entities, now());
+    ARROW_RETURN_NOT_OK(rows.status());
+    auto answer = std::make_shared<const icecore::capi::Answer>(
+        icecore::capi::Answer{current.engine, *std::move(rows)});
+    return Read{std::move(current), std::move(answer)};
+  }
+
+ private:
+  static arrow::Result<icecore::engine::VectorRows> ReadBy(
+      const icecore::capi::OpenedService& service, const arrow::Table& entities,
+      const int64_t* at_us) {
+    const int64_t t_us = at_us != nullptr ? *at_us : service.engine->clock().NowMicros();
+    return icecore::engine::ReadEntities(*service.service, entities, t_us);
   }
 };
 
@@ -208,18 +158,20 @@ int32_t icecore_service_read(icecore_service* service, ArrowArrayStream* entitie
       return Missing(service == nullptr ? "service" : "features");
     }
     ARROW_ASSIGN_OR_RAISE(const auto table, rows->ToTable());
-    ARROW_ASSIGN_OR_RAISE(const auto vectors, service->Read(*table, at_us));
-    ARROW_ASSIGN_OR_RAISE(auto answers, icecore::capi::MakeAnswers(vectors, statuses != nullptr,
-                                                                   event_times != nullptr));
+    ARROW_ASSIGN_OR_RAISE(const auto read, service->ReadVectors(*table, at_us));
     if (info != nullptr) {
-      ARROW_RETURN_NOT_OK(icecore::capi::NewText(icecore::capi::Info(vectors)).Value(info));
+      ARROW_RETURN_NOT_OK(
+          icecore::capi::NewText(icecore::capi::Info(read.answer->rows)).Value(info));
     }
-    ARROW_RETURN_NOT_OK(arrow::ExportRecordBatchReader(answers.features, features));
-    if (statuses != nullptr) {
-      ARROW_RETURN_NOT_OK(arrow::ExportRecordBatchReader(answers.statuses, statuses));
-    }
-    if (event_times != nullptr) {
-      ARROW_RETURN_NOT_OK(arrow::ExportRecordBatchReader(answers.event_times, event_times));
+    const std::pair<icecore::capi::AnswerPart, ArrowArrayStream*> wanted[] = {
+        {icecore::capi::AnswerPart::kValues, features},
+        {icecore::capi::AnswerPart::kStatuses, statuses},
+        {icecore::capi::AnswerPart::kEventTimes, event_times}};
+    for (const auto& [part, stream] : wanted) {
+      if (stream != nullptr) {
+        ARROW_RETURN_NOT_OK(arrow::ExportRecordBatchReader(
+            icecore::capi::AnswerStream(read.answer, *read.by.schemas, part), stream));
+      }
     }
     return arrow::Status::OK();
   });

@@ -88,8 +88,8 @@ arrow::Result<std::shared_ptr<arrow::Array>> Request(const arrow::Table& entitie
 
 }  // namespace
 
-arrow::Result<Vectors> ReadEntities(const OnlineService& service, const arrow::Table& entities,
-                                    int64_t t_us) {
+arrow::Result<VectorRows> ReadEntities(const OnlineService& service, const arrow::Table& entities,
+                                       int64_t t_us) {
   ARROW_RETURN_NOT_OK(arrow::compute::Initialize());
   const feature::BoundService& bound = service.service();
   ARROW_RETURN_NOT_OK(CheckNames(bound, entities));
@@ -103,7 +103,7 @@ arrow::Result<Vectors> ReadEntities(const OnlineService& service, const arrow::T
     ARROW_ASSIGN_OR_RAISE(auto column, Request(entities, wanted));
     request.push_back(std::move(column));
   }
-  return service.Read(keys, request, t_us);
+  return service.ReadRows(keys, request, t_us);
 }
 
 }  // namespace icecore::engine
