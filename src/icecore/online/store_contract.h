@@ -23,8 +23,6 @@ using base::CodeOf;
 using base::ErrorCode;
 using state::ValueStatus;
 
-inline constexpr int64_t kStart = 20 * kDay;  // some midnight
-
 template <typename Harness>
 class StoreContract : public ::testing::Test {
  protected:

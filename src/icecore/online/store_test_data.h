@@ -21,6 +21,7 @@ namespace icecore::online::testing {
 
 inline constexpr int64_t kHour = base::kMicrosPerHour;
 inline constexpr int64_t kDay = base::kMicrosPerDay;
+inline constexpr int64_t kStart = 20 * kDay;  // some midnight
 
 struct TestRow {
   std::optional<std::string> key;
