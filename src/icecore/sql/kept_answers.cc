@@ -1,5 +1,6 @@
 #include "icecore/sql/kept_answers.h"
 
+#include <duckdb.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -33,10 +34,16 @@ struct Header {
 };
 static_assert(sizeof(Header) == 32);
 
+// What an answer depends on beside its question; "" where builds cannot be told apart.
+std::string Makers() {
+  const std::string build = base::BuildId();
+  return build.empty() ? "" : build + " DuckDB " + duckdb_library_version();
+}
+
 using Answers = std::map<std::pair<char, std::string>, std::string>;
 
 // Empty where there is nothing to trust.
-Answers ReadFile(const std::string& path, const std::string& build) {
+Answers ReadFile(const std::string& path, const std::string& makers) {
   std::ifstream in(path, std::ios::binary);
   const std::string bytes(std::istreambuf_iterator<char>(in), {});
   Header header{};
@@ -49,7 +56,9 @@ Answers ReadFile(const std::string& path, const std::string& build) {
   }
   const Json document = Json::from_cbor(payload, true, false);
   Answers answers;
-  if (TextMember(document, "build") != build || !Member(document, "answers").is_array()) return {};
+  if (TextMember(document, "makers") != makers || !Member(document, "answers").is_array()) {
+    return {};
+  }
   for (const Json& answer : Member(document, "answers")) {
     if (!answer.is_array() || answer.size() != 3 || !answer[0].is_string() ||
         answer[0].get_ref<const std::string&>().size() != 1 || !answer[1].is_string() ||
@@ -63,13 +72,14 @@ Answers ReadFile(const std::string& path, const std::string& build) {
 }
 
 // Beside it first; what cannot be written is left.
-void WriteFile(const std::string& path, const std::string& build, const Answers& answers) {
+void WriteFile(const std::string& path, const std::string& makers, const Answers& answers) {
   Json list = Json::array();
   for (const auto& [what, bytes] : answers) {
     list.push_back(
         {std::string(1, what.first), what.second, Json::binary({bytes.begin(), bytes.end()})});
   }
-  const std::vector<uint8_t> cbor = Json::to_cbor({{"build", build}, {"answers", std::move(list)}});
+  const std::vector<uint8_t> cbor =
+      Json::to_cbor({{"makers", makers}, {"answers", std::move(list)}});
   const std::string_view payload(reinterpret_cast<const char*>(cbor.data()), cbor.size());
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
@@ -97,9 +107,9 @@ size_t SizeOf(const Answers& answers) {
 }  // namespace
 
 KeptAnswers::KeptAnswers(std::string path) : path_(std::move(path)) {
-  const std::string build = base::BuildId();
-  if (build.empty()) return;
-  held_ = ReadFile(path_, build);
+  const std::string makers = Makers();
+  if (makers.empty()) return;
+  held_ = ReadFile(path_, makers);
   for (const auto& [what, bytes] : held_) {
     if (what.first == kAnalysis) {
       if (auto analysis = AnalysisOfBytes(bytes)) {
@@ -114,8 +124,8 @@ KeptAnswers::KeptAnswers(std::string path) : path_(std::move(path)) {
 }
 
 KeptAnswers::~KeptAnswers() {
-  const std::string build = base::BuildId();
-  if (build.empty()) return;
+  const std::string makers = Makers();
+  if (makers.empty()) return;
   Answers used;
   for (const auto& [question, analysis] : KnownAnalyses().UsedAfter(analyses_mark_)) {
     if (auto bytes = BytesOfAnalysis(*analysis)) used[{kAnalysis, question}] = *std::move(bytes);
@@ -128,7 +138,7 @@ KeptAnswers::~KeptAnswers() {
   if (all.size() == held_.size()) return;
   // Texts that nobody asks about any more go when they have become too many.
   if (SizeOf(all) > kMostBytes) all = std::move(used);
-  WriteFile(path_, build, all);
+  WriteFile(path_, makers, all);
 }
 
 }  // namespace icecore::sql

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "icecore/base/build_id.h"
+#include "icecore/base/id.h"
 #include "icecore/sql/answer_bytes_internal.h"
 #include "icecore/sql/memo_internal.h"
 #include "icecore/sql/mentioned_tables.h"
@@ -166,6 +168,23 @@ TEST_F(KeptAnswersTest, DamagedFilesArePassedOverAndWrittenAnew) {
     Ask(kTexts[0]);
   }
   EXPECT_EQ(Held(), 2);
+}
+
+TEST_F(KeptAnswersTest, AnswersOfAnotherDuckDbAreNotTaken) {
+  {
+    const KeptAnswers kept(path_);
+    Ask(kTexts[0]);
+  }
+  std::string bytes = Bytes();
+  const size_t name = bytes.find("DuckDB v");
+  ASSERT_NE(name, std::string::npos);
+  for (const char c : {'v', 'w'}) {
+    bytes[name + 7] = c;
+    const uint64_t checksum = base::Hash64(std::string_view(bytes).substr(32));
+    std::memcpy(bytes.data() + 24, &checksum, sizeof checksum);
+    Write(bytes);
+    EXPECT_EQ(Held(), c == 'v' ? 2 : 0);
+  }
 }
 
 TEST_F(KeptAnswersTest, AFolderThatIsNotThereIsNoMatter) {
