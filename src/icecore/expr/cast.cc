@@ -69,7 +69,7 @@ Int128 DivideRounded(Int128 value, Int128 divisor) {
 
 bool Rescale(Int128 value, int32_t from, const Type& to, Int128* out) {
   Int128 limit = Power10(to.precision);
-  for (; from < to.scale; ++from) {
+  for (; value != 0 && from < to.scale; ++from) {
     if (__builtin_mul_overflow(value, 10, &value)) {
       return false;
     }

@@ -8,6 +8,7 @@
 #include <arrow/util/decimal.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <string>
 
@@ -34,7 +35,9 @@ arrow::Result<std::shared_ptr<arrow::Scalar>> DecimalDefault(
   int32_t precision = 0;
   int32_t scale = 0;
   if (type->id() != arrow::Type::DECIMAL128 ||
-      !arrow::Decimal128::FromString(literal.string_value, &value, &precision, &scale).ok()) {
+      !arrow::Decimal128::FromString(literal.string_value, &value, &precision, &scale).ok() ||
+      // Arrow looks its powers of ten up without looking at the exponent.
+      std::abs(int64_t{decimal.scale()} - scale) > arrow::Decimal128::kMaxScale) {
     return WrongType(literal, *type);
   }
   const auto rescaled = value.Rescale(scale, decimal.scale());

@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -73,6 +74,10 @@ ScalarPtr Decimal(std::string_view text, const std::shared_ptr<arrow::DataType>&
   int32_t scale = 0;
   if (!arrow::Decimal128::FromString(text, &value, &precision, &scale).ok()) {
     return nullptr;
+  }
+  // Arrow looks its powers of ten up without looking at the exponent: no digit of 38 is left then.
+  if (std::abs(int64_t{decimal.scale()} - scale) > arrow::Decimal128::kMaxScale) {
+    return value == 0 ? std::make_shared<arrow::Decimal128Scalar>(value, type) : nullptr;
   }
   const auto rescaled = value.Rescale(scale, decimal.scale());
   if (!rescaled.ok() || !rescaled->FitsInPrecision(decimal.precision())) {

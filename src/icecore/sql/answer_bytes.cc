@@ -118,7 +118,7 @@ std::optional<std::string> BytesOfAnalysis(const Analysis& analysis) {
 }
 
 std::optional<Analysis> AnalysisOfBytes(std::string_view bytes) {
-  const Json document = Json::from_cbor(bytes, true, false);
+  const Json document = JsonOfCbor(bytes);
   const Json& driver = Member(document, "driver");
   auto tables = TextsOf(Member(document, "tables"));
   auto not_row_wise = TextsOf(Member(document, "not_row_wise"));
@@ -143,7 +143,7 @@ std::optional<Analysis> AnalysisOfBytes(std::string_view bytes) {
 std::string BytesOfNames(const std::vector<std::string>& names) { return CborOf(names); }
 
 std::optional<std::vector<std::string>> NamesOfBytes(std::string_view bytes) {
-  return TextsOf(Json::from_cbor(bytes, true, false));
+  return TextsOf(JsonOfCbor(bytes));
 }
 
 }  // namespace icecore::sql

@@ -54,7 +54,7 @@ Answers ReadFile(const std::string& path, const std::string& makers) {
       header.length != payload.size() || header.checksum != base::Hash64(payload)) {
     return {};
   }
-  const Json document = Json::from_cbor(payload, true, false);
+  const Json document = JsonOfCbor(payload);
   Answers answers;
   if (TextMember(document, "makers") != makers || !Member(document, "answers").is_array()) {
     return {};

@@ -74,6 +74,15 @@ std::optional<size_t> OffsetOf(const Json& node) {
   return first;
 }
 
+// Lengths beyond reason are thrown although exceptions are off.
+Json JsonOfCbor(std::string_view bytes) {
+  try {
+    return Json::from_cbor(bytes, true, false);
+  } catch (const Json::exception&) {
+    return Json(Json::value_t::discarded);
+  }
+}
+
 const Json& Member(const Json& node, const char* name) {
   static const Json kNothing;
   const auto found = node.find(name);

@@ -37,6 +37,8 @@ const Json& Member(const Json& node, const char* name);
 std::string TextMember(const Json& node, const char* name);
 // The same in lower case: SQL names ignore case.
 std::string NameMember(const Json& node, const char* name);
+// Bytes of CBOR; discarded where they are none.
+Json JsonOfCbor(std::string_view bytes);
 
 // Nodes that the rewriting adds.
 Json ColumnRefNode(const std::vector<std::string>& names, const std::string& alias);
