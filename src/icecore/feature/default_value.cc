@@ -8,10 +8,10 @@
 #include <arrow/util/decimal.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <string>
 
+#include "icecore/base/decimal_text.h"
 #include "icecore/base/error.h"
 #include "icecore/base/time.h"
 
@@ -31,20 +31,14 @@ arrow::Status WrongType(const spec::Literal& literal, const arrow::DataType& typ
 arrow::Result<std::shared_ptr<arrow::Scalar>> DecimalDefault(
     const spec::Literal& literal, const std::shared_ptr<arrow::DataType>& type) {
   const auto& decimal = checked_cast<const arrow::DecimalType&>(*type);
-  arrow::Decimal128 value;
-  int32_t precision = 0;
-  int32_t scale = 0;
-  if (type->id() != arrow::Type::DECIMAL128 ||
-      !arrow::Decimal128::FromString(literal.string_value, &value, &precision, &scale).ok() ||
-      // Arrow looks its powers of ten up without looking at the exponent.
-      std::abs(int64_t{decimal.scale()} - scale) > arrow::Decimal128::kMaxScale) {
+  const auto value =
+      type->id() == arrow::Type::DECIMAL128
+          ? base::ParseDecimal(literal.string_value, decimal.precision(), decimal.scale())
+          : std::nullopt;
+  if (!value) {
     return WrongType(literal, *type);
   }
-  const auto rescaled = value.Rescale(scale, decimal.scale());
-  if (!rescaled.ok() || !rescaled->FitsInPrecision(decimal.precision())) {
-    return WrongType(literal, *type);
-  }
-  return std::make_shared<arrow::Decimal128Scalar>(*rescaled, type);
+  return std::make_shared<arrow::Decimal128Scalar>(*value, type);
 }
 
 bool Suits(const spec::Literal& literal, const arrow::DataType& type) {

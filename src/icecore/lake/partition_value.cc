@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "icecore/base/decimal_text.h"
 #include "icecore/base/error.h"
 #include "icecore/base/text.h"
 #include "icecore/base/time.h"
@@ -69,21 +70,8 @@ ScalarPtr Boolean(std::string_view text) {
 
 ScalarPtr Decimal(std::string_view text, const std::shared_ptr<arrow::DataType>& type) {
   const auto& decimal = static_cast<const arrow::Decimal128Type&>(*type);
-  arrow::Decimal128 value;
-  int32_t precision = 0;
-  int32_t scale = 0;
-  if (!arrow::Decimal128::FromString(text, &value, &precision, &scale).ok()) {
-    return nullptr;
-  }
-  // Arrow looks its powers of ten up without looking at the exponent: no digit of 38 is left then.
-  if (std::abs(int64_t{decimal.scale()} - scale) > arrow::Decimal128::kMaxScale) {
-    return value == 0 ? std::make_shared<arrow::Decimal128Scalar>(value, type) : nullptr;
-  }
-  const auto rescaled = value.Rescale(scale, decimal.scale());
-  if (!rescaled.ok() || !rescaled->FitsInPrecision(decimal.precision())) {
-    return nullptr;
-  }
-  return std::make_shared<arrow::Decimal128Scalar>(*rescaled, type);
+  const auto value = base::ParseDecimal(text, decimal.precision(), decimal.scale());
+  return value ? std::make_shared<arrow::Decimal128Scalar>(*value, type) : nullptr;
 }
 
 ScalarPtr Date(std::string_view text) {
