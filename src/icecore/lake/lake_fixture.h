@@ -103,6 +103,20 @@ class LakeFixture : public ::testing::Test {
     }
     return writer->Finish();
   }
+  // A table of three files with _seq 1-10, 11-20, 21-30.
+  std::shared_ptr<const Snapshot> ThreeFiles(int64_t row_group_rows) {
+    const auto table = OpenTable(*store_);
+    EXPECT_TRUE(Create(*table, Schema()).ok());
+    for (int64_t first : {1, 11, 21}) {
+      const auto snapshot = Must(table->Load());
+      WriterOptions options;
+      options.row_group_rows = row_group_rows;
+      Commit commit;
+      commit.adds = Must(WriteFiles(*store_, *snapshot, {Rows(first, 10)}, options));
+      EXPECT_TRUE(table->CommitTo(*snapshot, commit).ok());
+    }
+    return Must(table->Load());
+  }
   // Appends `count` rows after the table's last _seq, as a pipeline would.
   arrow::Result<int64_t> Append(Table& table, int64_t count) {
     ARROW_ASSIGN_OR_RAISE(const auto snapshot, table.Load());

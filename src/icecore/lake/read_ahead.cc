@@ -15,16 +15,14 @@ namespace {
 
 using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
-}  // namespace
-
-class ReadAhead::Work {
+class AheadReader : public arrow::RecordBatchReader {
  public:
-  Work(RowRequest request, std::vector<DataFile> files, AheadLimits limits)
+  AheadReader(RowRequest request, std::vector<DataFile> files, AheadLimits limits)
       : request_(std::move(request)), files_(std::move(files)), limits_(limits) {
     request_.use_threads = false;
   }
 
-  ~Work() {
+  ~AheadReader() override {
     {
       const std::lock_guard lock(mutex_);
       is_stopped_ = true;
@@ -33,7 +31,10 @@ class ReadAhead::Work {
     decoders_.clear();
   }
 
-  arrow::Result<BatchPtr> Next() {
+  std::shared_ptr<arrow::Schema> schema() const override { return request_.columns; }
+
+  arrow::Status ReadNext(BatchPtr* out) override {
+    *out = nullptr;
     while (decoders_.size() < limits_.threads) {
       decoders_.emplace_back([this] { DecodeAll(); });
     }
@@ -43,15 +44,15 @@ class ReadAhead::Work {
         return pieces_.empty() ? is_planned_ : !pieces_.front()->batches.empty() || IsFrontDone();
       });
       if (pieces_.empty()) {
-        return nullptr;
+        return arrow::Status::OK();
       }
       Piece& front = *pieces_.front();
       if (!front.batches.empty()) {
-        BatchPtr batch = std::move(front.batches.front());
+        *out = std::move(front.batches.front());
         front.batches.pop_front();
-        held_bytes_ -= arrow::util::TotalBufferSize(*batch);
+        held_bytes_ -= arrow::util::TotalBufferSize(**out);
         changed_.notify_all();
-        return batch;
+        return arrow::Status::OK();
       }
       ARROW_RETURN_NOT_OK(*front.end);  // an error stays in front, and is told again
       pieces_.pop_front();
@@ -167,11 +168,11 @@ class ReadAhead::Work {
   std::vector<std::jthread> decoders_;
 };
 
-ReadAhead::ReadAhead(RowRequest request, std::vector<DataFile> files, AheadLimits limits)
-    : work_(std::make_unique<Work>(std::move(request), std::move(files), limits)) {}
+}  // namespace
 
-ReadAhead::~ReadAhead() = default;
-
-arrow::Result<BatchPtr> ReadAhead::Next() { return work_->Next(); }
+std::shared_ptr<arrow::RecordBatchReader> ReadAhead(RowRequest request, std::vector<DataFile> files,
+                                                    AheadLimits limits) {
+  return std::make_shared<AheadReader>(std::move(request), std::move(files), limits);
+}
 
 }  // namespace icecore::lake

@@ -1,7 +1,6 @@
 #pragma once
 // The rows of many files in order, row groups being decoded by several threads at once.
 
-#include <arrow/result.h>
 #include <arrow/type_fwd.h>
 
 #include <cstddef>
@@ -22,22 +21,10 @@ struct AheadLimits {
   int64_t bytes = 64 << 20;
 };
 
-class ReadAhead {
- public:
-  // Nothing is read before the first Next.
-  ReadAhead(RowRequest request, std::vector<DataFile> files, AheadLimits limits);
-  // Waits for what is being decoded.
-  ~ReadAhead();
-  ReadAhead(const ReadAhead&) = delete;
-  ReadAhead& operator=(const ReadAhead&) = delete;
-
-  // The next rows, at least one; nullptr at the end. Errors come in their place among the rows, as
-  // FileRows gives them. Batches that wait are at most one a thread above limits.bytes.
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next();
-
- private:
-  class Work;
-  const std::unique_ptr<Work> work_;
-};
+// The files' rows. Nothing is read before the first batch is asked for, and who lets the reader go
+// waits for what is being decoded. Errors come in their place among the rows, as FileRows gives
+// them, and stay. Batches that wait are at most one a thread above limits.bytes.
+std::shared_ptr<arrow::RecordBatchReader> ReadAhead(RowRequest request, std::vector<DataFile> files,
+                                                    AheadLimits limits);
 
 }  // namespace icecore::lake

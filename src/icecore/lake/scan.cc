@@ -58,22 +58,6 @@ class ScanReader : public arrow::RecordBatchReader {
   std::unique_ptr<FileRows> rows_;  // of files_[next_file_ - 1]
 };
 
-class AheadReader : public arrow::RecordBatchReader {
- public:
-  AheadReader(RowRequest request, std::vector<DataFile> files, size_t threads)
-      : schema_(request.columns),
-        rows_(std::move(request), std::move(files), {.threads = threads}) {}
-
-  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
-  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
-    return rows_.Next().Value(out);
-  }
-
- private:
-  const std::shared_ptr<arrow::Schema> schema_;
-  ReadAhead rows_;
-};
-
 // How many threads decode; 1: the caller's own.
 size_t Decoders(ObjectStore& store, const Snapshot& snapshot, const ScanOptions& options,
                 const std::vector<DataFile>& files) {
@@ -170,7 +154,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(ObjectStore& store
   }
   const size_t decoders = Decoders(store, snapshot, options, files);
   if (decoders > 1) {
-    return std::make_shared<AheadReader>(std::move(request), std::move(files), decoders);
+    return ReadAhead(std::move(request), std::move(files), {.threads = decoders});
   }
   return std::make_shared<ScanReader>(std::move(request), std::move(files));
 }

@@ -9,20 +9,6 @@ using base::ErrorCode;
 
 class ScanTest : public LakeFixture {
  protected:
-  // Three files with _seq 1-10, 11-20, 21-30, in row groups of four rows.
-  std::shared_ptr<const Snapshot> ThreeFiles() {
-    const auto table = OpenTable(*store_);
-    EXPECT_TRUE(Create(*table, Schema()).ok());
-    for (int64_t first : {1, 11, 21}) {
-      const auto snapshot = Must(table->Load());
-      WriterOptions options;
-      options.row_group_rows = 4;
-      Commit commit;
-      commit.adds = Must(WriteFiles(*store_, *snapshot, {Rows(first, 10)}, options));
-      EXPECT_TRUE(table->CommitTo(*snapshot, commit).ok());
-    }
-    return Must(table->Load());
-  }
   std::vector<std::string> Values(const Snapshot& snapshot, const SeqRange& range) {
     ScanOptions options;
     options.columns = {"x"};
@@ -39,7 +25,7 @@ class ScanTest : public LakeFixture {
 };
 
 TEST_F(ScanTest, SeqRangeIsExact) {
-  const auto snapshot = ThreeFiles();
+  const auto snapshot = ThreeFiles(4);
   EXPECT_EQ(FilesInRange(*snapshot, SeqRange{.after = 10, .up_to = 20}).size(), 1);
   EXPECT_EQ(Values(*snapshot, {.after = 9, .up_to = 12}),
             (std::vector<std::string>{"v10", "v11", "v12"}));
@@ -52,7 +38,7 @@ TEST_F(ScanTest, SeqRangeIsExact) {
 }
 
 TEST_F(ScanTest, SharesOfRowGroupsAreAllRowsOnce) {
-  Snapshot snapshot = *ThreeFiles();
+  Snapshot snapshot = *ThreeFiles(4);
   snapshot.files.resize(1);
   const SeqRange range{.after = 2, .up_to = 9};  // within the first and the last group
   for (int count = 1; count <= 5; ++count) {
@@ -73,7 +59,7 @@ TEST_F(ScanTest, SharesOfRowGroupsAreAllRowsOnce) {
 }
 
 TEST_F(ScanTest, ColumnsComeInTheOrderAsked) {
-  const auto snapshot = ThreeFiles();
+  const auto snapshot = ThreeFiles(4);
   ScanOptions options;
   options.columns = {"x", std::string(kSeq)};
   EXPECT_EQ(Must(ReadAll(*store_, *snapshot, options))->schema()->field_names(), *options.columns);
@@ -86,7 +72,7 @@ TEST_F(ScanTest, ColumnsComeInTheOrderAsked) {
 }
 
 TEST_F(ScanTest, MissingAndBrokenFilesAreNamed) {
-  const auto snapshot = ThreeFiles();
+  const auto snapshot = ThreeFiles(4);
   const std::string path = "t/" + snapshot->files[1].path;
   const std::string whole = Must(store_->Get(path));
   for (const std::string& bytes : {whole.substr(0, whole.size() - 3), std::string("no parquet"),
@@ -120,7 +106,7 @@ TEST_F(ScanTest, PolicyDecidesAndAuditHears) {
     }
     std::vector<std::string> lines;
   };
-  const auto snapshot = ThreeFiles();
+  const auto snapshot = ThreeFiles(4);
   const DenyX policy;
   Ledger ledger;
   ReadAccess access;
@@ -134,7 +120,7 @@ TEST_F(ScanTest, PolicyDecidesAndAuditHears) {
 }
 
 TEST_F(ScanTest, LocalFilesOnlyWhereFilesSpeakForThemselves) {
-  const auto snapshot = ThreeFiles();
+  const auto snapshot = ThreeFiles(4);
   const auto files = LocalFiles(*store_, *snapshot);
   ASSERT_TRUE(files.has_value());
   EXPECT_EQ(files->size(), 3);
