@@ -106,10 +106,9 @@ size_t SizeOf(const Answers& answers) {
 
 }  // namespace
 
-KeptAnswers::KeptAnswers(std::string path) : path_(std::move(path)) {
-  const std::string makers = Makers();
-  if (makers.empty()) return;
-  held_ = ReadFile(path_, makers);
+KeptAnswers::KeptAnswers(std::string path) : path_(std::move(path)), makers_(Makers()) {
+  if (makers_.empty()) return;
+  held_ = ReadFile(path_, makers_);
   for (const auto& [what, bytes] : held_) {
     if (what.first == kAnalysis) {
       if (auto analysis = AnalysisOfBytes(bytes)) {
@@ -124,21 +123,28 @@ KeptAnswers::KeptAnswers(std::string path) : path_(std::move(path)) {
 }
 
 KeptAnswers::~KeptAnswers() {
-  const std::string makers = Makers();
-  if (makers.empty()) return;
-  Answers used;
+  if (makers_.empty()) return;
+  const size_t held_before = held_.size();
+  std::vector<std::pair<char, std::string>> used;
   for (const auto& [question, analysis] : KnownAnalyses().UsedAfter(analyses_mark_)) {
-    if (auto bytes = BytesOfAnalysis(*analysis)) used[{kAnalysis, question}] = *std::move(bytes);
+    used.emplace_back(kAnalysis, question);
+    if (held_.contains(used.back())) continue;
+    if (auto bytes = BytesOfAnalysis(*analysis)) held_[used.back()] = *std::move(bytes);
   }
   for (const auto& [question, names] : KnownMentions().UsedAfter(mentions_mark_)) {
-    used[{kMentions, question}] = BytesOfNames(*names);
+    used.emplace_back(kMentions, question);
+    if (!held_.contains(used.back())) held_[used.back()] = BytesOfNames(*names);
   }
-  Answers all = held_;
-  all.insert(used.begin(), used.end());
-  if (all.size() == held_.size()) return;
+  if (held_.size() == held_before) return;
   // Texts that nobody asks about any more go when they have become too many.
-  if (SizeOf(all) > kMostBytes) all = std::move(used);
-  WriteFile(path_, makers, all);
+  if (SizeOf(held_) > kMostBytes) {
+    Answers kept;
+    for (const auto& what : used) {
+      if (auto node = held_.extract(what)) kept.insert(std::move(node));
+    }
+    held_ = std::move(kept);
+  }
+  WriteFile(path_, makers_, held_);
 }
 
 }  // namespace icecore::sql

@@ -23,6 +23,7 @@ class KeptAnswers {
 
  private:
   const std::string path_;
+  const std::string makers_;  // what answers depend on beside their questions; "": keep nothing
   // What the file holds, as it holds it: kind and question -> answer.
   std::map<std::pair<char, std::string>, std::string> held_;
   uint64_t analyses_mark_ = 0;
