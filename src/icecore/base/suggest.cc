@@ -1,14 +1,13 @@
 #include "icecore/base/suggest.h"
 
 #include <algorithm>
-#include <cctype>
+
+#include "icecore/base/text.h"
 
 namespace icecore::base {
 namespace {
 
 constexpr size_t kMaxNameLength = 200;  // bounds the quadratic distance
-
-char Lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
 
 // Edits (insert, delete, replace, swap of neighbours) between two names.
 size_t EditDistance(std::string_view a, std::string_view b) {
@@ -21,11 +20,11 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   }
   for (size_t i = 1; i <= a.size(); ++i) {
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replace = Lower(a[i - 1]) == Lower(b[j - 1]) ? 0 : 1;
+      const size_t replace = LowerLetter(a[i - 1]) == LowerLetter(b[j - 1]) ? 0 : 1;
       size_t best =
           std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + replace});
-      if (i > 1 && j > 1 && Lower(a[i - 1]) == Lower(b[j - 2]) &&
-          Lower(a[i - 2]) == Lower(b[j - 1])) {
+      if (i > 1 && j > 1 && LowerLetter(a[i - 1]) == LowerLetter(b[j - 2]) &&
+          LowerLetter(a[i - 2]) == LowerLetter(b[j - 1])) {
         best = std::min(best, cost[i - 2][j - 2] + 1);
       }
       cost[i][j] = best;

@@ -10,7 +10,8 @@ namespace icecore::base {
 // Without the spaces, tabs, returns and newlines at both ends.
 std::string_view Trim(std::string_view text);
 
-// With the letters A to Z in lower case, whatever the locale.
+// The letters A to Z in lower case, whatever the locale.
+char LowerLetter(char letter);
 std::string LowerText(std::string_view text);
 
 // "a, b, c".

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/base/time.h"
 #include "icecore/engine/sql_text.h"
 #include "icecore/lake/change_feed.h"
@@ -158,10 +159,7 @@ std::string_view FunctionAt(std::string_view text, size_t at) {
     return "";
   }
   for (const std::string_view function : {kChangesFunction, kFunction}) {
-    const std::string_view here = text.substr(at, function.size());
-    if (std::equal(here.begin(), here.end(), function.begin(), function.end(), [](char a, char b) {
-          return std::tolower(static_cast<unsigned char>(a)) == b;
-        })) {
+    if (base::LowerText(text.substr(at, function.size())) == function) {
       return function;
     }
   }
@@ -177,7 +175,7 @@ void Name(DeltaMention* mention, const std::vector<DeltaMention>& others) {
   std::string base;
   for (const char c : place.substr(place.find_last_of('/') + 1)) {
     const auto byte = static_cast<unsigned char>(c);
-    base += std::isalnum(byte) != 0 && byte < 0x80 ? static_cast<char>(std::tolower(byte)) : '_';
+    base += std::isalnum(byte) != 0 && byte < 0x80 ? base::LowerLetter(c) : '_';
   }
   base = base.empty() ? "t" : base;
   mention->name = base;

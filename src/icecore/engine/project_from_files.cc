@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/engine/engine.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/spec/parse.h"
@@ -31,7 +32,7 @@ std::string SourceName(const std::string& pattern) {
   std::string name;
   for (const char c : stem) {
     const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0;
-    name += plain ? static_cast<char>(std::tolower(static_cast<unsigned char>(c))) : '_';
+    name += plain ? base::LowerLetter(c) : '_';
   }
   while (!name.empty() &&
          (name.back() == '_' || std::isdigit(static_cast<unsigned char>(name.back())) != 0)) {

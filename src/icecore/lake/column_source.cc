@@ -10,10 +10,10 @@
 #include <parquet/arrow/schema.h>
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/lake/column_source_internal.h"
 
 namespace icecore::lake {
@@ -36,9 +36,7 @@ std::string Note(const arrow::Field& field, const std::string& key) {
 }
 
 bool SameButForCase(const std::string& a, const std::string& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+  return base::LowerText(a) == base::LowerText(b);
 }
 
 int FindByName(const std::string& name, const std::vector<SchemaField>& fields, bool any_case) {

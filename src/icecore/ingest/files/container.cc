@@ -7,21 +7,17 @@
 #include <zip.h>
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/base/text.h"
 #include "icecore/ingest/files/file_error.h"
 
 namespace icecore::ingest {
 namespace {
 
 bool EndsWith(std::string_view path, std::string_view extension) {
-  return path.size() > extension.size() &&
-         std::equal(extension.begin(), extension.end(),
-                    path.end() - static_cast<int64_t>(extension.size()), [](char a, char b) {
-                      return a == std::tolower(static_cast<unsigned char>(b));
-                    });
+  return path.size() > extension.size() && base::LowerText(path).ends_with(extension);
 }
 
 // Lets libzip read from an Arrow file. Owned by the zip_source_t.
