@@ -8,8 +8,8 @@
 
 #include "icecore/online/key_encoding.h"
 #include "icecore/online/lmdb/environment.h"
+#include "icecore/online/lmdb/file_lock.h"
 #include "icecore/online/lmdb/key_cells.h"
-#include "icecore/online/lmdb/load_lock.h"
 #include "icecore/online/lmdb/store_folder.h"
 #include "icecore/online/lmdb/view_record.h"
 #include "icecore/online/store.h"
@@ -21,7 +21,7 @@ class LmdbLoad : public ViewLoad {
  public:
   // `generation`: nullopt begins a new one.
   LmdbLoad(std::shared_ptr<StoreFolder> folder, StoredView view, bool fresh,
-           std::unique_ptr<LoadLock> lock)
+           std::unique_ptr<FileLock> lock)
       : folder_(std::move(folder)), view_(std::move(view)), fresh_(fresh), lock_(std::move(lock)) {}
 
   arrow::Status Add(const state::PreparedRows& rows) override;
@@ -74,7 +74,7 @@ class LmdbLoad : public ViewLoad {
   std::shared_ptr<StoreFolder> folder_;
   StoredView view_;
   bool fresh_;
-  std::unique_ptr<LoadLock> lock_;
+  std::unique_ptr<FileLock> lock_;
   std::vector<LoadPiece> pieces_;
   std::vector<Row> rows_;
   bool committed_ = false;

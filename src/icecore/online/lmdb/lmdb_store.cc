@@ -193,7 +193,7 @@ arrow::Result<ViewRecord> LmdbStore::RecordForLoad(const std::string& view) {
 
 arrow::Result<std::unique_ptr<ViewLoad>> LmdbStore::BeginLoad(const StoredView& view, bool fresh) {
   ARROW_ASSIGN_OR_RAISE(const ViewRecord seen, RecordForLoad(view.name));
-  ARROW_ASSIGN_OR_RAISE(auto lock, LoadLock::Take(folder_->directory(), seen.view_id, view.name));
+  ARROW_ASSIGN_OR_RAISE(auto lock, TakeLoadLock(folder_->directory(), seen.view_id, view.name));
   // Under the lock the record can no longer change; before, the view may have been dropped or
   // loaded.
   ARROW_ASSIGN_OR_RAISE(const ViewRecord record, RecordForLoad(view.name));
@@ -227,7 +227,7 @@ arrow::Status LmdbStore::Drop(const std::string& view) {
   if (!seen.has_value()) {
     return arrow::Status::OK();
   }
-  ARROW_ASSIGN_OR_RAISE(auto lock, LoadLock::Take(folder_->directory(), seen->view_id, view));
+  ARROW_ASSIGN_OR_RAISE(auto lock, TakeLoadLock(folder_->directory(), seen->view_id, view));
   {
     ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
     ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> record, GetView(*transaction, view));
@@ -242,7 +242,7 @@ arrow::Status LmdbStore::Drop(const std::string& view) {
     ARROW_RETURN_NOT_OK(transaction->Commit());
   }
   // Ids are never given twice, so nobody will want this lock again.
-  unlink(LoadLock::PathOf(folder_->directory(), seen->view_id).c_str());
+  unlink(LoadLockPath(folder_->directory(), seen->view_id).c_str());
   return SweepGarbage(folder_.get(), seen->view_id, std::numeric_limits<int64_t>::max()).status();
 }
 

@@ -1,7 +1,5 @@
 #include "icecore/online/lmdb/pack.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,46 +12,30 @@
 #include <vector>
 
 #include "icecore/base/error.h"
+#include "icecore/online/lmdb/file_lock.h"
 
 namespace icecore::online::lmdb {
 namespace {
 
 constexpr char kPackLock[] = "/pack.lock";
 
-// One packing of a folder at a time; the system gives the right back when the process dies.
-class PackLock {
- public:
-  static arrow::Result<std::unique_ptr<PackLock>> Take(const std::string& directory) {
-    const std::string path = directory + kPackLock;
-    const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) {
-      return base::MakeError(base::ErrorCode::kUnavailable,
-                             "cannot open " + path + ": " + std::generic_category().message(errno));
-    }
-    auto lock = std::make_unique<PackLock>(file);
-    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-      return base::MakeError(base::ErrorCode::kConflict,
-                             "the online store at " + directory +
-                                 " is being packed by somebody else; try again later");
-    }
-    return lock;
+// One packing of a folder at a time.
+arrow::Result<std::unique_ptr<FileLock>> TakePackLock(const std::string& directory) {
+  ARROW_ASSIGN_OR_RAISE(auto lock, FileLock::Open(directory + kPackLock));
+  ARROW_ASSIGN_OR_RAISE(const bool taken, lock->TryTake());
+  if (!taken) {
+    return base::MakeError(
+        base::ErrorCode::kConflict,
+        "the online store at " + directory + " is being packed by somebody else; try again later");
   }
-  explicit PackLock(int file) : file_(file) {}
-  ~PackLock() { close(file_); }
-  PackLock(const PackLock&) = delete;
-  PackLock& operator=(const PackLock&) = delete;
-
- private:
-  int file_;
-};
+  return lock;
+}
 
 arrow::Status RemoveFiles(const std::string& directory) {
   for (const char* name : {"/data.mdb", "/lock.mdb"}) {
     const std::string path = directory + name;
     if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-      return base::MakeError(
-          base::ErrorCode::kUnavailable,
-          "cannot remove " + path + ": " + std::generic_category().message(errno));
+      return FileError("cannot remove", path, errno);
     }
   }
   return arrow::Status::OK();
@@ -62,9 +44,7 @@ arrow::Status RemoveFiles(const std::string& directory) {
 arrow::Status RemovePack(const std::string& directory) {
   ARROW_RETURN_NOT_OK(RemoveFiles(directory));
   if (rmdir(directory.c_str()) != 0 && errno != ENOENT) {
-    return base::MakeError(
-        base::ErrorCode::kUnavailable,
-        "cannot remove " + directory + ": " + std::generic_category().message(errno));
+    return FileError("cannot remove", directory, errno);
   }
   return arrow::Status::OK();
 }
@@ -102,7 +82,7 @@ arrow::Status FinishEarlierPack(StoreFolder* folder) {
   const std::string pack = folder->place().pack;
   ARROW_ASSIGN_OR_RAISE(const std::string linked, CurrentPack(folder->directory()));
   if (pack != linked) {
-    ARROW_ASSIGN_OR_RAISE(const auto lock, SwitchLock::TakeExclusive(folder->directory()));
+    ARROW_ASSIGN_OR_RAISE(const auto lock, TakeSwitchLock(folder->directory()));
     ARROW_RETURN_NOT_OK(SetCurrentPack(folder->directory(), pack));
   }
   return RemoveOthers(*folder, pack);
@@ -220,7 +200,7 @@ arrow::Status MakeCopy(const StoreFolder& folder, Transaction* writer,
 
 arrow::Result<PackReport> Pack(StoreFolder* folder, const PackRule& rule,
                                const std::function<void(PackStep)>& after) {
-  ARROW_ASSIGN_OR_RAISE(const auto lock, PackLock::Take(folder->directory()));
+  ARROW_ASSIGN_OR_RAISE(const auto lock, TakePackLock(folder->directory()));
   ARROW_RETURN_NOT_OK(FinishEarlierPack(folder));
   ARROW_ASSIGN_OR_RAISE(PackReport report, Measure(folder));
   if (!IsWorthIt(report, rule)) {
@@ -240,7 +220,7 @@ arrow::Result<PackReport> Pack(StoreFolder* folder, const PackRule& rule,
     }
     after(PackStep::kCopied);
     // Nobody may be about to open what is left behind and then find it gone.
-    ARROW_ASSIGN_OR_RAISE(const auto switching, SwitchLock::TakeExclusive(folder->directory()));
+    ARROW_ASSIGN_OR_RAISE(const auto switching, TakeSwitchLock(folder->directory()));
     ARROW_RETURN_NOT_OK(writer->Put(Table::kMeta, kMovedKey, pack));
     ARROW_RETURN_NOT_OK(writer->Commit());
     report.packed = true;

@@ -1,7 +1,6 @@
 #include "icecore/online/lmdb/store_folder.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +15,7 @@
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
+#include "icecore/online/lmdb/file_lock.h"
 
 namespace icecore::online::lmdb {
 namespace {
@@ -28,24 +28,6 @@ constexpr int kMaxMoves = 16;
 // Who opens holds the lock for milliseconds.
 constexpr int64_t kSwitchLockNanos = 10'000'000'000;
 constexpr auto kSwitchLockPause = std::chrono::milliseconds(1);
-
-arrow::Status FileError(std::string_view what, const std::string& path, int error) {
-  const bool denied = error == EACCES || error == EPERM || error == EROFS;
-  const bool full = error == ENOSPC || error == EDQUOT;
-  return base::MakeError(
-      denied ? base::ErrorCode::kDenied
-      : full ? base::ErrorCode::kLimit
-             : base::ErrorCode::kUnavailable,
-      std::string(what) + " " + path + ": " + std::generic_category().message(error));
-}
-
-arrow::Result<int> OpenSwitchLock(const std::string& path) {
-  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0) {
-    return FileError("cannot open", path, errno);
-  }
-  return file;
-}
 
 arrow::Result<std::shared_ptr<Environment>> OpenPack(const EnvironmentOptions& options,
                                                      const std::string& name) {
@@ -64,7 +46,9 @@ arrow::Result<std::shared_ptr<Environment>> OpenPack(const EnvironmentOptions& o
 }
 
 arrow::Result<StoreFolder::Place> OpenCurrent(const EnvironmentOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(const auto lock, SwitchLock::TakeShared(options.directory));
+  // Whoever has it exclusively switches, which takes milliseconds.
+  ARROW_ASSIGN_OR_RAISE(const auto lock, FileLock::Open(options.directory + kSwitchLock));
+  ARROW_RETURN_NOT_OK(lock->WaitShared());
   ARROW_ASSIGN_OR_RAISE(std::string name, CurrentPack(options.directory));
   for (;;) {
     ARROW_ASSIGN_OR_RAISE(std::shared_ptr<Environment> env, OpenPack(options, name));
@@ -89,27 +73,13 @@ arrow::Result<StoreFolder::Place> OpenCurrent(const EnvironmentOptions& options)
 
 }  // namespace
 
-arrow::Result<std::unique_ptr<SwitchLock>> SwitchLock::TakeShared(const std::string& directory) {
-  const std::string path = directory + kSwitchLock;
-  ARROW_ASSIGN_OR_RAISE(const int file, OpenSwitchLock(path));
-  auto lock = std::make_unique<SwitchLock>(file);
-  // Whoever has it exclusively switches, which takes milliseconds.
-  while (flock(file, LOCK_SH) != 0) {
-    if (errno != EINTR) {
-      return FileError("cannot lock", path, errno);
-    }
-  }
-  return lock;
-}
-
-arrow::Result<std::unique_ptr<SwitchLock>> SwitchLock::TakeExclusive(const std::string& directory) {
-  const std::string path = directory + kSwitchLock;
-  ARROW_ASSIGN_OR_RAISE(const int file, OpenSwitchLock(path));
-  auto lock = std::make_unique<SwitchLock>(file);
+arrow::Result<std::unique_ptr<FileLock>> TakeSwitchLock(const std::string& directory) {
+  ARROW_ASSIGN_OR_RAISE(auto lock, FileLock::Open(directory + kSwitchLock));
   const int64_t deadline = base::MonotonicNanos() + kSwitchLockNanos;
-  while (flock(file, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EINTR && errno != EWOULDBLOCK) {
-      return FileError("cannot lock", path, errno);
+  for (;;) {
+    ARROW_ASSIGN_OR_RAISE(const bool taken, lock->TryTake());
+    if (taken) {
+      return lock;
     }
     if (base::MonotonicNanos() > deadline) {
       return base::MakeError(
@@ -118,10 +88,7 @@ arrow::Result<std::unique_ptr<SwitchLock>> SwitchLock::TakeExclusive(const std::
     }
     std::this_thread::sleep_for(kSwitchLockPause);
   }
-  return lock;
 }
-
-SwitchLock::~SwitchLock() { close(file_); }
 
 int64_t PackNumber(std::string_view name) {
   if (!name.starts_with(kPackPrefix)) {

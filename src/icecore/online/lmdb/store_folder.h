@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "icecore/online/lmdb/environment.h"
+#include "icecore/online/lmdb/file_lock.h"
 
 namespace icecore::online::lmdb {
 
@@ -53,21 +54,9 @@ class StoreFolder {
   Place place_;  // guarded by mutex_
 };
 
-// Held shared while an environment is looked for and opened, exclusively while another one begins
-// to count; the system gives it back when the process dies.
-class SwitchLock {
- public:
-  static arrow::Result<std::unique_ptr<SwitchLock>> TakeShared(const std::string& directory);
-  // kUnavailable when it is not to be had within some seconds.
-  static arrow::Result<std::unique_ptr<SwitchLock>> TakeExclusive(const std::string& directory);
-  explicit SwitchLock(int file) : file_(file) {}
-  ~SwitchLock();
-  SwitchLock(const SwitchLock&) = delete;
-  SwitchLock& operator=(const SwitchLock&) = delete;
-
- private:
-  int file_;
-};
+// Held while another environment begins to count; who looks for the one that counts and opens it
+// shares it meanwhile. kUnavailable when it is not to be had within some seconds.
+arrow::Result<std::unique_ptr<FileLock>> TakeSwitchLock(const std::string& directory);
 
 // N of a folder pack-N; 0 for every other name.
 int64_t PackNumber(std::string_view name);
