@@ -137,37 +137,55 @@ std::vector<int64_t> Plain(const arrow::Array& array) {
   return {values.raw_values(), values.raw_values() + values.length()};
 }
 
-// From Arrow columns to Arrow columns, in the labels' order.
-arrow::Result<std::vector<state::VectorSink::Column>> Run(const state::ViewPlan& plan,
-                                                          const Events& events,
-                                                          const std::shared_ptr<arrow::Array>& keys,
-                                                          const arrow::Int64Array& times,
-                                                          bool maintained) {
+SweepRows RowsOf(const Events& events, std::vector<int64_t> keys) {
   SweepRows rows;
-  SweepLabels labels;
-  int64_t key_count = 0;
-  labels.times = Plain(times);
-  if (maintained) {
-    rows.keys = Plain(*events.keys);
-    labels.keys = Plain(*keys);
-    key_count = 1 + std::max(*std::max_element(rows.keys.begin(), rows.keys.end()),
-                             *std::max_element(labels.keys.begin(), labels.keys.end()));
-  } else {
-    ARROW_ASSIGN_OR_RAISE(const auto dictionary, KeyDictionary::Make({arrow::int64()}));
-    ARROW_ASSIGN_OR_RAISE(const auto label_keys, dictionary->AddAll({keys}));
-    ARROW_ASSIGN_OR_RAISE(const auto row_keys, dictionary->FindAll({events.keys}));
-    labels.keys.assign(label_keys.begin(), label_keys.end());
-    rows.keys.assign(row_keys.begin(), row_keys.end());
-    key_count = dictionary->size();
-  }
+  rows.keys = std::move(keys);
   rows.activations = Plain(*events.known);
   rows.rows.event_time = events.times;
   rows.rows.known_at = events.known;
   rows.rows.seq = events.seq;
   rows.rows.values = {events.values};
   rows.rows.num_rows = events.times->length();
-  return Sweep(plan, rows, labels, key_count);
+  return rows;
 }
+
+// From columns in memory to Arrow columns, in the labels' order.
+class Question {
+ public:
+  Question(const state::ViewPlan& plan, const Events& events,
+           const std::shared_ptr<arrow::Array>& keys, const arrow::Int64Array& times,
+           bool maintained)
+      : plan_(plan), events_(events), keys_(keys), times_(times), maintained_(maintained) {
+    if (!maintained) return;
+    clustered_ = RowsOf(events, Plain(*events.keys));
+    key_count_ = 1 + *std::max_element(clustered_.keys.begin(), clustered_.keys.end());
+  }
+
+  arrow::Result<std::vector<state::VectorSink::Column>> Answer() const {
+    SweepLabels labels;
+    labels.times = Plain(times_);
+    if (maintained_) {
+      labels.keys = Plain(*keys_);
+      const int64_t greatest = *std::max_element(labels.keys.begin(), labels.keys.end());
+      return Sweep(plan_, clustered_, labels, std::max(key_count_, greatest + 1));
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto dictionary, KeyDictionary::Make({arrow::int64()}));
+    ARROW_ASSIGN_OR_RAISE(const auto label_keys, dictionary->AddAll({keys_}));
+    ARROW_ASSIGN_OR_RAISE(const auto row_keys, dictionary->FindAll({events_.keys}));
+    labels.keys.assign(label_keys.begin(), label_keys.end());
+    return Sweep(plan_, RowsOf(events_, {row_keys.begin(), row_keys.end()}), labels,
+                 dictionary->size());
+  }
+
+ private:
+  const state::ViewPlan& plan_;
+  const Events& events_;
+  const std::shared_ptr<arrow::Array>& keys_;
+  const arrow::Int64Array& times_;
+  const bool maintained_;
+  SweepRows clustered_;  // as a feature log has them
+  int64_t key_count_ = 0;
+};
 
 arrow::Status WriteAnswers(const std::string& path, const Asked& asked,
                            const std::vector<state::VectorSink::Column>& columns) {
@@ -201,14 +219,14 @@ arrow::Status Main(const std::vector<std::string>& arguments) {
   ARROW_ASSIGN_OR_RAISE(const auto times, Whole(*table, "ts"));
   const Asked asked = MakeLayout(options);
   ARROW_ASSIGN_OR_RAISE(const auto plan, state::ViewPlan::Make(asked.layout));
+  const Question question(plan, events, keys, static_cast<const arrow::Int64Array&>(*times),
+                          Get(options, "maintained", "0") == "1");
   std::vector<state::VectorSink::Column> columns;
   std::vector<double> seconds;
   const std::clock_t processor_start = std::clock();
   for (int64_t i = std::stoll(Get(options, "repeat", "1")); i > 0; --i) {
     const auto start = std::chrono::steady_clock::now();
-    ARROW_ASSIGN_OR_RAISE(columns,
-                          Run(plan, events, keys, static_cast<const arrow::Int64Array&>(*times),
-                              Get(options, "maintained", "0") == "1"));
+    ARROW_ASSIGN_OR_RAISE(columns, question.Answer());
     seconds.push_back(
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }

@@ -1,6 +1,7 @@
 #include "icecore/feature/key_ranges.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 #include "icecore/feature/sorted_search.h"
@@ -64,6 +65,48 @@ bool KeyRanges::FindLateRanges(const SweepSlice& slice, std::span<const int64_t>
   return true;
 }
 
+bool KeyRanges::FindHeads(const SweepSlice& slice, std::span<const int64_t> times) {
+  const int64_t* activations = slice.activations().data();
+  if (!std::is_sorted(activations + begin_, activations + end_)) {
+    return FindLateRanges(slice, times);
+  }
+  int64_t at = begin_;
+  for (size_t i = 0; i < times.size(); ++i) {
+    // The first that is not active: its activation is at least t + 1.
+    at = times[i] == INT64_MAX ? end_ : GallopNotBelow(activations, at, end_, times[i] + 1, kReach);
+    heads_[i] = at;
+  }
+  return true;
+}
+
+void KeyRanges::FindCuts() {
+  const auto rows = static_cast<size_t>(row_count());
+  is_cut_.assign(rows / 64 + 1, 0);
+  if (cut_at_.size() <= rows) cut_at_.resize(rows + 1);
+  const auto mark = [this](int64_t position) {
+    const auto at = static_cast<size_t>(position - begin_);
+    is_cut_[at / 64] |= uint64_t{1} << (at % 64);
+  };
+  mark(begin_);
+  mark(end_);
+  for (const std::vector<int64_t>& tails : tails_) {
+    for (const int64_t tail : tails) mark(tail);
+  }
+  for (const int64_t head : heads_) mark(head);
+  for (const RowRange& range : extras_) {
+    mark(range.begin);
+    mark(range.end);
+  }
+  cuts_.clear();
+  for (size_t word = 0; word < is_cut_.size(); ++word) {
+    for (uint64_t bits = is_cut_[word]; bits != 0; bits &= bits - 1) {
+      const size_t at = word * 64 + static_cast<size_t>(std::countr_zero(bits));
+      cut_at_[at] = static_cast<uint32_t>(cuts_.size());
+      cuts_.push_back(begin_ + static_cast<int64_t>(at));
+    }
+  }
+}
+
 bool KeyRanges::Find(const SweepSlice& slice, int64_t begin, int64_t end,
                      std::span<const int64_t> times, int64_t first_label) {
   if (!slice.untils().empty()) return false;
@@ -73,14 +116,8 @@ bool KeyRanges::Find(const SweepSlice& slice, int64_t begin, int64_t end,
   heads_.resize(times.size());
   extras_.clear();
   FindTails(slice, times);
-  const int64_t* activations = slice.activations().data();
-  if (!std::is_sorted(activations + begin, activations + end)) return FindLateRanges(slice, times);
-  int64_t at = begin;
-  for (size_t i = 0; i < times.size(); ++i) {
-    // The first that is not active: its activation is at least t + 1.
-    at = times[i] == INT64_MAX ? end : GallopNotBelow(activations, at, end, times[i] + 1, kReach);
-    heads_[i] = at;
-  }
+  if (!FindHeads(slice, times)) return false;
+  FindCuts();
   return true;
 }
 

@@ -49,6 +49,12 @@ class KeyRanges {
   int64_t Tail(size_t clock, int64_t label) const {
     return tails_[clock][static_cast<size_t>(label)];
   }
+  // Where some window begins or ends: all that parts one window's rows from another's. Ascending,
+  // begin() and end() among them, so that a sum or a minimum of each piece between them is enough.
+  const std::vector<int64_t>& cuts() const { return cuts_; }
+  // The index among them of a position that is one.
+  size_t CutAt(int64_t position) const { return cut_at_[static_cast<size_t>(position - begin_)]; }
+
   // All rows before it are active.
   int64_t Head(int64_t label) const { return heads_[static_cast<size_t>(label)]; }
 
@@ -79,6 +85,8 @@ class KeyRanges {
  private:
   void FindTails(const SweepSlice& slice, std::span<const int64_t> times);
   bool FindLateRanges(const SweepSlice& slice, std::span<const int64_t> times);
+  bool FindHeads(const SweepSlice& slice, std::span<const int64_t> times);
+  void FindCuts();
 
   const std::vector<WindowClock> clocks_;
   int64_t begin_ = 0;
@@ -88,6 +96,9 @@ class KeyRanges {
   std::vector<int64_t> heads_;               // by label
   std::vector<RowRange> extras_;             // behind the heads
   std::vector<size_t> extra_starts_;         // by label and one more; only with extras
+  std::vector<int64_t> cuts_;
+  std::vector<uint32_t> cut_at_;  // by row of the key and one more; said of cuts alone
+  std::vector<uint64_t> is_cut_;  // a bit for each of them
   std::vector<int64_t> by_activation_;
   std::vector<uint8_t> active_;
 };

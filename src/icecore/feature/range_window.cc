@@ -37,16 +37,16 @@ class MomentWindows final : public RangeWindowBase {
   using RangeWindowBase::RangeWindowBase;
   arrow::Result<bool> Answer(const KeyRanges& key) override {
     usable_.Reset(column_, key.begin(), key.end());
-    if (!moments_.Build(codec(), column_.narrow->data() + key.begin(),
-                        usable_.all() ? nullptr : column_.usable.data() + key.begin(),
-                        key.row_count(), maker_.with_squares())) {
+    if (!moments_.Build(codec(), column_.narrow->data(),
+                        usable_.all() ? nullptr : column_.usable.data(), key.cuts(),
+                        maker_.with_squares())) {
       return false;
     }
     arrow::Status status;
     ForWindows(key, [&](const RangeRead& read, int64_t label, int64_t tail, int64_t place) {
       state::MomentRanges::Sums sums;
       key.ForEach(label, tail, [&](int64_t begin, int64_t end) {
-        moments_.Add(begin - key.begin(), end - key.begin(), &sums);
+        moments_.Add(key.CutAt(begin), key.CutAt(end), &sums);
       });
       if (sums.count == 0 || !status.ok()) return;
       status = Put(sums, read, place);
@@ -82,15 +82,16 @@ class MomentWindows final : public RangeWindowBase {
   state::MomentRanges moments_;
 };
 
-// min and max, as the least of keys that unusable rows have the greatest of. A table of the least
-// of 1, 2, 4, … blocks answers for whole blocks, so a window reads less than two blocks of keys.
+// min and max, as the least of keys that unusable rows have the greatest of: of each piece between
+// cuts first. A table of the least of 1, 2, 4, … blocks of pieces answers for whole blocks, so a
+// window reads less than two blocks of them.
 class ExtremeRanges final : public RangeWindowBase {
  public:
   using RangeWindowBase::RangeWindowBase;
   arrow::Result<bool> Answer(const KeyRanges& key) override {
     usable_.Reset(column_, key.begin(), key.end());
     if (narrow()) {
-      FillNarrow(key);
+      FillPieces(key, column_.narrow->data(), max());
     } else {
       FillRanks(key);
     }
@@ -99,7 +100,7 @@ class ExtremeRanges final : public RangeWindowBase {
       uint64_t least = std::numeric_limits<uint64_t>::max();
       int64_t count = 0;
       key.ForEach(label, tail, [&](int64_t begin, int64_t end) {
-        least = std::min(least, Least(begin - key.begin(), end - key.begin()));
+        least = std::min(least, Least(key.CutAt(begin), key.CutAt(end)));
         count += usable_.Count(begin, end);
       });
       if (count == 0) return;
@@ -116,21 +117,29 @@ class ExtremeRanges final : public RangeWindowBase {
   }
 
  private:
-  static constexpr int64_t kBlock = 64;
+  static constexpr size_t kBlock = 64;
 
   bool max() const { return state::StateKindOf(maker_.spec().kind) == StateKind::kMax; }
 
-  void FillNarrow(const KeyRanges& key) {
-    const auto count = static_cast<size_t>(key.row_count());
-    const uint64_t* values = column_.narrow->data() + key.begin();
-    const uint8_t* usable = column_.usable.data() + key.begin();
-    const uint64_t flip = max() ? ~uint64_t{0} : 0;
-    keys_.resize(count);
-    if (usable_.all()) {
-      for (size_t i = 0; i < count; ++i) keys_[i] = values[i] ^ flip;
-      return;
+  // The least of each piece of the values at the key's positions, turned over where `flip`.
+  void FillPieces(const KeyRanges& key, const uint64_t* values, bool flip) {
+    const std::vector<int64_t>& cuts = key.cuts();
+    const uint8_t* usable = usable_.all() ? nullptr : column_.usable.data();
+    keys_.resize(cuts.size() - 1);
+    for (size_t i = 0; i + 1 < cuts.size(); ++i) {
+      keys_[i] = flip ? LeastOf<true>(values, usable, cuts[i], cuts[i + 1])
+                      : LeastOf<false>(values, usable, cuts[i], cuts[i + 1]);
     }
-    for (size_t i = 0; i < count; ++i) keys_[i] = usable[i] != 0 ? values[i] ^ flip : ~uint64_t{0};
+  }
+  template <bool kFlip>
+  static uint64_t LeastOf(const uint64_t* values, const uint8_t* usable, int64_t begin,
+                          int64_t end) {
+    constexpr uint64_t kTurned = kFlip ? ~uint64_t{0} : 0;
+    uint64_t least = ~uint64_t{0};
+    for (int64_t at = begin; at < end; ++at) {
+      if (usable == nullptr || usable[at] != 0) least = std::min(least, values[at] ^ kTurned);
+    }
+    return least;
   }
 
   // Values of any length become their place among the key's values.
@@ -142,58 +151,55 @@ class ExtremeRanges final : public RangeWindowBase {
     std::sort(by_value_.begin(), by_value_.end(), [this](int64_t a, int64_t b) {
       return (*column_.wide)[static_cast<size_t>(a)] < (*column_.wide)[static_cast<size_t>(b)];
     });
-    keys_.assign(static_cast<size_t>(key.row_count()), ~uint64_t{0});
-    for (size_t rank = 0; rank < by_value_.size(); ++rank) {
-      keys_[static_cast<size_t>(by_value_[rank] - key.begin())] =
-          max() ? ~uint64_t{rank} : uint64_t{rank};
+    if (ranks_.size() < static_cast<size_t>(key.end())) {
+      ranks_.resize(static_cast<size_t>(key.end()));
     }
+    for (size_t rank = 0; rank < by_value_.size(); ++rank) {
+      ranks_[static_cast<size_t>(by_value_[rank])] = rank;
+    }
+    FillPieces(key, ranks_.data(), max());
   }
 
   void FillTable() {
-    const int64_t blocks = static_cast<int64_t>(keys_.size()) / kBlock;
+    const size_t blocks = keys_.size() / kBlock;
     table_.clear();
     if (blocks == 0) return;
-    std::vector<uint64_t> level(static_cast<size_t>(blocks));
-    for (int64_t block = 0; block < blocks; ++block) {
-      level[static_cast<size_t>(block)] = Scan(block * kBlock, (block + 1) * kBlock);
+    std::vector<uint64_t> level(blocks);
+    for (size_t block = 0; block < blocks; ++block) {
+      level[block] = Scan(block * kBlock, (block + 1) * kBlock);
     }
     table_.push_back(std::move(level));
-    for (int64_t span = 2; span <= blocks; span *= 2) {
+    for (size_t span = 2; span <= blocks; span *= 2) {
       const std::vector<uint64_t>& half = table_.back();
-      std::vector<uint64_t> next(static_cast<size_t>(blocks - span + 1));
+      std::vector<uint64_t> next(blocks - span + 1);
       for (size_t i = 0; i < next.size(); ++i) {
-        next[i] = std::min(half[i], half[i + static_cast<size_t>(span) / 2]);
+        next[i] = std::min(half[i], half[i + span / 2]);
       }
       table_.push_back(std::move(next));
     }
   }
 
-  // Four minima, so that one comparison does not wait for the last.
-  uint64_t Scan(int64_t begin, int64_t end) const {
-    uint64_t least[4] = {~uint64_t{0}, ~uint64_t{0}, ~uint64_t{0}, ~uint64_t{0}};
-    const uint64_t* keys = keys_.data();
-    int64_t i = begin;
-    for (; i + 4 <= end; i += 4) {
-      for (int k = 0; k < 4; ++k) least[k] = std::min(least[k], keys[i + k]);
-    }
-    for (; i < end; ++i) least[0] = std::min(least[0], keys[i]);
-    return std::min(std::min(least[0], least[1]), std::min(least[2], least[3]));
+  uint64_t Scan(size_t begin, size_t end) const {
+    uint64_t least = ~uint64_t{0};
+    for (size_t i = begin; i < end; ++i) least = std::min(least, keys_[i]);
+    return least;
   }
 
-  uint64_t Least(int64_t begin, int64_t end) const {
-    const int64_t first = (begin + kBlock - 1) / kBlock;
-    const int64_t last = end / kBlock;
-    if (last - first < 2) return Scan(begin, end);
-    const auto level = static_cast<size_t>(std::bit_width(static_cast<uint64_t>(last - first)) - 1);
+  // Of the pieces [begin, end).
+  uint64_t Least(size_t begin, size_t end) const {
+    const size_t first = (begin + kBlock - 1) / kBlock;
+    const size_t last = end / kBlock;
+    if (last < first + 2) return Scan(begin, end);
+    const auto level = static_cast<size_t>(std::bit_width(last - first)) - 1;
     const std::vector<uint64_t>& spans = table_[level];
-    const uint64_t whole = std::min(spans[static_cast<size_t>(first)],
-                                    spans[static_cast<size_t>(last - (int64_t{1} << level))]);
+    const uint64_t whole = std::min(spans[first], spans[last - (size_t{1} << level)]);
     return std::min({Scan(begin, first * kBlock), whole, Scan(last * kBlock, end)});
   }
 
-  std::vector<uint64_t> keys_;                // by row of the key
+  std::vector<uint64_t> keys_;                // by piece of the key
   std::vector<std::vector<uint64_t>> table_;  // by log2 of blocks, by first block
   std::vector<int64_t> by_value_;             // positions, of values that are not narrow
+  std::vector<uint64_t> ranks_;               // by position, likewise
 };
 
 // first, last and last_n: positions are ordered by (e, a, s).

@@ -21,10 +21,6 @@ using Wide = unsigned __int128;
 // Where squares are cut in two: the low parts of 2^32 rows still fit 128 bits.
 constexpr int kLowBits = 96;
 constexpr Wide kLowMask = (Wide{1} << kLowBits) - 1;
-// A prefix for each row up to here, for each 64 rows above: bounded memory for hot keys.
-constexpr int64_t kMostSingle = int64_t{1} << 16;
-constexpr int kLongStep = 6;
-
 int BitWidth(Wide value) {
   const auto high = static_cast<uint64_t>(value >> 64);
   return high != 0 ? 128 - std::countl_zero(high)
@@ -122,8 +118,9 @@ double DivideAndRound(Wide magnitude, int64_t exponent, bool sticky, uint64_t di
 
 }  // namespace
 
+// Inlined by force: a call for each row took as long as what it does.
 template <MomentRanges::Numbers kNumbers>
-MomentRanges::Row MomentRanges::RowAt(int64_t i) const {
+[[gnu::always_inline]] inline MomentRanges::Row MomentRanges::RowAt(int64_t i) const {
   const uint64_t narrow = narrow_[i];
   if constexpr (kNumbers == Numbers::kUnsigned) {
     return {narrow, 0, false};
@@ -144,21 +141,21 @@ MomentRanges::Row MomentRanges::RowAt(int64_t i) const {
 }
 
 template <MomentRanges::Numbers kNumbers>
-bool MomentRanges::FindScale() {
+bool MomentRanges::FindScale(int64_t begin, int64_t end) {
   least_exponent_ = 0;
   zero_bits_ = 0;
   exponent_ = 0;
+  width_ = 0;
   uint64_t bits_used = 0;
-  int width = 0;
   if constexpr (kNumbers == Numbers::kSigned || kNumbers == Numbers::kUnsigned) {
-    for (int64_t i = 0; i < count_; ++i) {
+    for (int64_t i = begin; i < end; ++i) {
       if (Usable(i)) bits_used |= RowAt<kNumbers>(i).magnitude;
     }
-    width = 64 - std::countl_zero(bits_used);
+    width_ = 64 - std::countl_zero(bits_used);
   } else {
     int least = 2047;
     int most = 0;
-    for (int64_t i = 0; i < count_; ++i) {
+    for (int64_t i = begin; i < end; ++i) {
       if (!Usable(i)) continue;
       const Row row = RowAt<kNumbers>(i);  // nothing is shifted yet: shift is the exponent itself
       bits_used |= row.magnitude;
@@ -170,122 +167,99 @@ bool MomentRanges::FindScale() {
     if (bits_used != 0) {
       least_exponent_ = least;
       zero_bits_ = std::countr_zero(bits_used);
-      width = 53 - zero_bits_ + most - least;
+      width_ = 53 - zero_bits_ + most - least;
       exponent_ = int64_t{least} - 1075 + zero_bits_;
     }
   }
-  const int rows = 64 - std::countl_zero(static_cast<uint64_t>(count_));
-  if (rows > 32 || width + rows > 126) return false;
+  const int rows = 64 - std::countl_zero(static_cast<uint64_t>(end - begin));
+  if (rows > 32 || width_ + rows > 126) return false;
   if (!with_squares_) return true;
-  const int squares = 2 * width + rows;
+  const int squares = 2 * width_ + rows;
   high_squares_ = squares > 127;
   // The high parts fit 128 bits, and so n times the squares 256.
   return squares <= kLowBits + 127;
 }
 
-template <MomentRanges::Numbers kNumbers>
-void MomentRanges::AddRow(int64_t i, Sums* sums) const {
-  const Row row = RowAt<kNumbers>(i);
-  ++sums->count;
-  const auto value = static_cast<__int128>(Wide{row.magnitude} << row.shift);
-  sums->sum += row.negative ? -value : value;
-  if (!with_squares_) return;
-  const Wide square = Wide{row.magnitude} * row.magnitude;
-  const int shift = 2 * row.shift;
-  if (!high_squares_) {
-    sums->squares_low += square << shift;
-  } else if (shift >= kLowBits) {
-    sums->squares_high += square << (shift - kLowBits);
-  } else {
-    sums->squares_low += (square << shift) & kLowMask;
-    sums->squares_high += square >> (kLowBits - shift);
+template <MomentRanges::Numbers kNumbers, bool kFits>
+void MomentRanges::AddRows(int64_t begin, int64_t end, Sums* sums) const {
+  Sums added = *sums;
+  for (int64_t i = begin; i < end; ++i) {
+    if (!Usable(i)) continue;
+    const Row row = RowAt<kNumbers>(i);
+    ++added.count;
+    if constexpr (kFits) {
+      const uint64_t value = row.magnitude << row.shift;
+      const auto wide = static_cast<__int128>(value);
+      added.sum += row.negative ? -wide : wide;
+      if (!with_squares_) continue;
+      const Wide square = Wide{value} * value;
+      if (high_squares_) {
+        added.squares_low += square & kLowMask;
+        added.squares_high += square >> kLowBits;
+      } else {
+        added.squares_low += square;
+      }
+      continue;
+    }
+    const auto value = static_cast<__int128>(Wide{row.magnitude} << row.shift);
+    added.sum += row.negative ? -value : value;
+    if (!with_squares_) continue;
+    const Wide square = Wide{row.magnitude} * row.magnitude;
+    const int shift = 2 * row.shift;
+    if (!high_squares_) {
+      added.squares_low += square << shift;
+    } else if (shift >= kLowBits) {
+      added.squares_high += square << (shift - kLowBits);
+    } else {
+      added.squares_low += (square << shift) & kLowMask;
+      added.squares_high += square >> (kLowBits - shift);
+    }
   }
+  *sums = added;
 }
 
 template <MomentRanges::Numbers kNumbers>
-bool MomentRanges::BuildAs() {
-  numbers_ = kNumbers;
-  if (!FindScale<kNumbers>()) return false;
-  step_shift_ = count_ <= kMostSingle ? 0 : kLongStep;
-  const auto size = static_cast<size_t>(count_ >> step_shift_) + 1;
-  sums_.resize(size);
-  if (with_squares_) lows_.resize(size);
-  if (high_squares_) highs_.resize(size);
-  counts_.resize(usable_ != nullptr ? size : 0);
+bool MomentRanges::BuildAs(std::span<const int64_t> cuts) {
+  if (!FindScale<kNumbers>(cuts.front(), cuts.back())) return false;
+  counts_.resize(cuts.size());
+  sums_.resize(cuts.size());
+  if (with_squares_) lows_.resize(cuts.size());
+  if (high_squares_) highs_.resize(cuts.size());
   Sums running;
-  for (int64_t i = 0;; ++i) {
-    if ((i & ((int64_t{1} << step_shift_) - 1)) == 0) {
-      const auto at = static_cast<size_t>(i >> step_shift_);
-      sums_[at] = running.sum;
-      if (with_squares_) lows_[at] = running.squares_low;
-      if (high_squares_) highs_[at] = running.squares_high;
-      if (usable_ != nullptr) counts_[at] = static_cast<uint32_t>(running.count);
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    if (i > 0) {
+      if (width_ <= 64) {
+        AddRows<kNumbers, true>(cuts[i - 1], cuts[i], &running);
+      } else {
+        AddRows<kNumbers, false>(cuts[i - 1], cuts[i], &running);
+      }
     }
-    if (i == count_) return true;
-    if (Usable(i)) AddRow<kNumbers>(i, &running);
+    counts_[i] = static_cast<uint32_t>(running.count);
+    sums_[i] = running.sum;
+    if (with_squares_) lows_[i] = running.squares_low;
+    if (high_squares_) highs_[i] = running.squares_high;
   }
+  return true;
 }
 
 bool MomentRanges::Build(const ValueCodec& codec, const uint64_t* narrow, const uint8_t* usable,
-                         int64_t count, bool with_squares) {
+                         std::span<const int64_t> cuts, bool with_squares) {
   narrow_ = narrow;
   usable_ = usable;
-  count_ = count;
   with_squares_ = with_squares;
   high_squares_ = false;
   const arrow::Type::type type = codec.type()->id();
-  if (type == arrow::Type::DOUBLE) return BuildAs<Numbers::kDouble>();
-  if (type == arrow::Type::FLOAT) return BuildAs<Numbers::kFloat>();
-  if (arrow::is_signed_integer(type)) return BuildAs<Numbers::kSigned>();
-  return arrow::is_unsigned_integer(type) && BuildAs<Numbers::kUnsigned>();
+  if (type == arrow::Type::DOUBLE) return BuildAs<Numbers::kDouble>(cuts);
+  if (type == arrow::Type::FLOAT) return BuildAs<Numbers::kFloat>(cuts);
+  if (arrow::is_signed_integer(type)) return BuildAs<Numbers::kSigned>(cuts);
+  return arrow::is_unsigned_integer(type) && BuildAs<Numbers::kUnsigned>(cuts);
 }
 
-void MomentRanges::AddRows(int64_t begin, int64_t end, Sums* sums) const {
-  for (int64_t i = begin; i < end; ++i) {
-    if (!Usable(i)) continue;
-    switch (numbers_) {
-      case Numbers::kFloat:
-        AddRow<Numbers::kFloat>(i, sums);
-        break;
-      case Numbers::kDouble:
-        AddRow<Numbers::kDouble>(i, sums);
-        break;
-      case Numbers::kSigned:
-        AddRow<Numbers::kSigned>(i, sums);
-        break;
-      case Numbers::kUnsigned:
-        AddRow<Numbers::kUnsigned>(i, sums);
-        break;
-    }
-  }
-}
-
-// Adds, or takes away, all rows before `end`.
-void MomentRanges::AddFront(int64_t end, bool subtract, Sums* sums) const {
-  const int64_t step = end >> step_shift_;
-  const auto at = static_cast<size_t>(step);
-  Sums front;
-  front.sum = sums_[at];
-  if (with_squares_) front.squares_low = lows_[at];
-  if (high_squares_) front.squares_high = highs_[at];
-  front.count = usable_ != nullptr ? int64_t{counts_[at]} : step << step_shift_;
-  if (step_shift_ != 0) AddRows(step << step_shift_, end, &front);
-  if (subtract) {
-    sums->count -= front.count;
-    sums->sum -= front.sum;
-    sums->squares_low -= front.squares_low;
-    sums->squares_high -= front.squares_high;
-  } else {
-    sums->count += front.count;
-    sums->sum += front.sum;
-    sums->squares_low += front.squares_low;
-    sums->squares_high += front.squares_high;
-  }
-}
-
-void MomentRanges::Add(int64_t begin, int64_t end, Sums* sums) const {
-  AddFront(end, false, sums);
-  AddFront(begin, true, sums);
+void MomentRanges::Add(size_t begin, size_t end, Sums* sums) const {
+  sums->count += int64_t{counts_[end]} - counts_[begin];
+  sums->sum += sums_[end] - sums_[begin];
+  if (with_squares_) sums->squares_low += lows_[end] - lows_[begin];
+  if (high_squares_) sums->squares_high += highs_[end] - highs_[begin];
 }
 
 double MomentRanges::SumAsDouble(const Sums& sums) const {

@@ -1,11 +1,13 @@
 #pragma once
-// Exact moments of many ranges of one run of numbers, by prefix sums of fixed-point numbers: the
-// way of the offline sweep where a key's values span few enough exponents. The results are those
-// of Moments, bit for bit: both are exact and rounded once.
+// Exact moments of many ranges of one run of numbers, by sums of fixed-point numbers up to each
+// place where a range begins or ends: the way of the offline sweep where a key's values span few
+// enough exponents. The results are those of Moments, bit for bit: both are exact and rounded once.
 
 #include <arrow/result.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "icecore/state/value_codec.h"
@@ -24,14 +26,14 @@ class MomentRanges {
     unsigned __int128 squares_high = 0;
   };
 
-  // The values narrow[0 … count), those that are usable (null: all); all are read again by Add.
-  // False where exact sums do not fit, by the span of exponents or an infinity: nothing may be
-  // asked then.
-  bool Build(const ValueCodec& codec, const uint64_t* narrow, const uint8_t* usable, int64_t count,
-             bool with_squares);
+  // The values at the places [cuts.front(), cuts.back()) of `narrow`, those that are `usable`
+  // (null: all); ranges are asked for from cut to cut, which ascend. False where exact sums do not
+  // fit, by the span of exponents or an infinity: nothing may be asked then.
+  bool Build(const ValueCodec& codec, const uint64_t* narrow, const uint8_t* usable,
+             std::span<const int64_t> cuts, bool with_squares);
 
-  // Adds the rows in [begin, end).
-  void Add(int64_t begin, int64_t end, Sums* sums) const;
+  // Adds the rows between two cuts, given by their index.
+  void Add(size_t begin, size_t end, Sums* sums) const;
 
   // As the functions of Moments; not to be asked of sums without rows.
   double SumAsDouble(const Sums& sums) const;
@@ -50,26 +52,24 @@ class MomentRanges {
   template <Numbers kNumbers>
   Row RowAt(int64_t i) const;
   template <Numbers kNumbers>
-  bool FindScale();
-  template <Numbers kNumbers>
-  void AddRow(int64_t i, Sums* sums) const;
-  template <Numbers kNumbers>
-  bool BuildAs();
+  bool FindScale(int64_t begin, int64_t end);
+  // Adds the rows [begin, end); kFits: every value fits 64 bits, in units of the run.
+  template <Numbers kNumbers, bool kFits>
   void AddRows(int64_t begin, int64_t end, Sums* sums) const;
-  void AddFront(int64_t end, bool subtract, Sums* sums) const;
+  template <Numbers kNumbers>
+  bool BuildAs(std::span<const int64_t> cuts);
   bool Usable(int64_t i) const { return usable_ == nullptr || usable_[i] != 0; }
 
-  Numbers numbers_ = Numbers::kDouble;
   bool with_squares_ = false;
   bool high_squares_ = false;  // squares need more than squares_low
   const uint64_t* narrow_ = nullptr;
   const uint8_t* usable_ = nullptr;
-  int64_t count_ = 0;
-  int least_exponent_ = 0;        // of doubles: biased, of the least value
-  int zero_bits_ = 0;             // at the end of every magnitude
-  int64_t exponent_ = 0;          // of the unit: 2^exponent_
-  int step_shift_ = 0;            // a prefix for each 2^step_shift_ rows
-  std::vector<uint32_t> counts_;  // empty where all are usable
+  int least_exponent_ = 0;  // of doubles: biased, of the least value
+  int zero_bits_ = 0;       // at the end of every magnitude
+  int width_ = 0;           // of the greatest value, in units
+  int64_t exponent_ = 0;    // of the unit: 2^exponent_
+  // Of all rows before each cut.
+  std::vector<uint32_t> counts_;
   std::vector<__int128> sums_;
   std::vector<unsigned __int128> lows_;
   std::vector<unsigned __int128> highs_;
