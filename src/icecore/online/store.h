@@ -35,6 +35,7 @@ struct ViewPosition {
   int64_t applied_at = 0;  // rows active by then have entered for good; reads before it are refused
   int64_t latest_activation =
       0;  // greatest activation time of any row up to seq, also of those that wait
+  int64_t waiting_from = 0;      // no row with a lesser _seq waits to become active
   std::string table_generation;  // of the table the rows came from
 };
 
@@ -59,6 +60,21 @@ class ViewLoad {
  public:
   virtual ~ViewLoad() = default;
   virtual arrow::Status Add(const state::PreparedRows& rows) = 0;
+
+  // Fresh loads, which may have more rows than memory holds, can take several passes over them:
+  //   load->Bound(…); do { Add all rows; } while (load->NextPass(position)); Commit(position)
+  // Before the first Add: rows may take `memory_bytes`, about, of `rows` that come in each pass. A
+  // view over a table with versions holds them all.
+  virtual void Bound(int64_t memory_bytes, int64_t rows) = 0;
+  // False where Commit may follow. Else what this pass held is written where no read sees it, and
+  // all rows have to be added once more, for keys that are left.
+  virtual arrow::Result<bool> NextPass(const ViewPosition& position) = 0;
+  // The position of a fresh load that was cut off, where the store can go on with it. A fresh load
+  // does so by Resume, before its first Add: the rows to add are those of that position, and keys
+  // that are written are passed over. Any other load gives up what the one before has written.
+  virtual std::optional<ViewPosition> Unfinished() const = 0;
+  virtual void Resume() = 0;
+
   // All of it and the new position in one transaction, or nothing. For a load that was begun with a
   // new fingerprint the view switches to the new generation here.
   virtual arrow::Status Commit(const ViewPosition& position) = 0;

@@ -245,6 +245,22 @@ TYPED_TEST_P(StoreContract, ManyViewsInOneRead) {
   EXPECT_EQ(AnswerAt(answers[3].features, 0), Answer{});
 }
 
+// More keys than a store takes in one call.
+TYPED_TEST_P(StoreContract, ManyKeysInOneRead) {
+  const StoredView view = MakeView("v");
+  std::vector<TestRow> rows;
+  std::vector<std::optional<std::string>> keys;
+  for (int64_t i = 0; i < 450; ++i) {
+    keys.push_back("k" + std::to_string(i));
+    if (i % 3 != 0) rows.push_back({keys.back(), kStart, kStart, i + 1, i});
+  }
+  ASSERT_TRUE(Load(this->store(), view, rows, At(450, kStart, kStart + kHour)).ok());
+  const auto answers = ReadKeys(this->store(), view, keys, kStart).ValueOrDie();
+  for (int64_t i = 0; i < 450; ++i) {
+    EXPECT_EQ(answers[static_cast<size_t>(i)].value, i % 3 != 0 ? std::optional(i) : std::nullopt);
+  }
+}
+
 TYPED_TEST_P(StoreContract, LongAndOddKeysStayApart) {
   const StoredView view = MakeView("v");
   std::vector<std::string> keys;
@@ -420,6 +436,55 @@ TYPED_TEST_P(StoreContract, RandomLoadsGiveWhatTheRowsGive) {
   }
 }
 
+// Rows that memory does not hold come again for the keys that are left; a hot key is among them,
+// and rows without a key.
+TYPED_TEST_P(StoreContract, AFreshLoadInPassesGivesWhatTheRowsGive) {
+  constexpr int kKeys = 40;
+  for (const int64_t memory : {1, 6'000, 25'000}) {
+    SCOPED_TRACE(memory);
+    base::SeededRandom random(static_cast<uint64_t>(memory));
+    const auto below = [&](int64_t n) {
+      return static_cast<int64_t>(random.Next() % static_cast<uint64_t>(n));
+    };
+    const StoredView view = MakeView("v" + std::to_string(memory));
+    std::vector<std::vector<TestRow>> batches(8);
+    std::vector<TestRow> rows;
+    for (std::vector<TestRow>& batch : batches) {
+      for (int i = 0; i < 50; ++i) {
+        const int64_t key = below(3) == 0 ? 17 : below(kKeys);
+        const std::optional<std::string> name =
+            below(20) == 0 ? std::nullopt : std::optional("k" + std::to_string(key));
+        batch.push_back({name, kStart - below(2 * kDay), kStart - below(kHour),
+                         static_cast<int64_t>(rows.size()) + 1, below(1000)});
+        rows.push_back(batch.back());
+      }
+    }
+    const ViewPosition position = At(static_cast<int64_t>(rows.size()), kStart, kStart + 3 * kHour);
+    auto load = this->store()->BeginLoad(view, true).ValueOrDie();
+    load->Bound(memory, static_cast<int64_t>(rows.size()));
+    int passes = 0;
+    for (bool again = true; again; ++passes) {
+      for (const std::vector<TestRow>& batch : batches) ASSERT_TRUE(load->Add(Rows(batch)).ok());
+      again = load->NextPass(position).ValueOrDie();
+      EXPECT_FALSE(this->store()->Position(view.name).ValueOrDie().has_value());
+    }
+    EXPECT_GT(passes, 1);
+    ASSERT_TRUE(load->Commit(position).ok());
+    load.reset();
+    this->Reopen();
+    for (int key = 0; key < kKeys; ++key) {
+      const std::string name = "k" + std::to_string(key);
+      EXPECT_EQ(ReadKey(this->store(), view, name, kStart), Expected(view, rows, name, kStart));
+    }
+    // And goes on as any other.
+    const TestRow more = {"k17", kStart + 1, kStart + 1, 401, 5};
+    rows.push_back(more);
+    ASSERT_TRUE(Load(this->store(), view, {more}, At(401, kStart + 1, kStart + 3 * kHour)).ok());
+    EXPECT_EQ(ReadKey(this->store(), view, "k17", kStart + 1),
+              Expected(view, rows, "k17", kStart + 1));
+  }
+}
+
 TYPED_TEST_P(StoreContract, VersionsTakeTheirPredecessorsPlace) {
   const StoredView view = MakeVersionedView("v");
   const int64_t t = kStart + kHour;
@@ -573,11 +638,11 @@ REGISTER_TYPED_TEST_SUITE_P(StoreContract, ViewNeverLoaded, WrittenRowsAreRead,
                             PendingRowsBecomeActive, LateRowsReachTheirWindow,
                             FreshGenerationIsLoadedBesideTheOld, WrongFingerprintIsRefused,
                             TheTimeCannotGoBack, AnswersBeyondThePromiseAreStale,
-                            ManyViewsInOneRead, LongAndOddKeysStayApart,
+                            ManyViewsInOneRead, ManyKeysInOneRead, LongAndOddKeysStayApart,
                             CompositeKeysDoNotRunTogether, PiecesAreOneBatch, OneLoadOfAViewAtATime,
                             DropRemovesOneViewOnly, ReadersSeeWholeLoads,
-                            RandomLoadsGiveWhatTheRowsGive, VersionsTakeTheirPredecessorsPlace,
-                            ReloadingVersionsChangesNothing, VersionsGoWithTheirView,
-                            RandomVersionsGiveWhatTheDefinitionSays);
+                            RandomLoadsGiveWhatTheRowsGive, AFreshLoadInPassesGivesWhatTheRowsGive,
+                            VersionsTakeTheirPredecessorsPlace, ReloadingVersionsChangesNothing,
+                            VersionsGoWithTheirView, RandomVersionsGiveWhatTheDefinitionSays);
 
 }  // namespace icecore::online::testing

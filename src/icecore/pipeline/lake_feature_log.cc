@@ -47,6 +47,22 @@ std::string LogOf(const spec::Project& project, const spec::FeatureView& view) {
   return versions ? versions->history : view.from;
 }
 
+lake::Predicates EventTimesBetween(const lake::Snapshot& snapshot, const feature::BoundView& view,
+                                   int64_t earliest, int64_t latest) {
+  lake::Predicates predicates;
+  const auto time = snapshot.schema->GetFieldByName(view.event_time_column());
+  if (time == nullptr || time->type()->id() != arrow::Type::TIMESTAMP) return predicates;
+  const auto& type = static_cast<const arrow::TimestampType&>(*time->type());
+  if (type.unit() != arrow::TimeUnit::MICRO) return predicates;
+  const auto bound = [&](lake::Predicate::Op op, int64_t value) {
+    predicates.push_back(
+        {time->name(), op, std::make_shared<arrow::TimestampScalar>(value, time->type())});
+  };
+  if (latest < INT64_MAX) bound(lake::Predicate::Op::kLessOrEqual, latest);
+  if (earliest > INT64_MIN) bound(lake::Predicate::Op::kGreaterOrEqual, earliest);
+  return predicates;
+}
+
 arrow::Result<const lake::Snapshot*> LakeFeatureLog::Open(const feature::BoundView& view) {
   const spec::FeatureView* definition = workspace_.project->FindView(view.name());
   if (definition == nullptr) {
@@ -87,16 +103,7 @@ arrow::Result<lake::ScanOptions> LakeFeatureLog::OptionsFor(const lake::Snapshot
   if (query.seq_after > INT64_MIN || (pin != pins_.end() && pin->second.seq_up_to)) {
     options.seq = lake::SeqRange{query.seq_after, reads_.at(table).seq_up_to};
   }
-  const auto time = snapshot.schema->GetFieldByName(view.event_time_column());
-  if (time == nullptr || time->type()->id() != arrow::Type::TIMESTAMP) return options;
-  const auto& type = static_cast<const arrow::TimestampType&>(*time->type());
-  if (type.unit() != arrow::TimeUnit::MICRO) return options;
-  const auto bound = [&](lake::Predicate::Op op, int64_t value) {
-    options.predicates.push_back(
-        {time->name(), op, std::make_shared<arrow::TimestampScalar>(value, time->type())});
-  };
-  if (query.latest_us < INT64_MAX) bound(lake::Predicate::Op::kLessOrEqual, query.latest_us);
-  if (query.earliest_us > INT64_MIN) bound(lake::Predicate::Op::kGreaterOrEqual, query.earliest_us);
+  options.predicates = EventTimesBetween(snapshot, view, query.earliest_us, query.latest_us);
   return options;
 }
 

@@ -40,6 +40,11 @@ struct TableRead {
 };
 using TableReads = std::map<std::string, TableRead>;  // by full name
 
+// What passes over files and row groups of `snapshot` whose rows of the view all lie before
+// `earliest` or after `latest` (microseconds; INT64_MIN and INT64_MAX: no bound).
+lake::Predicates EventTimesBetween(const lake::Snapshot& snapshot, const feature::BoundView& view,
+                                   int64_t earliest, int64_t latest);
+
 // Each table at one version for all views. Not thread safe.
 class LakeFeatureLog : public feature::FeatureLog {
  public:

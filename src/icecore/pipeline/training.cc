@@ -2,7 +2,6 @@
 
 #include <arrow/array.h>
 #include <arrow/builder.h>
-#include <arrow/compute/api_vector.h>
 #include <arrow/record_batch.h>
 
 #include <algorithm>
@@ -21,6 +20,7 @@
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/version_rules.h"
 #include "icecore/pipeline/versions.h"
+#include "icecore/state/take_rows.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -28,84 +28,42 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
-arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ScanColumns(
-    const Workspace& workspace, const lake::Snapshot& snapshot,
-    const std::vector<std::string>& columns, const std::optional<lake::SeqRange>& range) {
-  lake::ScanOptions options;
-  options.columns = columns;
-  options.seq = range;
-  return lake::Scan(*workspace.store, snapshot, options, workspace.access);
-}
+// Which rows of its table a load brings.
+struct Wanted {
+  online::ViewPosition taken;    // those that were taken by then are not brought again
+  int64_t until = 0;             // those that become active later wait
+  int64_t earliest = INT64_MIN;  // those that happened before reach no answer any more
+  std::optional<lake::SeqRange> seq;
+};
 
-// The rows of `rows` that the load has to bring: not taken before, active by `until`.
-// Raises *latest to the greatest activation seen.
+// The rows of `rows` that the load has to bring. Raises next->latest_activation to the greatest
+// activation seen, and lowers next->waiting_from to the least _seq of those that wait.
 arrow::Result<state::PreparedRows> SelectNew(const state::ViewEngine& engine,
-                                             const state::PreparedRows& rows,
-                                             const online::ViewPosition& before, int64_t until,
-                                             int64_t* latest) {
+                                             const state::PreparedRows& rows, const Wanted& wanted,
+                                             online::ViewPosition* next) {
   arrow::Int64Builder picked;
   for (int64_t i = 0; i < rows.num_rows; ++i) {
-    if (rows.event_time->IsNull(i) || rows.known_at->IsNull(i)) {
+    if (rows.event_time->IsNull(i) || rows.known_at->IsNull(i) ||
+        rows.event_time->Value(i) < wanted.earliest) {
       continue;
     }
     const int64_t activation =
         engine.ActivationOf(rows.event_time->Value(i), rows.known_at->Value(i));
-    *latest = std::max(*latest, activation);
-    const bool taken = rows.seq->Value(i) <= before.seq && activation <= before.applied_until;
-    if (!taken && activation <= until) {
-      ARROW_RETURN_NOT_OK(picked.Append(i));
+    next->latest_activation = std::max(next->latest_activation, activation);
+    if (activation > wanted.until) {
+      next->waiting_from = std::min(next->waiting_from, rows.seq->Value(i));
+      continue;
     }
+    const bool taken =
+        rows.seq->Value(i) <= wanted.taken.seq && activation <= wanted.taken.applied_until;
+    if (!taken) ARROW_RETURN_NOT_OK(picked.Append(i));
   }
-  ARROW_ASSIGN_OR_RAISE(auto indices, picked.Finish());
-  if (indices->length() == rows.num_rows) {
+  if (picked.length() == rows.num_rows) {
     return rows;
   }
-  const auto take = [&](const std::shared_ptr<arrow::Array>& column)
-      -> arrow::Result<std::shared_ptr<arrow::Array>> {
-    return arrow::compute::Take(*column, *indices);
-  };
-  state::PreparedRows out;
-  out.num_rows = indices->length();
-  for (const auto& key : rows.keys) {
-    ARROW_ASSIGN_OR_RAISE(auto column, take(key));
-    out.keys.push_back(column);
-  }
-  for (const auto& value : rows.values) {
-    ARROW_ASSIGN_OR_RAISE(auto column, take(value));
-    out.values.push_back(column);
-  }
-  for (const auto& mask : rows.masks) {
-    ARROW_ASSIGN_OR_RAISE(auto column, take(mask));
-    out.masks.push_back(std::static_pointer_cast<arrow::BooleanArray>(column));
-  }
-  const auto take_int64 = [&](const std::shared_ptr<arrow::Int64Array>& column)
-      -> arrow::Result<std::shared_ptr<arrow::Int64Array>> {
-    ARROW_ASSIGN_OR_RAISE(auto taken, take(column));
-    return std::static_pointer_cast<arrow::Int64Array>(taken);
-  };
-  const auto take_binary = [&](const std::shared_ptr<arrow::BinaryArray>& column)
-      -> arrow::Result<std::shared_ptr<arrow::BinaryArray>> {
-    ARROW_ASSIGN_OR_RAISE(auto taken, take(column));
-    return std::static_pointer_cast<arrow::BinaryArray>(taken);
-  };
-  if (engine.layout().versioned) {
-    ARROW_ASSIGN_OR_RAISE(out.table_key, take_binary(rows.table_key));
-    ARROW_ASSIGN_OR_RAISE(out.version_order, take_binary(rows.version_order));
-    ARROW_ASSIGN_OR_RAISE(auto live, take(rows.live));
-    out.live = std::static_pointer_cast<arrow::BooleanArray>(live);
-  }
-  ARROW_ASSIGN_OR_RAISE(out.event_time, take_int64(rows.event_time));
-  ARROW_ASSIGN_OR_RAISE(out.known_at, take_int64(rows.known_at));
-  ARROW_ASSIGN_OR_RAISE(out.seq, take_int64(rows.seq));
-  if (rows.live) {
-    ARROW_ASSIGN_OR_RAISE(auto key, take(rows.table_key));
-    ARROW_ASSIGN_OR_RAISE(auto order, take(rows.version_order));
-    ARROW_ASSIGN_OR_RAISE(auto live, take(rows.live));
-    out.table_key = std::static_pointer_cast<arrow::BinaryArray>(key);
-    out.version_order = std::static_pointer_cast<arrow::BinaryArray>(order);
-    out.live = std::static_pointer_cast<arrow::BooleanArray>(live);
-  }
-  return out;
+  std::shared_ptr<arrow::Int64Array> indices;
+  ARROW_RETURN_NOT_OK(picked.Finish(&indices));
+  return state::TakeRows(rows, *indices);
 }
 
 // What tells the versions of the view's table from one another, as far as the store's bytes go.
@@ -201,25 +159,40 @@ class RowDelays {
   LoadDelays delays_;
 };
 
-// The rows between `before` and plan->next, whose latest activation is raised.
-arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view,
-                      const online::ViewPosition& before, OnlineLoadPlan* plan,
-                      online::ViewLoad* load, RowDelays* delays, StepCounts* counts) {
-  std::optional<lake::SeqRange> range;
-  if (!plan->fresh && !plan->waiting) {
-    range = lake::SeqRange{before.seq, plan->next.seq};
+Wanted WantedBy(const OnlineLoadPlan& plan, const online::ViewPosition& before, bool resumed) {
+  Wanted wanted;
+  wanted.taken = before;
+  wanted.until = plan.next.applied_until;
+  if (!plan.fresh) {
+    const int64_t first =
+        plan.waiting ? std::min(before.waiting_from, before.seq + 1) : before.seq + 1;
+    wanted.seq = lake::SeqRange{first - 1, plan.next.seq};
+    return wanted;
   }
+  wanted.taken.seq = -1;
+  wanted.taken.applied_until = INT64_MIN;
+  if (resumed) wanted.seq = lake::SeqRange{-1, plan.next.seq};
+  // Of versions an old one may be what a new one takes the place of.
+  const state::ViewEngine& engine = *plan.stored.engine;
+  if (!engine.layout().versioned) wanted.earliest = engine.OldestRelevant(plan.next.applied_at);
+  return wanted;
+}
+
+// The rows of the load, once; plan->next learns what waits.
+arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view,
+                      const Wanted& wanted, OnlineLoadPlan* plan, online::ViewLoad* load,
+                      RowDelays* delays, StepCounts* counts) {
+  lake::ScanOptions options;
+  options.columns = view.columns();
+  options.seq = wanted.seq;
+  options.predicates = EventTimesBetween(*plan->snapshot, view, wanted.earliest, INT64_MAX);
   ARROW_ASSIGN_OR_RAISE(auto reader,
-                        ScanColumns(workspace, *plan->snapshot, view.columns(), range));
+                        lake::Scan(*workspace.store, *plan->snapshot, options, workspace.access));
   // What is loaded anew was servable long ago, and facts of always have no time.
   const bool measured = !plan->fresh && !plan->stored.engine->layout().always;
   const CommitTimes commits =
-      measured ? CommitTimes::Read(*workspace.store, *plan->snapshot, before.seq) : CommitTimes();
-  online::ViewPosition floor = before;
-  if (plan->fresh) {
-    floor.seq = -1;
-    floor.applied_until = INT64_MIN;
-  }
+      measured ? CommitTimes::Read(*workspace.store, *plan->snapshot, wanted.taken.seq)
+               : CommitTimes();
   while (true) {
     ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
     if (!batch) {
@@ -227,8 +200,7 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
     }
     ARROW_ASSIGN_OR_RAISE(auto prepared, view.Prepare(*batch));
     ARROW_ASSIGN_OR_RAISE(auto rows,
-                          SelectNew(*plan->stored.engine, prepared, floor, plan->next.applied_until,
-                                    &plan->next.latest_activation));
+                          SelectNew(*plan->stored.engine, prepared, wanted, &plan->next));
     counts->read += batch->num_rows();
     counts->written += rows.num_rows;
     if (measured) {
@@ -238,6 +210,40 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
     workspace.Tell(
         {Event::Kind::kProgress, "view." + view.name(), "online", "", counts->read, 0, 0});
   }
+}
+
+// Adds all rows of the load, as often as the store's memory asks for; counts the first time.
+arrow::Status AddInPasses(const Workspace& workspace, const feature::BoundView& view,
+                          const Wanted& wanted, OnlineLoadPlan* plan, online::ViewLoad* load,
+                          RowDelays* delays, StepCounts* counts) {
+  // Half of what the project allows: cells in making, and the files that are read, take memory too.
+  if (plan->fresh) {
+    load->Bound(workspace.project->memory_bytes / 2, plan->snapshot->row_count().value_or(0));
+  }
+  StepCounts all;
+  for (bool first = true, again = true; again; first = false) {
+    ARROW_RETURN_NOT_OK(AddRows(workspace, view, wanted, plan, load, delays, &all));
+    if (first) {
+      counts->read += all.read;
+      counts->written += all.written;
+    }
+    again = false;
+    if (plan->fresh) {
+      ARROW_ASSIGN_OR_RAISE(again, load->NextPass(plan->next));
+    }
+  }
+  return arrow::Status::OK();
+}
+
+// Whether a fresh load of `plan` may go on with one that was cut off: of the same rows, and not
+// behind what the view answers from now.
+bool CanGoOn(const online::ViewPosition& unfinished, const OnlineLoadPlan& plan) {
+  const auto reaches = [](const online::ViewPosition& a, const online::ViewPosition& b) {
+    return a.seq >= b.seq && a.applied_at >= b.applied_at && a.applied_until >= b.applied_until;
+  };
+  return unfinished.fingerprint == plan.next.fingerprint &&
+         unfinished.table_generation == plan.next.table_generation &&
+         reaches(plan.next, unfinished) && (!plan.known || reaches(unfinished, *plan.known));
 }
 
 // What a new generation has replaced. It answers nothing any more, so the run is done without it:
@@ -313,11 +319,18 @@ arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& wor
   // With none that waits in the log, old rows need no second look.
   plan.waiting = !plan.fresh && before.latest_activation > before.applied_until &&
                  next.applied_until > before.applied_until;
+  // What waits is found anew where it is looked for.
+  next.waiting_from = plan.fresh || plan.waiting ? INT64_MAX : before.waiting_from;
   return std::optional<OnlineLoadPlan>(std::move(plan));
 }
 
-arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject& project,
-                              const spec::FeatureView& view, bool full, StepReport* report) {
+namespace {
+
+// One load of the view. *resumed: it went on with one that was cut off, to the position of that
+// one.
+arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& project,
+                       const spec::FeatureView& view, bool full, bool* resumed,
+                       StepReport* report) {
   ARROW_ASSIGN_OR_RAISE(auto found, PlanOnlineLoad(workspace, project, view, full));
   if (!found) {
     return arrow::Status::OK();
@@ -337,24 +350,44 @@ arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject&
     return MakeError(ErrorCode::kConflict,
                      "view " + view.name + " was loaded by somebody else meanwhile");
   }
+  const std::optional<online::ViewPosition> unfinished = load->Unfinished();
+  *resumed = plan.fresh && unfinished && CanGoOn(*unfinished, plan);
+  if (*resumed) {
+    load->Resume();
+    plan.next.seq = unfinished->seq;
+    plan.next.applied_at = unfinished->applied_at;
+    plan.next.applied_until = unfinished->applied_until;
+  }
   RowDelays delays(workspace.clock);
   if (plan.new_rows || plan.waiting) {
-    ARROW_RETURN_NOT_OK(AddRows(workspace, *project.views.at(view.name), before, &plan, load.get(),
-                                &delays, &report->counts));
+    ARROW_RETURN_NOT_OK(AddInPasses(workspace, *project.views.at(view.name),
+                                    WantedBy(plan, before, *resumed), &plan, load.get(), &delays,
+                                    &report->counts));
   }
   ARROW_RETURN_NOT_OK(load->Commit(plan.next));
   delays.Loaded();
   if (delays.delays().since_event.total() > 0) {
     report->detail_json = ToJson(delays.delays());
   }
-  if (plan.fresh && plan.known) {
+  if ((plan.fresh && plan.known) || (unfinished && !*resumed)) {
     SweepOldGenerations(workspace, view.name);
   }
   report->did_work = true;
-  report->new_generation = plan.fresh && plan.known.has_value();
+  report->new_generation = report->new_generation || (plan.fresh && plan.known.has_value());
   report->reads.push_back({LogOf(*workspace.project, view), plan.snapshot->version, plan.generation,
                            before.seq + 1, plan.next.seq + 1});
   return arrow::Status::OK();
+}
+
+}  // namespace
+
+arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject& project,
+                              const spec::FeatureView& view, bool full, StepReport* report) {
+  bool resumed = false;
+  ARROW_RETURN_NOT_OK(LoadOnce(workspace, project, view, full, &resumed, report));
+  // What has come since the load that was cut off.
+  return resumed ? LoadOnce(workspace, project, view, false, &resumed, report)
+                 : arrow::Status::OK();
 }
 
 }  // namespace icecore::pipeline

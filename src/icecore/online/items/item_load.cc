@@ -25,16 +25,6 @@ constexpr size_t kBytesPerStep = size_t{4} << 20;
 constexpr size_t kMaxAbandoned = 256;
 constexpr int kMaxLoadTurns = 100;
 
-// The first bytes of a key after its first tag (which all keys of a view share), as a number that
-// sorts alike.
-uint64_t FrontOf(std::string_view key) {
-  uint64_t front = 0;
-  for (size_t i = 1; i <= 8; ++i) {
-    front = front << 8 | (i < key.size() ? static_cast<uint8_t>(key[i]) : 0);
-  }
-  return front;
-}
-
 std::string PlaceText(const ItemKey& key) { return key.name + "/" + key.group; }
 
 // A lease of a load of its own in `record`; what an earlier one left is settled.
@@ -86,7 +76,8 @@ ItemLoad::ItemLoad(ItemRecords* records, StoredView view, uint32_t entity_id, Re
       entity_id_(entity_id),
       seen_(std::move(seen)),
       lease_(*seen_.record.lease),
-      kept_ns_(base::MonotonicNanos()) {
+      kept_ns_(base::MonotonicNanos()),
+      rows_(&view_) {
   space_ = SpaceName(seen_.record.view_id,
                      is_new_generation() ? lease_.generation
                                          : static_cast<uint32_t>(seen_.record.position.generation));
@@ -130,67 +121,54 @@ arrow::Status ItemLoad::KeepLease() {
 
 arrow::Status ItemLoad::Add(const state::PreparedRows& rows) {
   if (committed_) return MakeError(ErrorCode::kInternal, "this load is committed");
-  if (rows.num_rows > int64_t{UINT32_MAX} || pieces_.size() >= UINT32_MAX) {
-    return MakeError(ErrorCode::kLimit, "too many rows in one piece of a load");
-  }
-  if (rows.keys.size() != view_.key_types.size()) {
-    return MakeError(ErrorCode::kInternal,
-                     "view " + view_.name + " has " + std::to_string(view_.key_types.size()) +
-                         " key columns, not " + std::to_string(rows.keys.size()));
-  }
   ARROW_RETURN_NOT_OK(KeepLease());
-  ARROW_ASSIGN_OR_RAISE(EncodedKeys keys, EncodeKeys(rows.keys, rows.num_rows));
-  const uint32_t piece = static_cast<uint32_t>(pieces_.size());
-  if (!view_.engine->layout().versioned) {
-    rows_.reserve(rows_.size() + static_cast<size_t>(rows.num_rows));
-    for (int64_t row = 0; row < rows.num_rows; ++row) {
-      const std::string_view key = keys.key(row);
-      if (!key.empty()) rows_.push_back(Row{FrontOf(key), piece, static_cast<uint32_t>(row)});
-    }
-  }
-  pieces_.push_back(LoadPiece{rows, std::move(keys)});
-  return arrow::Status::OK();
-}
-
-void ItemLoad::SortRows() {
-  std::sort(rows_.begin(), rows_.end(), [this](const Row& left, const Row& right) {
-    if (left.front != right.front) return left.front < right.front;
-    const int order = KeyOf(left).compare(KeyOf(right));
-    if (order != 0) return order < 0;
-    return std::pair(left.piece, left.row) < std::pair(right.piece, right.row);
-  });
+  return rows_.Add(rows);
 }
 
 std::vector<ItemLoad::Touch> ItemLoad::TouchesOfRows() const {
   std::vector<Touch> touches;
-  for (size_t i = 0; i < rows_.size(); ++i) {
-    const std::string_view key = KeyOf(rows_[i]);
-    if (touches.empty() || touches.back().key != key) touches.push_back({key, i, i});
-    touches.back().end = i + 1;
+  for (size_t i = 0; i < rows_.size();) {
+    const size_t end = rows_.EndOfKey(i);
+    touches.push_back({rows_.KeyAt(i), i, end});
+    i = end;
   }
   return touches;
 }
 
-arrow::Status ItemLoad::Commit(const ViewPosition& position) {
-  if (committed_) return MakeError(ErrorCode::kInternal, "this load is committed");
+arrow::Status ItemLoad::BeginWriting(const ViewPosition& position) {
   ARROW_RETURN_NOT_OK(CheckAdvance(view_.name, view_.fingerprint,
                                    is_new_generation() ? std::nullopt : seen_.record.Held(),
                                    position));
+  if (seen_.record.lease.has_value() && seen_.record.lease->writing) return KeepLease();
   // From here on a load that takes over knows that items of this one may be there.
-  ARROW_RETURN_NOT_OK(ChangeRecord([](ItemViewRecord* record) { record->lease->writing = true; }));
+  return ChangeRecord([](ItemViewRecord* record) { record->lease->writing = true; });
+}
+
+arrow::Status ItemLoad::Failed(const arrow::Status& status) {
+  const ErrorCode code = base::CodeOf(status);
+  is_lost_ = is_lost_ || code == ErrorCode::kUnavailable;
+  return base::WithContext(
+      status,
+      "view " + view_.name + (code == ErrorCode::kCorrupt ? " (materialize it with --full)" : ""));
+}
+
+arrow::Result<bool> ItemLoad::NextPass(const ViewPosition& position) {
+  if (!is_new_generation() || committed_ || !rows_.left_out_from()) return false;
+  ARROW_RETURN_NOT_OK(BeginWriting(position));
+  if (const arrow::Status written = WriteRows(position); !written.ok()) return Failed(written);
+  rows_.NextPass();
+  return true;
+}
+
+arrow::Status ItemLoad::Commit(const ViewPosition& position) {
+  if (committed_) return MakeError(ErrorCode::kInternal, "this load is committed");
+  ARROW_RETURN_NOT_OK(BeginWriting(position));
   const arrow::Status written =
       view_.engine->layout().versioned ? WriteVersions(position) : WriteRows(position);
-  if (!written.ok()) {
-    const ErrorCode code = base::CodeOf(written);
-    is_lost_ = is_lost_ || code == ErrorCode::kUnavailable;
-    return base::WithContext(
-        written, "view " + view_.name +
-                     (code == ErrorCode::kCorrupt ? " (materialize it with --full)" : ""));
-  }
+  if (!written.ok()) return Failed(written);
   ARROW_RETURN_NOT_OK(WriteRecord(position));
   committed_ = true;
-  pieces_.clear();
-  rows_.clear();
+  rows_.Clear();
   return arrow::Status::OK();
 }
 
@@ -301,14 +279,10 @@ arrow::Status ItemLoad::WriteKeys(const std::vector<Touch>& touches, const ViewP
 }
 
 arrow::Status ItemLoad::WriteRows(const ViewPosition& position) {
-  SortRows();
-  return WriteKeys(TouchesOfRows(), position,
-                   [this](const Touch& touch, state::KeyState* state) -> arrow::Status {
-                     for (size_t i = touch.begin; i < touch.end; ++i) {
-                       ARROW_RETURN_NOT_OK(state->Add(pieces_[rows_[i].piece].rows, rows_[i].row));
-                     }
-                     return arrow::Status::OK();
-                   });
+  rows_.Sort();
+  return WriteKeys(TouchesOfRows(), position, [this](const Touch& touch, state::KeyState* state) {
+    return rows_.AddTo(touch.begin, touch.end, state);
+  });
 }
 
 // The cells of all table keys of the load, read before and written after.
@@ -353,7 +327,7 @@ class ItemLoad::PrefetchedChains final : public ChainCells {
 
 std::vector<std::string> ItemLoad::TableKeys() const {
   std::set<std::string_view> seen;
-  for (const LoadPiece& piece : pieces_) {
+  for (const LoadPiece& piece : rows_.pieces()) {
     if (piece.rows.table_key == nullptr) continue;
     for (int64_t row = 0; row < piece.rows.num_rows; ++row) {
       seen.insert(piece.rows.table_key->GetView(row));
@@ -368,8 +342,9 @@ std::vector<std::string> ItemLoad::TableKeys() const {
 arrow::Status ItemLoad::WriteVersions(const ViewPosition& position) {
   PrefetchedChains chains(this);
   ARROW_RETURN_NOT_OK(chains.Fetch(TableKeys()));
-  ARROW_ASSIGN_OR_RAISE(const std::vector<OwnerChange> changes,
-                        SettleVersions(*view_.engine, pieces_, position.applied_at, &chains));
+  ARROW_ASSIGN_OR_RAISE(
+      const std::vector<OwnerChange> changes,
+      SettleVersions(*view_.engine, rows_.pieces(), position.applied_at, &chains));
   ARROW_RETURN_NOT_OK(chains.Flush());
   std::vector<Touch> touches;
   for (size_t i = 0; i < changes.size(); ++i) {
@@ -381,7 +356,7 @@ arrow::Status ItemLoad::WriteVersions(const ViewPosition& position) {
   return WriteKeys(touches, position,
                    [&](const Touch& touch, state::KeyState* state) -> arrow::Status {
                      for (size_t i = touch.begin; i < touch.end; ++i) {
-                       ARROW_RETURN_NOT_OK(ApplyChange(pieces_, changes[i], state));
+                       ARROW_RETURN_NOT_OK(ApplyChange(rows_.pieces(), changes[i], state));
                      }
                      return arrow::Status::OK();
                    });

@@ -11,9 +11,8 @@
 #include <vector>
 
 #include "icecore/online/items/item_store.h"
-#include "icecore/online/key_encoding.h"
+#include "icecore/online/load_rows.h"
 #include "icecore/online/store.h"
-#include "icecore/online/version_load.h"
 
 namespace icecore::online {
 
@@ -27,15 +26,14 @@ class ItemLoad : public ViewLoad {
   ~ItemLoad() override;
 
   arrow::Status Add(const state::PreparedRows& rows) override;
+  void Bound(int64_t memory_bytes, int64_t rows) override { rows_.Limit(memory_bytes, rows); }
+  arrow::Result<bool> NextPass(const ViewPosition& position) override;
+  // What was cut off is swept.
+  std::optional<ViewPosition> Unfinished() const override { return std::nullopt; }
+  void Resume() override {}
   arrow::Status Commit(const ViewPosition& position) override;
 
  private:
-  // A row, sorted by its key: eight bytes of the key first, which decide nearly always.
-  struct Row {
-    uint64_t front = 0;
-    uint32_t piece = 0;
-    uint32_t row = 0;
-  };
   // A key that is brought up to date; [begin, end) of rows or changes belong to it.
   struct Touch {
     std::string_view key;
@@ -53,11 +51,10 @@ class ItemLoad : public ViewLoad {
   class PrefetchedChains;
   using Fold = std::function<arrow::Status(const Touch&, state::KeyState*)>;
 
-  std::string_view KeyOf(const Row& row) const {
-    return pieces_[row.piece].keys.key(static_cast<int64_t>(row.row));
-  }
   bool is_new_generation() const { return lease_.generation != 0; }
-  void SortRows();
+  arrow::Status BeginWriting(const ViewPosition& position);
+  // `status` with the view's name and what can be done.
+  arrow::Status Failed(const arrow::Status& status);
   std::vector<Touch> TouchesOfRows() const;
   std::vector<std::string> TableKeys() const;
   arrow::Status ChangeRecord(const std::function<void(ItemViewRecord*)>& change);
@@ -78,8 +75,7 @@ class ItemLoad : public ViewLoad {
   const LoadLease lease_;
   std::string space_;  // the name of its items
   int64_t kept_ns_ = 0;
-  std::vector<LoadPiece> pieces_;
-  std::vector<Row> rows_;
+  LoadRows rows_;
   int64_t added_keys_ = 0;
   int64_t added_bytes_ = 0;
   bool committed_ = false;

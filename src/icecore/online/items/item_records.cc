@@ -70,6 +70,8 @@ class Fields {
     good_ = good_ && count <= rest_.size();
     return good_ ? count : 0;
   }
+  // Records of earlier versions end sooner.
+  bool at_end() const { return rest_.empty(); }
   bool all_good() const { return good_ && rest_.empty(); }
 
  private:
@@ -186,6 +188,7 @@ std::string EncodeViewRecord(const ItemViewRecord& record) {
     wire::PutVarint(record.lease->writing ? 1 : 0, &body);
     wire::PutVarint(record.lease->generation, &body);
   }
+  wire::PutInt64(record.position.waiting_from, &body);
   return Seal(record.revision, body);
 }
 
@@ -218,6 +221,7 @@ arrow::Result<ItemViewRecord> DecodeViewRecord(std::string_view bytes, const std
     record.lease->writing = fields.Number() != 0;
     record.lease->generation = fields.Id();
   }
+  if (!fields.at_end()) record.position.waiting_from = fields.Int();
   if (!fields.all_good()) return DamagedRecord("view " + view);
   return record;
 }

@@ -16,15 +16,11 @@
 namespace icecore::online::lmdb {
 namespace {
 
-// The first bytes of a key after its first tag (which all keys of a view share), as a number that
-// sorts alike.
-uint64_t FrontOf(std::string_view key) {
-  uint64_t front = 0;
-  for (size_t i = 1; i <= 8; ++i) {
-    front = front << 8 | (i < key.size() ? static_cast<uint8_t>(key[i]) : 0);
-  }
-  return front;
-}
+// A fresh load whose rows take more writes them in transactions of about as many, so that other
+// loads do not wait for all of it, and a kill does not cost all of it.
+constexpr int64_t kStretchBytes = int64_t{64} << 20;
+// Behind every key: no tag of one is as great.
+constexpr std::string_view kBehindAllKeys = "\xff";
 
 arrow::Status CheckSuffix(std::string_view suffix) {
   return suffix.size() <= kMaxSuffixBytes
@@ -40,44 +36,16 @@ arrow::Status LmdbLoad::Add(const state::PreparedRows& rows) {
   if (committed_) {
     return base::MakeError(base::ErrorCode::kInternal, "this load is committed");
   }
-  if (rows.num_rows > int64_t{UINT32_MAX} || pieces_.size() >= UINT32_MAX) {
-    return base::MakeError(base::ErrorCode::kLimit, "too many rows in one piece of a load");
-  }
-  if (rows.keys.size() != view_.key_types.size()) {
-    return base::MakeError(base::ErrorCode::kInternal,
-                           "view " + view_.name + " has " + std::to_string(view_.key_types.size()) +
-                               " key columns, not " + std::to_string(rows.keys.size()));
-  }
-  ARROW_ASSIGN_OR_RAISE(EncodedKeys keys, EncodeKeys(rows.keys, rows.num_rows));
-  const uint32_t piece = static_cast<uint32_t>(pieces_.size());
-  if (view_.engine->layout().versioned) {
-    pieces_.push_back(LoadPiece{rows, std::move(keys)});
-    return arrow::Status::OK();
-  }
-  for (int64_t row = 0; row < rows.num_rows; ++row) {
-    const std::string_view key = keys.key(row);
-    if (!key.empty()) {
-      rows_.push_back(Row{FrontOf(key), piece, static_cast<uint32_t>(row)});
-    }
-  }
-  pieces_.push_back(LoadPiece{rows, std::move(keys)});
-  return arrow::Status::OK();
+  return rows_.Add(rows);
 }
 
-void LmdbLoad::SortRows() {
-  const auto before = [this](const Row& left, const Row& right) {
-    if (left.front != right.front) {
-      return left.front < right.front;
-    }
-    const int order = KeyOf(left).compare(KeyOf(right));
-    if (order != 0) {
-      return order < 0;
-    }
-    return std::pair(left.piece, left.row) < std::pair(right.piece, right.row);
-  };
-  if (!std::is_sorted(rows_.begin(), rows_.end(), before)) {
-    std::sort(rows_.begin(), rows_.end(), before);
-  }
+std::optional<ViewPosition> LmdbLoad::Unfinished() const {
+  return left_ ? std::optional<ViewPosition>(left_->position) : std::nullopt;
+}
+
+void LmdbLoad::Resume() {
+  is_making_ = true;
+  rows_.StartFrom(left_->from);
 }
 
 arrow::Status LmdbLoad::CheckPosition(const ViewRecord& record,
@@ -89,6 +57,18 @@ arrow::Status LmdbLoad::CheckPosition(const ViewRecord& record,
   if (position.applied_until < position.applied_at) {
     return base::MakeError(base::ErrorCode::kInternal,
                            "view " + view_.name + ": applied_until lies before applied_at");
+  }
+  if (is_making_) {
+    if (!record.in_making) {
+      return base::MakeError(base::ErrorCode::kConflict,
+                             "view " + view_.name + " was loaded by somebody else meanwhile");
+    }
+    const ViewPosition& made = record.in_making->position;
+    if (made.seq != position.seq || made.applied_at != position.applied_at ||
+        made.applied_until != position.applied_until) {
+      return base::MakeError(base::ErrorCode::kInternal,
+                             "the load of view " + view_.name + " was begun for another position");
+    }
   }
   if (fresh_ || !record.loaded) {
     return arrow::Status::OK();
@@ -114,47 +94,107 @@ arrow::Status LmdbLoad::CheckPosition(const ViewRecord& record,
   return arrow::Status::OK();
 }
 
-arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
-  if (committed_) {
-    return base::MakeError(base::ErrorCode::kInternal, "this load is committed");
-  }
-  if (!view_.engine->layout().versioned) {
-    SortRows();
-  }
-  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
-  ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> found, GetView(*transaction, view_.name));
+arrow::Status LmdbLoad::Failed(const arrow::Status& status) const {
+  const bool corrupt = base::CodeOf(status) == base::ErrorCode::kCorrupt;
+  return base::WithContext(status,
+                           "view " + view_.name + (corrupt ? " (materialize it with --full)" : ""));
+}
+
+arrow::Result<ViewRecord> LmdbLoad::RecordIn(const Transaction& transaction) const {
+  ARROW_ASSIGN_OR_RAISE(std::optional<ViewRecord> found, GetView(transaction, view_.name));
   if (!found.has_value()) {
     return base::MakeError(base::ErrorCode::kConflict,
                            "view " + view_.name + " was dropped during its load");
   }
-  ViewRecord record = *found;
+  return *std::move(found);
+}
+
+arrow::Result<size_t> LmdbLoad::WriteStretch(const ViewPosition& position, size_t begin) {
+  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
+  ARROW_ASSIGN_OR_RAISE(ViewRecord record, RecordIn(*transaction));
   ARROW_RETURN_NOT_OK(CheckPosition(record, position));
+  if (!is_making_) {
+    ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction.get(), &record));
+    LoadInMaking& made = record.in_making.emplace();
+    ARROW_ASSIGN_OR_RAISE(made.entity_id, EntityIdOf(transaction.get(), view_.entity));
+    made.position = position;
+    made.position.generation = ++record.last_generation;
+  }
+  const size_t rows =
+      static_cast<size_t>(static_cast<double>(rows_.size()) * static_cast<double>(kStretchBytes) /
+                          static_cast<double>(std::max(rows_.bytes(), kStretchBytes)));
+  const size_t last = std::min(begin + std::max<size_t>(rows, 1), rows_.size()) - 1;
+  const size_t end = rows_.EndOfKey(last);
+  ARROW_RETURN_NOT_OK(
+      WriteNewKeys(transaction.get(), record.space_in_making(), position, begin, end));
+  record.in_making->from = end < rows_.size()
+                               ? std::string(rows_.KeyAt(end))
+                               : rows_.left_out_from().value_or(std::string(kBehindAllKeys));
+  ARROW_RETURN_NOT_OK(PutView(transaction.get(), view_.name, record));
+  ARROW_RETURN_NOT_OK(transaction->Commit());
+  is_making_ = true;
+  return end;
+}
+
+arrow::Result<bool> LmdbLoad::NextPass(const ViewPosition& position) {
+  if (!fresh_ || committed_ || view_.engine->layout().versioned) {
+    return false;
+  }
+  if (!is_making_ && !rows_.left_out_from() && rows_.bytes() < kStretchBytes) {
+    return false;  // Commit writes them in its one transaction
+  }
+  rows_.Sort();
+  for (size_t begin = 0; begin < rows_.size();) {
+    const auto end = WriteStretch(position, begin);
+    if (!end.ok()) return Failed(end.status());
+    begin = *end;
+  }
+  const bool more = rows_.left_out_from().has_value();
+  rows_.NextPass();
+  return more;
+}
+
+arrow::Status LmdbLoad::TakeNewGeneration(Transaction* transaction, ViewRecord* record) const {
+  if (record->loaded) {
+    ARROW_RETURN_NOT_OK(PutGarbage(transaction, Garbage{record->space(), ""}));
+  }
+  record->loaded = true;
+  if (is_making_) {
+    record->entity_id = record->in_making->entity_id;
+    record->position.generation = record->in_making->position.generation;
+    record->in_making.reset();
+    return arrow::Status::OK();
+  }
+  ARROW_ASSIGN_OR_RAISE(record->entity_id, EntityIdOf(transaction, view_.entity));
+  record->position.generation = ++record->last_generation;
+  return arrow::Status::OK();
+}
+
+arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
+  if (committed_) {
+    return base::MakeError(base::ErrorCode::kInternal, "this load is committed");
+  }
+  rows_.Sort();
+  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
+  ARROW_ASSIGN_OR_RAISE(ViewRecord record, RecordIn(*transaction));
+  ARROW_RETURN_NOT_OK(CheckPosition(record, position));
+  // The view goes beyond what a load that was cut off wanted to reach.
+  if (!is_making_) ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction.get(), &record));
   const bool is_new = fresh_ || !record.loaded;
-  if (is_new) {
-    if (record.loaded) {
-      ARROW_RETURN_NOT_OK(PutGarbage(transaction.get(), Garbage{record.space(), ""}));
-    }
-    ARROW_ASSIGN_OR_RAISE(record.entity_id, EntityIdOf(transaction.get(), view_.entity));
-    ++record.last_generation;
-    record.loaded = true;
-  }
+  if (is_new) ARROW_RETURN_NOT_OK(TakeNewGeneration(transaction.get(), &record));
+  const int64_t generation = record.position.generation;
   record.position = position;
-  record.position.generation = record.last_generation;
+  record.position.generation = generation;
   const CellSpace space = record.space();
-  const arrow::Status written = view_.engine->layout().versioned
-                                    ? WriteVersions(transaction.get(), space, position)
-                                : is_new ? WriteNewKeys(transaction.get(), space, position)
-                                         : WriteRows(transaction.get(), space, position);
-  if (!written.ok()) {
-    const bool corrupt = base::CodeOf(written) == base::ErrorCode::kCorrupt;
-    return base::WithContext(
-        written, "view " + view_.name + (corrupt ? " (materialize it with --full)" : ""));
-  }
+  const arrow::Status written =
+      view_.engine->layout().versioned ? WriteVersions(transaction.get(), space, position)
+      : is_new ? WriteNewKeys(transaction.get(), space, position, 0, rows_.size())
+               : WriteRows(transaction.get(), space, position);
+  if (!written.ok()) return Failed(written);
   ARROW_RETURN_NOT_OK(PutView(transaction.get(), view_.name, record));
   ARROW_RETURN_NOT_OK(transaction->Commit());
   committed_ = true;
-  pieces_.clear();
-  rows_.clear();
+  rows_.Clear();
   lock_.reset();
   return arrow::Status::OK();
 }
@@ -184,23 +224,6 @@ arrow::Status LmdbLoad::WriteKey(Transaction* transaction, Cursor* cursor, const
   return WriteChanges(transaction, key, changes, memory);
 }
 
-size_t LmdbLoad::EndOfKey(size_t begin) const {
-  const std::string_view key = KeyOf(rows_[begin]);
-  size_t end = begin + 1;
-  while (end < rows_.size() && rows_[end].front == rows_[begin].front && KeyOf(rows_[end]) == key) {
-    ++end;
-  }
-  return end;
-}
-
-arrow::Status LmdbLoad::AddRows(size_t begin, size_t end, state::KeyState* state) const {
-  for (size_t i = begin; i < end; ++i) {
-    const Row& row = rows_[i];
-    ARROW_RETURN_NOT_OK(state->Add(pieces_[row.piece].rows, static_cast<int64_t>(row.row)));
-  }
-  return arrow::Status::OK();
-}
-
 // Cells in order, one behind the other in one piece of memory.
 struct LmdbLoad::NewCells {
   struct Sizes {
@@ -217,11 +240,11 @@ arrow::Status LmdbLoad::MakeCells(size_t begin, size_t end, const CellSpace& spa
   std::string cell_key;
   std::string value;
   while (begin < end) {
-    const std::string_view key = KeyOf(rows_[begin]);
-    const size_t next = EndOfKey(begin);
+    const std::string_view key = rows_.KeyAt(begin);
+    const size_t next = rows_.EndOfKey(begin);
     const std::unique_ptr<state::KeyState> state = view_.engine->NewKey();
     ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
-    ARROW_RETURN_NOT_OK(AddRows(begin, next, state.get()));
+    ARROW_RETURN_NOT_OK(rows_.AddTo(begin, next, state.get()));
     state->SetApplied(position.seq, position.applied_until);
     ARROW_ASSIGN_OR_RAISE(const auto changes, state->TakeChanges());
     prefix.Assign(space, key);
@@ -240,15 +263,15 @@ arrow::Status LmdbLoad::MakeCells(size_t begin, size_t end, const CellSpace& spa
 }
 
 arrow::Status LmdbLoad::WriteNewKeys(Transaction* transaction, const CellSpace& space,
-                                     const ViewPosition& position) const {
+                                     const ViewPosition& position, size_t begin, size_t end) const {
   constexpr size_t kRowsAtOnce = 2048;
   // This thread writes; beside it one is enough to keep a second core at work.
   const size_t makers = std::max<size_t>(std::thread::hardware_concurrency(), 2) - 1;
   const size_t ahead = 2 * makers + 1;
-  std::vector<size_t> bounds = {0};
-  while (bounds.back() < rows_.size()) {
-    const size_t last = std::min(bounds.back() + kRowsAtOnce, rows_.size()) - 1;
-    bounds.push_back(EndOfKey(last));
+  std::vector<size_t> bounds = {begin};
+  while (bounds.back() < end) {
+    const size_t last = std::min(bounds.back() + kRowsAtOnce, end) - 1;
+    bounds.push_back(rows_.EndOfKey(last));
   }
   std::vector<NewCells> memory(ahead);
   ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
@@ -281,10 +304,10 @@ arrow::Status LmdbLoad::WriteRows(Transaction* transaction, const CellSpace& spa
   WorkingMemory memory;
   ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
   for (size_t begin = 0; begin < rows_.size();) {
-    const size_t end = EndOfKey(begin);
-    const auto add = [&](state::KeyState* state) { return AddRows(begin, end, state); };
+    const size_t end = rows_.EndOfKey(begin);
+    const auto add = [&](state::KeyState* state) { return rows_.AddTo(begin, end, state); };
     ARROW_RETURN_NOT_OK(
-        WriteKey(transaction, cursor.get(), space, KeyOf(rows_[begin]), position, add, &memory));
+        WriteKey(transaction, cursor.get(), space, rows_.KeyAt(begin), position, add, &memory));
     begin = end;
   }
   return SweepExpired(transaction, space, *view_.engine, position.applied_at);
@@ -321,7 +344,7 @@ arrow::Status LmdbLoad::WriteVersions(Transaction* transaction, const CellSpace&
   ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
   LmdbChainCells cells(transaction, cursor.get(), space);
   ARROW_ASSIGN_OR_RAISE(const std::vector<OwnerChange> changes,
-                        SettleVersions(*view_.engine, pieces_, position.applied_at, &cells));
+                        SettleVersions(*view_.engine, rows_.pieces(), position.applied_at, &cells));
   size_t begin = 0;
   while (begin < changes.size()) {
     size_t end = begin + 1;
@@ -330,7 +353,7 @@ arrow::Status LmdbLoad::WriteVersions(Transaction* transaction, const CellSpace&
     }
     const auto apply = [&](state::KeyState* state) -> arrow::Status {
       for (size_t i = begin; i < end; ++i) {
-        ARROW_RETURN_NOT_OK(ApplyChange(pieces_, changes[i], state));
+        ARROW_RETURN_NOT_OK(ApplyChange(rows_.pieces(), changes[i], state));
       }
       return arrow::Status::OK();
     };

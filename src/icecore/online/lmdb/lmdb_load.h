@@ -1,39 +1,43 @@
 #pragma once
-// One load of one view: rows are held (not copied) until Commit, which sorts them by key and brings
-// every touched key up to date in one transaction.
+// One load of one view: rows are held until Commit, which brings every touched key up to date in
+// one transaction. A fresh load of many rows writes its generation before, in several transactions.
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <vector>
 
-#include "icecore/online/key_encoding.h"
 #include "icecore/online/lmdb/environment.h"
 #include "icecore/online/lmdb/file_lock.h"
 #include "icecore/online/lmdb/key_cells.h"
 #include "icecore/online/lmdb/store_folder.h"
 #include "icecore/online/lmdb/view_record.h"
+#include "icecore/online/load_rows.h"
 #include "icecore/online/store.h"
-#include "icecore/online/version_load.h"
 
 namespace icecore::online::lmdb {
 
 class LmdbLoad : public ViewLoad {
  public:
-  // `generation`: nullopt begins a new one.
+  // `in_making`: what a load that was cut off has left of a new generation.
   LmdbLoad(std::shared_ptr<StoreFolder> folder, StoredView view, bool fresh,
-           std::unique_ptr<FileLock> lock)
-      : folder_(std::move(folder)), view_(std::move(view)), fresh_(fresh), lock_(std::move(lock)) {}
+           std::unique_ptr<FileLock> lock, std::optional<LoadInMaking> in_making)
+      : folder_(std::move(folder)),
+        view_(std::move(view)),
+        fresh_(fresh),
+        lock_(std::move(lock)),
+        left_(std::move(in_making)),
+        rows_(&view_) {}
 
   arrow::Status Add(const state::PreparedRows& rows) override;
+  void Bound(int64_t memory_bytes, int64_t rows) override { rows_.Limit(memory_bytes, rows); }
+  arrow::Result<bool> NextPass(const ViewPosition& position) override;
+  std::optional<ViewPosition> Unfinished() const override;
+  void Resume() override;
   arrow::Status Commit(const ViewPosition& position) override;
 
  private:
-  // A row, sorted by its key: eight bytes of the key first, which decide nearly always.
-  struct Row {
-    uint64_t front = 0;
-    uint32_t piece = 0;
-    uint32_t row = 0;
-  };
   class LmdbChainCells;
   struct NewCells;
   struct WorkingMemory {
@@ -43,10 +47,6 @@ class LmdbLoad : public ViewLoad {
     std::string value;
   };
 
-  std::string_view KeyOf(const Row& row) const {
-    return pieces_[row.piece].keys.key(static_cast<int64_t>(row.row));
-  }
-  void SortRows();
   arrow::Status CheckPosition(const ViewRecord& record, const ViewPosition& position) const;
   // Reads the cells of `key` and brings its state up to `position`; `change` adds to the state.
   template <typename Change>
@@ -57,14 +57,19 @@ class LmdbLoad : public ViewLoad {
                               const ViewPosition& position) const;
   arrow::Status WriteRows(Transaction* transaction, const CellSpace& space,
                           const ViewPosition& position) const;
-  // WriteRows of a space that has no cells yet: threads make the cells of ranges of keys, and this
-  // one writes them in order.
+  // WriteRows of rows [begin, end) into a space that has no cells of their keys yet: threads make
+  // the cells of ranges of keys, and this one writes them in order.
   arrow::Status WriteNewKeys(Transaction* transaction, const CellSpace& space,
-                             const ViewPosition& position) const;
-  // The place in rows_ behind the rows that share the key of rows_[begin].
-  size_t EndOfKey(size_t begin) const;
-  arrow::Status AddRows(size_t begin, size_t end, state::KeyState* state) const;
-  // Cells of the keys of rows_[begin, end), which hold whole keys.
+                             const ViewPosition& position, size_t begin, size_t end) const;
+  // The view's record, to be changed in `transaction`.
+  arrow::Result<ViewRecord> RecordIn(const Transaction& transaction) const;
+  // Writes rows from `begin` on into the generation in making, and returns where it stopped.
+  arrow::Result<size_t> WriteStretch(const ViewPosition& position, size_t begin);
+  // Gives `record` the generation that this load has made, or has yet to write.
+  arrow::Status TakeNewGeneration(Transaction* transaction, ViewRecord* record) const;
+  // `status` with the view's name and what can be done.
+  arrow::Status Failed(const arrow::Status& status) const;
+  // Cells of the keys of rows [begin, end), which hold whole keys.
   arrow::Status MakeCells(size_t begin, size_t end, const CellSpace& space,
                           const ViewPosition& position, NewCells* cells) const;
   static arrow::Status WriteChanges(Transaction* transaction, std::string_view key,
@@ -75,8 +80,9 @@ class LmdbLoad : public ViewLoad {
   StoredView view_;
   bool fresh_;
   std::unique_ptr<FileLock> lock_;
-  std::vector<LoadPiece> pieces_;
-  std::vector<Row> rows_;
+  std::optional<LoadInMaking> left_;  // by a load that was cut off
+  bool is_making_ = false;            // the record's generation in making is this load's
+  LoadRows rows_;
   bool committed_ = false;
 };
 

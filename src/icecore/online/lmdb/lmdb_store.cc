@@ -206,7 +206,7 @@ arrow::Result<std::unique_ptr<ViewLoad>> LmdbStore::BeginLoad(const StoredView& 
                            "the online store holds view " + view.name +
                                " by another definition; it needs a fresh load");
   }
-  return std::make_unique<LmdbLoad>(folder_, view, fresh, std::move(lock));
+  return std::make_unique<LmdbLoad>(folder_, view, fresh, std::move(lock), record.in_making);
 }
 
 arrow::Result<std::vector<ViewAnswer>> LmdbStore::Read(const std::vector<ViewRead>& reads,
@@ -230,10 +230,11 @@ arrow::Status LmdbStore::Drop(const std::string& view) {
   ARROW_ASSIGN_OR_RAISE(auto lock, TakeLoadLock(folder_->directory(), seen->view_id, view));
   {
     ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
-    ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> record, GetView(*transaction, view));
+    ARROW_ASSIGN_OR_RAISE(std::optional<ViewRecord> record, GetView(*transaction, view));
     if (!record.has_value() || record->view_id != seen->view_id) {
       return arrow::Status::OK();
     }
+    ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction.get(), &*record));
     if (record->loaded) {
       ARROW_RETURN_NOT_OK(PutGarbage(transaction.get(), Garbage{record->space(), ""}));
     }

@@ -75,6 +75,8 @@ class RecordReader {
     rest_.remove_prefix(static_cast<size_t>(size));
     return text;
   }
+  // Records of earlier versions end sooner.
+  bool at_end() const { return rest_.empty(); }
   arrow::Status Finish(std::string_view what) const {
     return good_ && rest_.empty() ? arrow::Status::OK() : Damaged(what);
   }
@@ -89,6 +91,28 @@ class RecordReader {
   bool good_ = true;
 };
 
+ViewPosition ReadPosition(RecordReader* reader) {
+  ViewPosition position;
+  position.generation = reader->Int();
+  position.seq = reader->Int();
+  position.applied_until = reader->Int();
+  position.applied_at = reader->Int();
+  position.fingerprint = reader->Text();
+  position.latest_activation = reader->Int();
+  position.table_generation = reader->Text();
+  return position;
+}
+
+void WritePosition(const ViewPosition& position, RecordWriter* writer) {
+  writer->Int(position.generation);
+  writer->Int(position.seq);
+  writer->Int(position.applied_until);
+  writer->Int(position.applied_at);
+  writer->Text(position.fingerprint);
+  writer->Int(position.latest_activation);
+  writer->Text(position.table_generation);
+}
+
 arrow::Result<ViewRecord> DecodeView(std::string_view bytes, std::string_view name) {
   const std::string what = "view " + std::string(name);
   ARROW_ASSIGN_OR_RAISE(RecordReader reader, RecordReader::Open(bytes, what));
@@ -97,13 +121,16 @@ arrow::Result<ViewRecord> DecodeView(std::string_view bytes, std::string_view na
   record.entity_id = static_cast<uint32_t>(reader.Int());
   record.last_generation = static_cast<uint32_t>(reader.Int());
   record.loaded = reader.Int() != 0;
-  record.position.generation = reader.Int();
-  record.position.seq = reader.Int();
-  record.position.applied_until = reader.Int();
-  record.position.applied_at = reader.Int();
-  record.position.fingerprint = reader.Text();
-  record.position.latest_activation = reader.Int();
-  record.position.table_generation = reader.Text();
+  record.position = ReadPosition(&reader);
+  if (!reader.at_end()) {
+    record.position.waiting_from = reader.Int();
+    if (reader.Int() != 0) {
+      LoadInMaking& made = record.in_making.emplace();
+      made.entity_id = static_cast<uint32_t>(reader.Int());
+      made.position = ReadPosition(&reader);
+      made.from = reader.Text();
+    }
+  }
   ARROW_RETURN_NOT_OK(reader.Finish(what));
   return record;
 }
@@ -114,13 +141,14 @@ std::string EncodeView(const ViewRecord& record) {
   writer.Int(record.entity_id);
   writer.Int(record.last_generation);
   writer.Int(record.loaded ? 1 : 0);
-  writer.Int(record.position.generation);
-  writer.Int(record.position.seq);
-  writer.Int(record.position.applied_until);
-  writer.Int(record.position.applied_at);
-  writer.Text(record.position.fingerprint);
-  writer.Int(record.position.latest_activation);
-  writer.Text(record.position.table_generation);
+  WritePosition(record.position, &writer);
+  writer.Int(record.position.waiting_from);
+  writer.Int(record.in_making ? 1 : 0);
+  if (record.in_making) {
+    writer.Int(record.in_making->entity_id);
+    WritePosition(record.in_making->position, &writer);
+    writer.Text(record.in_making->from);
+  }
   return writer.Finish();
 }
 
@@ -253,6 +281,13 @@ arrow::Status PutGarbage(Transaction* transaction, const Garbage& garbage) {
   writer.Int(garbage.space.entity_id);
   writer.Text(garbage.resume);
   return transaction->Put(Table::kMeta, GarbageKey(garbage.space), writer.Finish());
+}
+
+arrow::Status GiveUpLoadInMaking(Transaction* transaction, ViewRecord* record) {
+  if (!record->in_making) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(PutGarbage(transaction, Garbage{record->space_in_making(), ""}));
+  record->in_making.reset();
+  return arrow::Status::OK();
 }
 
 arrow::Status RemoveGarbage(Transaction* transaction, const CellSpace& space) {

@@ -20,6 +20,13 @@
 
 namespace icecore::online::lmdb {
 
+// A new generation that is being written in several transactions; no read sees it.
+struct LoadInMaking {
+  uint32_t entity_id = 0;
+  ViewPosition position;  // that it will have; its generation among it
+  std::string from;       // keys before this one (encoded) are written
+};
+
 // What a view serves: one record, replaced in the transaction that brings the data.
 struct ViewRecord {
   uint32_t view_id = 0;
@@ -27,9 +34,15 @@ struct ViewRecord {
   uint32_t last_generation = 0;  // the highest ever given
   bool loaded = false;           // false: ids are given, nothing answers
   ViewPosition position;
+  std::optional<LoadInMaking> in_making;
 
   CellSpace space() const {
     return CellSpace{entity_id, view_id, static_cast<uint32_t>(position.generation)};
+  }
+  // Of in_making.
+  CellSpace space_in_making() const {
+    return CellSpace{in_making->entity_id, view_id,
+                     static_cast<uint32_t>(in_making->position.generation)};
   }
 };
 
@@ -67,6 +80,8 @@ arrow::Result<uint32_t> EntityIdOf(Transaction* transaction, const std::string& 
 arrow::Result<uint32_t> NewViewId(Transaction* transaction);
 
 arrow::Status PutGarbage(Transaction* transaction, const Garbage& garbage);
+// What a load that was cut off has written is garbage; `record` forgets it and is not put.
+arrow::Status GiveUpLoadInMaking(Transaction* transaction, ViewRecord* record);
 arrow::Status RemoveGarbage(Transaction* transaction, const CellSpace& space);
 // Where the sweep of expired cells goes on; empty: from the first key.
 arrow::Result<std::string> GetResume(const Transaction& transaction, const CellSpace& space);

@@ -1,0 +1,113 @@
+// Fresh loads in several passes that are cut off between them.
+#include <gtest/gtest.h>
+
+#include "icecore/base/error.h"
+#include "icecore/online/lmdb/lmdb_store_testing.h"
+
+namespace icecore::online::testing {
+namespace {
+
+constexpr int kPassKeys = 200;
+constexpr int64_t kPassMemory = 4096;
+
+const ViewPosition kReached = At(kPassKeys * 2, kStart + 10, kStart + kHour);
+
+class LmdbPassesTest : public LmdbStoreTest {
+ protected:
+  LmdbPassesTest() : store_(Open()) {}
+
+  // Rows of the first load, and of a second.
+  static arrow::Status AddAll(ViewLoad* load) {
+    for (int64_t number : {1, 2}) ARROW_RETURN_NOT_OK(load->Add(Rows(RowsOf(number, kPassKeys))));
+    return arrow::Status::OK();
+  }
+  // A fresh load that ends after `passes` of its passes, as by a kill.
+  void CutOff(const StoredView& view, int passes, const ViewPosition& position = kReached) {
+    auto load = store_->BeginLoad(view, true).ValueOrDie();
+    load->Bound(kPassMemory, kPassKeys * 2);
+    for (int pass = 0; pass < passes; ++pass) {
+      ASSERT_TRUE(AddAll(load.get()).ok());
+      ASSERT_TRUE(load->NextPass(position).ValueOrDie());
+    }
+  }
+  // How many passes it took.
+  int Finish(ViewLoad* load, const ViewPosition& position = kReached) {
+    load->Bound(kPassMemory, kPassKeys * 2);
+    int passes = 1;
+    for (;; ++passes) {
+      EXPECT_TRUE(AddAll(load).ok());
+      if (!load->NextPass(position).ValueOrDie()) break;
+    }
+    EXPECT_TRUE(load->Commit(position).ok());
+    return passes;
+  }
+  void ExpectAll(const StoredView& view) {
+    for (int key = 0; key < kPassKeys; ++key) {
+      EXPECT_EQ(ReadKey(store_.get(), view, "k" + std::to_string(key), kStart + 10).sum, 3);
+    }
+  }
+
+  std::unique_ptr<Store> store_;
+};
+
+TEST_F(LmdbPassesTest, WhatWasCutOffGoesOn) {
+  const StoredView view = MakeView("v");
+  const int whole = Finish(store_->BeginLoad(MakeView("other"), true).ValueOrDie().get());
+  ASSERT_GT(whole, 3);
+  CutOff(view, 2);
+  store_.reset();
+  store_ = Open();
+  EXPECT_FALSE(store_->Position("v").ValueOrDie().has_value());
+  auto load = store_->BeginLoad(view, true).ValueOrDie();
+  ASSERT_TRUE(load->Unfinished().has_value());
+  EXPECT_EQ(load->Unfinished()->seq, kReached.seq);
+  EXPECT_EQ(load->Unfinished()->applied_at, kReached.applied_at);
+  load->Resume();
+  EXPECT_LE(Finish(load.get()), whole - 1);
+  load.reset();
+  ExpectAll(view);
+  EXPECT_EQ(store_->Position("v").ValueOrDie()->generation, 1);
+  EXPECT_FALSE(store_->BeginLoad(view, true).ValueOrDie()->Unfinished().has_value());
+  EXPECT_EQ(store_->Sweep(1 << 20).ValueOrDie(), 0);
+}
+
+TEST_F(LmdbPassesTest, AnotherPositionIsNotThatOfTheLoadThatWasCutOff) {
+  const StoredView view = MakeView("v");
+  CutOff(view, 1);
+  auto load = store_->BeginLoad(view, true).ValueOrDie();
+  load->Resume();
+  load->Bound(kPassMemory, kPassKeys * 2);
+  ASSERT_TRUE(AddAll(load.get()).ok());
+  const auto later = At(kPassKeys * 2, kStart + 11, kStart + kHour);
+  EXPECT_EQ(base::CodeOf(load->NextPass(later).status()), base::ErrorCode::kInternal);
+}
+
+// Neither a fresh load that begins anew nor one that goes on from the old generation leaves cells
+// of the one that was cut off.
+TEST_F(LmdbPassesTest, WhatIsGivenUpIsSwept) {
+  const StoredView view = MakeView("v");
+  Finish(store_->BeginLoad(view, true).ValueOrDie().get());
+  const int64_t cells = store_->Describe().ValueOrDie().cells;
+  const ViewPosition later = At(kPassKeys * 2, kStart + 20, kStart + kHour);
+  CutOff(view, 2, later);
+  EXPECT_GT(store_->Describe().ValueOrDie().cells, cells);
+  ExpectAll(view);  // the old generation answers
+  ASSERT_TRUE(Load(store_.get(), view, {}, later).ok());
+  EXPECT_FALSE(store_->BeginLoad(view, true).ValueOrDie()->Unfinished().has_value());
+  EXPECT_GT(store_->Sweep(1 << 20).ValueOrDie(), 0);
+  EXPECT_EQ(store_->Describe().ValueOrDie().cells, cells);
+
+  CutOff(view, 2, later);
+  Finish(store_->BeginLoad(view, true).ValueOrDie().get(), later);
+  EXPECT_GT(store_->Sweep(1 << 20).ValueOrDie(), 0);
+  EXPECT_EQ(store_->Describe().ValueOrDie().cells, cells);
+  EXPECT_EQ(store_->Position("v").ValueOrDie()->generation, 4);
+
+  CutOff(view, 2, later);
+  ASSERT_TRUE(store_->Drop("v").ok());
+  EXPECT_EQ(store_->Sweep(1 << 20).ValueOrDie(), 0);
+  EXPECT_EQ(store_->Describe().ValueOrDie().cells, 0);
+}
+
+}  // namespace
+}  // namespace icecore::online::testing
