@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -145,45 +146,66 @@ arrow::Status DynamoTable::Prepare() {
   return arrow::Status::OK();
 }
 
+// One BatchGetItem and what it leaves unread, until nothing is. values[i] is of keys[i].
+arrow::Status DynamoTable::GetBatch(std::span<const ItemKey> keys,
+                                    std::span<std::optional<std::string>> values) {
+  const std::string& table = client_->place().table;
+  Json wanted = Json::array();
+  std::unordered_map<std::string, size_t> places;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    wanted.push_back(KeyJson(keys[i]));
+    places[wanted.back()["s"]["S"].get<std::string>() + " " +
+           wanted.back()["k"]["B"].get<std::string>()] = i;
+  }
+  net::Backoff backoff = client_->NewBackoff();
+  for (bool is_first = true; !wanted.empty(); is_first = false) {
+    if (!is_first) ARROW_RETURN_NOT_OK(client_->WaitForMore(&backoff));
+    const Json request = {
+        {"RequestItems", {{table, {{"Keys", std::move(wanted)}, {"ConsistentRead", true}}}}}};
+    ARROW_ASSIGN_OR_RAISE(const DynamoAnswer answer, client_->Send("BatchGetItem", request.dump()));
+    if (answer.error == "ResourceNotFoundException") return arrow::Status::OK();
+    if (!answer.ok) return client_->ErrorOf("BatchGetItem", answer);
+    ARROW_ASSIGN_OR_RAISE(const Json json, Parsed(answer.body));
+    for (const Json& item : Member(Member(json, "Responses"), table)) {
+      const std::string* group = Attribute(item, "k", "B");
+      const std::string* name = Attribute(item, "s", "S");
+      const std::string* bytes = Attribute(item, "b", "B");
+      if (group == nullptr || name == nullptr || bytes == nullptr) return Damaged();
+      const auto place = places.find(*name + " " + *group);
+      if (place == places.end()) return Damaged();
+      std::string decoded;
+      if (!base::ParseBase64(*bytes, &decoded)) return Damaged();
+      values[place->second] = std::move(decoded);
+    }
+    wanted = Member(Member(Member(json, "UnprocessedKeys"), table), "Keys");
+    if (!wanted.is_array()) wanted = Json::array();
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Result<std::vector<std::optional<std::string>>> DynamoTable::Get(
     const std::vector<ItemKey>& keys) {
-  const std::string& table = client_->place().table;
   std::vector<std::optional<std::string>> values(keys.size());
-  std::unordered_map<std::string, size_t> places;
-  for (size_t begin = 0; begin < keys.size(); begin += kKeysPerGet) {
-    const size_t end = std::min(begin + kKeysPerGet, keys.size());
-    Json wanted = Json::array();
-    places.clear();
-    for (size_t i = begin; i < end; ++i) {
-      wanted.push_back(KeyJson(keys[i]));
-      places[wanted.back()["s"]["S"].get<std::string>() + " " +
-             wanted.back()["k"]["B"].get<std::string>()] = i;
-    }
-    net::Backoff backoff = client_->NewBackoff();
-    for (bool is_first = true; !wanted.empty(); is_first = false) {
-      if (!is_first) ARROW_RETURN_NOT_OK(client_->WaitForMore(&backoff));
-      const Json request = {
-          {"RequestItems", {{table, {{"Keys", std::move(wanted)}, {"ConsistentRead", true}}}}}};
-      ARROW_ASSIGN_OR_RAISE(const DynamoAnswer answer,
-                            client_->Send("BatchGetItem", request.dump()));
-      if (answer.error == "ResourceNotFoundException") return values;
-      if (!answer.ok) return client_->ErrorOf("BatchGetItem", answer);
-      ARROW_ASSIGN_OR_RAISE(const Json json, Parsed(answer.body));
-      for (const Json& item : Member(Member(json, "Responses"), table)) {
-        const std::string* group = Attribute(item, "k", "B");
-        const std::string* name = Attribute(item, "s", "S");
-        const std::string* bytes = Attribute(item, "b", "B");
-        if (group == nullptr || name == nullptr || bytes == nullptr) return Damaged();
-        const auto place = places.find(*name + " " + *group);
-        if (place == places.end()) return Damaged();
-        std::string decoded;
-        if (!base::ParseBase64(*bytes, &decoded)) return Damaged();
-        values[place->second] = std::move(decoded);
-      }
-      wanted = Member(Member(Member(json, "UnprocessedKeys"), table), "Keys");
-      if (!wanted.is_array()) wanted = Json::array();
-    }
+  const std::span<const ItemKey> all_keys = keys;
+  const std::span<std::optional<std::string>> all_values = values;
+  std::vector<arrow::Future<>> others;
+  arrow::Status begun;
+  for (size_t begin = kKeysPerGet; begin < keys.size() && begun.ok(); begin += kKeysPerGet) {
+    const size_t count = std::min(kKeysPerGet, keys.size() - begin);
+    auto batch = pool_->Submit([this, some_keys = all_keys.subspan(begin, count),
+                                some_values = all_values.subspan(begin, count)] {
+      return GetBatch(some_keys, some_values);
+    });
+    begun = batch.status();
+    if (batch.ok()) others.push_back(*std::move(batch));
   }
+  const size_t first = std::min(kKeysPerGet, keys.size());
+  const arrow::Status here = GetBatch(all_keys.first(first), all_values.first(first));
+  // They read keys and write values, whatever failed.
+  arrow::AllComplete(others).Wait();
+  ARROW_RETURN_NOT_OK(begun);
+  ARROW_RETURN_NOT_OK(here);
+  ARROW_RETURN_NOT_OK(arrow::AllFinished(others).status());
   return values;
 }
 

@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,8 @@ class DynamoTable : public ItemTable {
  private:
   arrow::Result<bool> IsActive(bool* exists);
   arrow::Status MakeTable();
+  arrow::Status GetBatch(std::span<const ItemKey> keys,
+                         std::span<std::optional<std::string>> values);
   arrow::Status WriteBatch(std::string requests_json);
   template <typename MakeRequest>
   arrow::Status WriteAll(size_t count, const MakeRequest& make);
