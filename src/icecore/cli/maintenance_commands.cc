@@ -107,7 +107,7 @@ struct CompactArguments {
 // Threads that begin from here on too. What answers requests on the same machine goes first; where
 // the system does not allow it, nothing else changes.
 void GiveWay() {
-  constexpr int kNice = 10;
+  constexpr int kNice = 19;
   (void)setpriority(PRIO_PROCESS, 0, kNice);
 }
 
