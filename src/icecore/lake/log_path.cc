@@ -143,10 +143,6 @@ arrow::Result<std::string> DecodePath(std::string_view encoded) {
   if (LeadsUp(path)) {
     return MakeError(ErrorCode::kUnsupported, "data file '" + path + "' outside the table");
   }
-  if (scheme.empty() && SchemeLength(path) > 0) {
-    return MakeError(ErrorCode::kUnsupported,
-                     "data file '" + path + "': a name that reads like a URL once decoded");
-  }
   if (scheme == "file:") {
     // file:/x, file:///x and file://localhost/x are one.
     bool is_elsewhere = path.starts_with("//");
@@ -165,6 +161,10 @@ arrow::Result<std::string> DecodePath(std::string_view encoded) {
   path = Tidy(path);
   if (path.empty() || path == "/") {
     return MakeError(ErrorCode::kCorrupt, "path '" + std::string(encoded) + "'");
+  }
+  if (SchemeLength(path) > 0) {
+    return MakeError(ErrorCode::kUnsupported,
+                     "data file '" + path + "': a name that reads like a URL once decoded");
   }
   return path;
 }
