@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """From a push to the answer that has it, while others push: `icecore serve` on this machine.
 
-    bench/freshness.py [--rates 1,100,10000,100000] [--seconds 20] [--icecore BINARY] [--json FILE]
+    bench/freshness.py [--rates 1,100,10000,100000] [--seconds 20] [--icecore BINARY] [--json [FILE]]
 
 Rows (a key of 10,000, a time, two numbers) are pushed at a fixed rate, in requests sent when they are due, whether or not those before
 were answered. Beside them a probe: one row of a key of its own, pushed at random moments, then asked for on a connection that stays
@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+import record
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "integration")]
@@ -162,7 +164,7 @@ def main():
     parser.add_argument("--icecore", default=str(ROOT / "build" / "release" / "bin" / "icecore"))
     parser.add_argument("--rates", default="1,100,10000,100000", help="rows a second")
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--json")
+    record.add_option(parser, "freshness")
     given = parser.parse_args()
     lines = []
     print(f"load {os.getloadavg()[0]:.1f}")
@@ -171,8 +173,7 @@ def main():
         lines.append(line)
         print(f"{rate:>9,} rows/s ({line['pushed_per_s']:,.0f} sent): servable after p50 {line['p50_ms']:.0f} ms, p90 {line['p90_ms']:.0f} ms, "
               f"p99 {line['p99_ms']:.0f} ms ({line['probes']} probes); sent at most {line['most_late_ms']:.0f} ms late", flush=True)
-    if given.json:
-        Path(given.json).write_text(json.dumps({"load": os.getloadavg(), "lines": lines}, indent=1))
+    record.write(given.json, given, lines)
     return 0
 
 

@@ -2,7 +2,7 @@
 """Online reads over HTTP beside Redis and Feast's feature server (P5: one entity a call; P6: a hundred),
 and reads of windows, which the others have no form for.
 
-    bench/online.py [--keys 20000] [--seconds 5] [--rounds 3] [--peers redis,feast] [--json FILE]
+    bench/online.py [--keys 20000] [--seconds 5] [--rounds 3] [--peers redis,feast] [--json [FILE]]
 
 Four views of five float64 features. Values are compared for equality first. Then, by turns: a closed loop over 8 connections,
 and an open loop at half of what our closed loop reached (latency counts from when a request was due). Redis holds a hash per view
@@ -27,6 +27,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.flight as flight
 import pyarrow.parquet as pq
+
+import record
 
 ROOT = Path(__file__).resolve().parent.parent
 FEAST = ROOT / ".deps" / "feast" / "venv" / "bin"
@@ -406,7 +408,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default="redis,feast")
-    parser.add_argument("--json", type=Path)
+    record.add_option(parser, "online")
     given = parser.parse_args()
     peers = given.peers.split(",")
     work = Path(tempfile.mkdtemp(prefix="bench-online-"))
@@ -473,8 +475,7 @@ def main() -> None:
             print(f"windows, {6 * len(WINDOWS)} features over {EVENTS} events a key ({entities} an answer): {median_of(runs, 'per_second'):,.0f} answers/s, "
                   f"p50 {median_of(runs, 'p50_us'):.0f} us, p99 {median_of(runs, 'p99_us'):.0f} us")
         print(json.dumps(results["memory"]))
-        if given.json:
-            given.json.write_text(json.dumps(results, indent=1))
+        record.write(given.json, given, results)
     finally:
         for server in servers:
             server.end()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The online store alone: loading it from the lake (P8) beside Redis, RocksDB and Feast, and reading one vector in this process (P7).
 
-    bench/store.py [--shapes 10000000x10,1000000x250] [--rounds 3] [--peers redis,rocksdb,feast] [--seconds 5] [--json FILE]
+    bench/store.py [--shapes 10000000x10,1000000x250] [--rounds 3] [--peers redis,rocksdb,feast] [--seconds 5] [--json [FILE]]
 
 Keys are 0 … N-1, one row each, features float64. Ours is `icecore materialize --full` from start to end: it opens the project,
 reads the Delta table and brings every key into LMDB, durably. Redis gets its own protocol from a file through `redis-cli --pipe`,
@@ -28,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import record
 from online import Redis as RedisServer, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -309,19 +310,18 @@ def main() -> None:
     parser.add_argument("--peers", default="redis,rocksdb,feast")
     parser.add_argument("--feast-keys", type=int, default=20_000)
     parser.add_argument("--work", type=Path, help="where files are made; the system's folder for temporary files when left out")
-    parser.add_argument("--json", type=Path)
+    record.add_option(parser, "store")
     given = parser.parse_args()
-    results = {"load_average": os.getloadavg()[0], "shapes": []}
+    results = []
     print(f"load {os.getloadavg()[0]:.1f}")
     for shape in given.shapes.split(","):
         keys, features = (int(number) for number in shape.split("x"))
         work = Path(tempfile.mkdtemp(prefix="bench-store-", dir=given.work))
         try:
-            results["shapes"].append({**loads(given, work, keys, features), "reads": reads(given, work, keys, features)})
+            results.append({**loads(given, work, keys, features), "reads": reads(given, work, keys, features)})
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=1))
+    record.write(given.json, given, results)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Row P4: a training set of Feast's size, by Icecore through Python, by Icecore as a command, and by Feast.
 
-    run.py [--icecore BINARY] [--rounds 5] [--spine 100000] [--rows 200000] [--json FILE]
+    run.py [--icecore BINARY] [--rounds 5] [--spine 100000] [--rows 200000] [--json [FILE]]
 
 A spine × 4 views, each over a Parquet file of its own with 5 float features and a ttl of 30 days. Feast's local provider
 with its file offline store and SQLite registry, as `feast init` sets it up. Both sides get and give pandas frames in
@@ -19,6 +19,9 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path.append(os.path.join(ROOT, "bench"))
+import record  # noqa: E402
+
 PYTHON = os.path.join(ROOT, ".deps", "feast", "venv", "bin", "python")
 
 
@@ -73,7 +76,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--spine", type=int, default=100_000)
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--json", help="also write the figures to this file")
+    record.add_option(parser, "feast")
     given = parser.parse_args()
     if not os.path.exists(PYTHON):
         sys.exit("Feast is not installed: ./dev bench feast")
@@ -102,9 +105,7 @@ def main():
         feast = statistics.median(run["seconds"] for run in runs["feast"])
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; median of {given.rounds}, by turns")
         lines = [line(name, some, feast) for name, some in runs.items()]
-        if given.json:
-            with open(given.json, "w", encoding="utf-8") as file:
-                json.dump({"load": os.getloadavg()[0], "spine": given.spine, "rows": given.rows, "lines": lines}, file, indent=1)
+        record.write(given.json, given, lines)
 
 
 if __name__ == "__main__":
