@@ -4,8 +4,11 @@ import os
 import sys
 
 
-def start(deps, scratch):
-    """A SparkSession; `deps` is the folder that scripts/setup.sh fills, `scratch` takes what Spark leaves behind."""
+def start(deps, scratch, threads=2, others=None):
+    """A SparkSession; `deps` is the folder that scripts/setup.sh fills, `scratch` takes what Spark leaves behind.
+
+    `others`: settings beside these, or in their place; None leaves one out.
+    """
     home = os.path.join(deps, "spark")
     os.environ.update(SPARK_HOME=home, SPARK_LOCAL_IP="127.0.0.1", PYSPARK_PYTHON=sys.executable, TZ="UTC",
                       SPARK_LOCAL_DIRS=scratch)
@@ -31,8 +34,10 @@ def start(deps, scratch):
         "spark.databricks.delta.retentionDurationCheck.enabled": "false",
         # Tables with times of long ago are as good as any.
         "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
+        **(others or {}),
     }
-    builder = SparkSession.builder.master("local[2]").appName("icecore")
+    builder = SparkSession.builder.master(f"local[{threads}]").appName("icecore")
     for name, value in settings.items():
-        builder = builder.config(name, value)
+        if value is not None:
+            builder = builder.config(name, value)
     return builder.getOrCreate()
