@@ -1,44 +1,44 @@
-"""A peer's point-in-time join, in a process of its own: joins_peer.py ENGINE SPINE OUT FEATURES TABLE..."""
+"""A peer's point-in-time join, in a process of its own: joins_peer.py ENGINE SPINE OUT KEYS FEATURES TABLE... (KEYS: names)"""
 import os
 import sys
 
 os.environ["POLARS_MAX_THREADS"] = "2"
 
 
-def duckdb(spine, out, features, tables):
+def duckdb(spine, out, keys, features, tables):
     """Chained ASOF joins, as its documentation tunes them."""
     import duckdb as engine
     session = engine.connect()
     session.execute("set threads=2; set preserve_insertion_order=false; set asof_loop_join_threshold=0;"
                     "set memory_limit='20GB'; set temp_directory='" + os.path.dirname(out) + "'")
-    joins = "".join(f" asof left join read_parquet('{table}') t{v} on s.user = t{v}.user and s.event_timestamp >= t{v}.at"
-                    for v, table in enumerate(tables))
+    joins = "".join(f" asof left join read_parquet('{table}') t{v} on " + "".join(f"s.{key} = t{v}.{key} and " for key in keys)
+                    + f"s.event_timestamp >= t{v}.at" for v, table in enumerate(tables))
     values = ", ".join(f"t{v}.f{i} as v{v}_f{i}" for v in range(len(tables)) for i in range(features))
     session.execute(f"copy (select s.*, {values} from read_parquet('{spine}') s{joins}) to '{out}'"
                     " (format parquet, compression zstd)")
 
 
-def polars(spine, out, features, tables):
+def polars(spine, out, keys, features, tables):
     import polars as engine
     left = engine.read_parquet(spine).sort("event_timestamp")
     for v, table in enumerate(tables):
         right = engine.read_parquet(table).sort("at").rename({f"f{i}": f"v{v}_f{i}" for i in range(features)})
-        left = left.join_asof(right, left_on="event_timestamp", right_on="at", by="user", strategy="backward",
+        left = left.join_asof(right, left_on="event_timestamp", right_on="at", by=keys, strategy="backward",
                               check_sortedness=False).drop("at", strict=False)
     left.write_parquet(out, compression="zstd", compression_level=1)
 
 
-def pandas(spine, out, features, tables):
+def pandas(spine, out, keys, features, tables):
     import pandas as engine
     left = engine.read_parquet(spine).sort_values("event_timestamp", kind="stable")
     for v, table in enumerate(tables):
         right = engine.read_parquet(table).sort_values("at", kind="stable").rename(
             columns={f"f{i}": f"v{v}_f{i}" for i in range(features)})
-        left = engine.merge_asof(left, right, left_on="event_timestamp", right_on="at", by="user").drop(columns="at")
+        left = engine.merge_asof(left, right, left_on="event_timestamp", right_on="at", by=keys).drop(columns="at")
     left.to_parquet(out, compression="zstd", index=False)
 
 
-def limit(spine, result, _, tables):
+def limit(spine, result, _keys, _features, tables):
     """No join: how long reading what a join reads, and writing what it writes, takes on two threads."""
     import json
     import time
@@ -65,5 +65,6 @@ def limit(spine, result, _, tables):
 
 
 if __name__ == "__main__":
-    name, spine, out, features = sys.argv[1:5]
-    {"duckdb": duckdb, "polars": polars, "pandas": pandas, "limit": limit}[name](spine, out, int(features), sys.argv[5:])
+    name, spine, out, keys, features = sys.argv[1:6]
+    {"duckdb": duckdb, "polars": polars, "pandas": pandas, "limit": limit}[name](spine, out, keys.split(","), int(features),
+                                                                                sys.argv[6:])
