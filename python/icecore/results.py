@@ -98,9 +98,16 @@ class TrainingSet(Rows):
 
     @property
     def report(self) -> dict:
-        """rows, columns, digest, spine, duration_us; ``tables`` that were read, with their versions; ``features``: a list
-        of {name, rows, nulls, expired}, counted before defaults. Reads the rows first, unless to_reader() gave them out: it is complete once
-        they have been read."""
+        """What the set was made of, as ``icecore training-set --json`` gives it.
+
+        rows, columns, duration_us; ``tables`` that were read, with their versions; ``features``: a list of {name, rows,
+        nulls, expired}, counted before defaults; ``spine``: {from, rows, digest, …}; ``digest`` of the rows: equal digests
+        are equal rows, bit for bit, however they are batched or stored.
+
+        It is complete once the rows have ended, and reads them first where nobody has. After to_reader() it is what is known
+        so far: without ``digest``, and with an empty one of the spine, until the last batch was read. Rows with a column
+        that has no digest (unions, run-end encoded and coded values inside lists) never get one.
+        """
         if self._reader is not None:
             self.to_arrow()
         return self._report()

@@ -83,8 +83,9 @@ int32_t icecore_training_set_open(icecore_project* project, const char* service,
 /* Moves the rows into *rows, which the caller releases; once only. */
 int32_t icecore_training_set_rows(icecore_training_set* training_set, struct ArrowArrayStream* rows,
                                   icecore_error** error);
-/* JSON: rows, columns, tables (what was read, by name), duration_us, features (nulls and expired of
- * each, before defaults). Complete once the rows have ended. */
+/* JSON: rows, columns, digest, spine (rows and digest), tables (what was read, by name),
+ * duration_us, features (nulls and expired of each, before defaults). Complete once the rows have
+ * ended; before that there is no digest, nor is there for columns of types without one. */
 int32_t icecore_training_set_report(icecore_training_set* training_set, char** json,
                                     icecore_error** error);
 void icecore_training_set_free(icecore_training_set* training_set);

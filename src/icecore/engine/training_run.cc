@@ -4,6 +4,7 @@
 #include <arrow/table.h>
 #include <arrow/type.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -65,6 +66,12 @@ arrow::Status WriteCard(const pipeline::TrainingCard& card, const std::string& p
   return arrow::Status::OK();
 }
 
+bool HasDigest(const arrow::Schema& schema) {
+  return std::ranges::all_of(schema.fields(), [](const auto& field) {
+    return feature::TableDigest::Takes(*field->type());
+  });
+}
+
 // Rows on their way to whoever reads them, their number, and their digest where that is wanted.
 class MeasuredReader final : public arrow::RecordBatchReader {
  public:
@@ -118,13 +125,15 @@ class TrainingRun {
     return report;
   }
 
-  // A service's set over a spine in memory, without digests; `rows` gives it then.
+  // A service's set over a spine in memory; `rows` gives it then.
   arrow::Status OpenRows(int64_t definition_version,
                          std::shared_ptr<arrow::RecordBatchReader> spine) {
     ARROW_RETURN_NOT_OK(ResolveService());
     StartCard(definition_version);
     pipeline::PinnedTables tables(workspace_);
-    return OpenRowsOf(std::move(spine), &tables, false);
+    // A column that merely passes through may be of a type without a digest.
+    const bool digested = HasDigest(*spine->schema());
+    return OpenRowsOf(std::move(spine), &tables, digested);
   }
   const std::shared_ptr<MeasuredReader>& rows() const { return rows_; }
   // Once, after the last row.

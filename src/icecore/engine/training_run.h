@@ -21,8 +21,9 @@ arrow::Result<TrainingSetReport> RunTrainingSet(const pipeline::Workspace& works
                                                 int64_t definition_version,
                                                 const TrainingSetRequest& request);
 
-// A service's set over a spine in memory, block by block; no file, no card, no digests. The
-// workspace must outlive the rows.
+// A service's set over a spine in memory, block by block, without a file. The card has its digests,
+// as all of the report, once the rows have ended; "" where a column's type has none. The workspace
+// must outlive the rows.
 arrow::Result<TrainingSetRows> OpenTrainingSetRows(
     const pipeline::Workspace& workspace, std::shared_ptr<const pipeline::AnalysedProject> project,
     int64_t definition_version, const TrainingSetRequest& request,

@@ -211,6 +211,38 @@ TEST(TableDigest, DoesNotDependOnBatches) {
          {"i": 3, "s": null, "b": null, "l": null, "st": null}])")));
 }
 
+TEST(TableDigest, TakesViewsAsWhatTheyView) {
+  const std::string json =
+      R"([{"a": "x"}, {"a": null}, {"a": "a text that is too long to lie inline"}])";
+  EXPECT_EQ(DigestOf(TableOf({arrow::field("a", arrow::utf8())}, json)),
+            DigestOf(TableOf({arrow::field("a", arrow::utf8_view())}, json)));
+  const auto coded = [](const std::string& words, const std::string& codes) {
+    const auto type = arrow::dictionary(arrow::int8(), arrow::utf8_view());
+    const auto column =
+        arrow::DictionaryArray::FromArrays(
+            type, arrow::json::ArrayFromJSONString(arrow::int8(), codes).ValueOrDie(),
+            arrow::json::ArrayFromJSONString(arrow::utf8_view(), words).ValueOrDie())
+            .ValueOrDie();
+    return DigestOf(
+        arrow::Table::Make(arrow::schema({arrow::field("a", type)}), arrow::ArrayVector{column}));
+  };
+  EXPECT_EQ(coded(R"(["a", null, "b"])", "[2, null, 1, 0]"),
+            coded(R"(["b", "a"])", "[0, null, null, 1]"));
+  EXPECT_NE(coded(R"(["b", "a"])", "[0, null, null, 1]"),
+            coded(R"(["b", "a"])", "[0, null, null, 0]"));
+  const std::string lists = R"([{"a": [1, null]}, {"a": null}, {"a": []}])";
+  EXPECT_NE(DigestOf(TableOf({arrow::field("a", arrow::list_view(arrow::int64()))}, lists)),
+            DigestOf(TableOf({arrow::field("a", arrow::list_view(arrow::int64()))},
+                             R"([{"a": [1, 2]}, {"a": null}, {"a": []}])")));
+}
+
+TEST(TableDigest, SaysWhichTypesItTakes) {
+  EXPECT_TRUE(TableDigest::Takes(*arrow::list(arrow::struct_({arrow::field("a", kInstant)}))));
+  EXPECT_TRUE(TableDigest::Takes(*arrow::dictionary(arrow::int8(), arrow::utf8_view())));
+  EXPECT_FALSE(TableDigest::Takes(*arrow::list(arrow::dictionary(arrow::int8(), arrow::utf8()))));
+  EXPECT_FALSE(TableDigest::Takes(*arrow::run_end_encoded(arrow::int32(), arrow::utf8())));
+}
+
 TEST(TableDigest, DependsOnEveryValueNullNameAndType) {
   const auto ints = [](const std::string& name, const std::string& json) {
     return DigestOf(TableOf({arrow::field(name, arrow::int64())}, json));

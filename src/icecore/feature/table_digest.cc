@@ -2,6 +2,7 @@
 
 #include <arrow/array.h>
 #include <arrow/array/array_dict.h>
+#include <arrow/array/builder_binary.h>
 #include <arrow/compute/cast.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
@@ -9,6 +10,7 @@
 #include <arrow/type_traits.h>
 #include <arrow/util/bit_run_reader.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -66,6 +68,9 @@ arrow::Status AppendValue(const arrow::Array& values, int64_t row, std::string* 
     *out += text;
     return arrow::Status::OK();
   };
+  const auto append_list = [&](const auto& list) {
+    return AppendElements(*list.values(), list.value_offset(row), list.value_length(row), out);
+  };
   switch (type.id()) {
     case arrow::Type::BOOL:
       *out += static_cast<const arrow::BooleanArray&>(values).Value(row) ? '\1' : '\0';
@@ -76,19 +81,20 @@ arrow::Status AppendValue(const arrow::Array& values, int64_t row, std::string* 
     case arrow::Type::LARGE_STRING:
     case arrow::Type::LARGE_BINARY:
       return append_text(static_cast<const arrow::LargeBinaryArray&>(values).GetView(row));
+    case arrow::Type::STRING_VIEW:
+    case arrow::Type::BINARY_VIEW:
+      return append_text(static_cast<const arrow::BinaryViewArray&>(values).GetView(row));
     case arrow::Type::LIST:
-    case arrow::Type::MAP: {
-      const auto& list = static_cast<const arrow::ListArray&>(values);
-      return AppendElements(*list.values(), list.value_offset(row), list.value_length(row), out);
-    }
-    case arrow::Type::LARGE_LIST: {
-      const auto& list = static_cast<const arrow::LargeListArray&>(values);
-      return AppendElements(*list.values(), list.value_offset(row), list.value_length(row), out);
-    }
-    case arrow::Type::FIXED_SIZE_LIST: {
-      const auto& list = static_cast<const arrow::FixedSizeListArray&>(values);
-      return AppendElements(*list.values(), list.value_offset(row), list.value_length(row), out);
-    }
+    case arrow::Type::MAP:
+      return append_list(static_cast<const arrow::ListArray&>(values));
+    case arrow::Type::LARGE_LIST:
+      return append_list(static_cast<const arrow::LargeListArray&>(values));
+    case arrow::Type::LIST_VIEW:
+      return append_list(static_cast<const arrow::ListViewArray&>(values));
+    case arrow::Type::LARGE_LIST_VIEW:
+      return append_list(static_cast<const arrow::LargeListViewArray&>(values));
+    case arrow::Type::FIXED_SIZE_LIST:
+      return append_list(static_cast<const arrow::FixedSizeListArray&>(values));
     case arrow::Type::STRUCT:
       for (const auto& field : static_cast<const arrow::StructArray&>(values).fields()) {
         ARROW_RETURN_NOT_OK(AppendElements(*field, row, 1, out));
@@ -98,6 +104,34 @@ arrow::Status AppendValue(const arrow::Array& values, int64_t row, std::string* 
       return base::MakeError(base::ErrorCode::kUnsupported,
                              "no digest of the type " + type.ToString());
   }
+}
+
+bool IsView(const arrow::DataType& type) {
+  return type.id() == arrow::Type::STRING_VIEW || type.id() == arrow::Type::BINARY_VIEW;
+}
+
+// The values that the codes stand for.
+arrow::Result<std::shared_ptr<arrow::Array>> Decoded(const arrow::Array& column) {
+  const auto& coded = static_cast<const arrow::DictionaryArray&>(column);
+  const auto& type = static_cast<const arrow::DictionaryType&>(*column.type()).value_type();
+  if (!IsView(*type)) {
+    return arrow::compute::Cast(column, type);
+  }
+  const auto& texts = static_cast<const arrow::BinaryViewArray&>(*coded.dictionary());
+  arrow::BinaryBuilder builder;
+  for (int64_t row = 0; row < coded.length(); ++row) {
+    const int64_t code = coded.IsValid(row) ? coded.GetValueIndex(row) : -1;
+    ARROW_RETURN_NOT_OK(code < 0 || texts.IsNull(code) ? builder.AppendNull()
+                                                       : builder.Append(texts.GetView(code)));
+  }
+  return builder.Finish();
+}
+
+// Texts held as views are texts: how they lie in memory says nothing of what they are.
+std::string TypeTextOf(const arrow::DataType& type) {
+  return type.id() == arrow::Type::STRING_VIEW   ? arrow::utf8()->ToString()
+         : type.id() == arrow::Type::BINARY_VIEW ? arrow::binary()->ToString()
+                                                 : type.ToString();
 }
 
 }  // namespace
@@ -174,6 +208,36 @@ TableDigest::TableDigest(std::shared_ptr<arrow::Schema> schema) : schema_(std::m
 
 TableDigest::~TableDigest() = default;
 
+bool TableDigest::Takes(const arrow::DataType& type) {
+  switch (type.id()) {
+    case arrow::Type::NA:
+    case arrow::Type::BOOL:
+    case arrow::Type::STRING:
+    case arrow::Type::BINARY:
+    case arrow::Type::LARGE_STRING:
+    case arrow::Type::LARGE_BINARY:
+    case arrow::Type::STRING_VIEW:
+    case arrow::Type::BINARY_VIEW:
+      return true;
+    case arrow::Type::DICTIONARY: {
+      const arrow::DataType& coded = *static_cast<const arrow::DictionaryType&>(type).value_type();
+      return !arrow::is_nested(coded.id()) && Takes(coded);
+    }
+    case arrow::Type::LIST:
+    case arrow::Type::MAP:
+    case arrow::Type::LARGE_LIST:
+    case arrow::Type::LIST_VIEW:
+    case arrow::Type::LARGE_LIST_VIEW:
+    case arrow::Type::FIXED_SIZE_LIST:
+    case arrow::Type::STRUCT:
+      return std::ranges::all_of(type.fields(), [](const auto& field) {
+        return field->type()->id() != arrow::Type::DICTIONARY && Takes(*field->type());
+      });
+    default:
+      return FixedBytes(type) > 0;
+  }
+}
+
 arrow::Status TableDigest::Add(const arrow::RecordBatch& batch) {
   if (!batch.schema()->Equals(*schema_, /*check_metadata=*/false)) {
     return base::MakeError(base::ErrorCode::kInternal, "a digest of rows of another schema");
@@ -181,8 +245,7 @@ arrow::Status TableDigest::Add(const arrow::RecordBatch& batch) {
   ARROW_RETURN_NOT_OK(base::RunParallel(columns_.size(), [&](size_t i) -> arrow::Status {
     std::shared_ptr<arrow::Array> column = batch.column(static_cast<int>(i));
     if (column->type_id() == arrow::Type::DICTIONARY) {
-      const auto& type = static_cast<const arrow::DictionaryType&>(*column->type());
-      ARROW_ASSIGN_OR_RAISE(column, arrow::compute::Cast(*column, type.value_type()));
+      ARROW_ASSIGN_OR_RAISE(column, Decoded(*column));
     }
     return columns_[i]->Add(*column, rows_);
   }));
@@ -212,7 +275,7 @@ std::string TableDigest::Finish() {
   for (size_t i = 0; i < columns_.size(); ++i) {
     const auto& field = schema_->field(static_cast<int>(i));
     append(field->name());
-    append(field->type()->ToString());
+    append(TypeTextOf(*field->type()));
     append(columns_[i]->nulls.FinishHex());
     append(columns_[i]->values.FinishHex());
   }

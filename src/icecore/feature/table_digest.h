@@ -20,6 +20,10 @@ class TableDigest {
   explicit TableDigest(std::shared_ptr<arrow::Schema> schema);
   ~TableDigest();
 
+  // Whether columns of this type have a form; unions, run-ends and coded values inside others lack
+  // one.
+  static bool Takes(const arrow::DataType& type);
+
   // kInternal when the batch is of another schema; kUnsupported for types without a form.
   arrow::Status Add(const arrow::RecordBatch& batch);
   arrow::Status Add(const arrow::Table& table);

@@ -173,13 +173,20 @@ def frames(folder):
         assert "<table>" in project.sql("select '<b>' as x")._repr_html_()
         assert "<td><b>" not in project.sql("select '<b>' as x")._repr_html_()
 
+    def a_column_without_a_digest_passes_through():
+        words = pa.array(["a", "b"]).dictionary_encode()
+        tags = pa.ListArray.from_arrays(pa.array(range(len(SPINE) + 1), pa.int32()), words.take(pa.array([0] * len(SPINE))))
+        made = project.training_set("shop", SPINE.append_column("tags", tags))
+        equal(made.to_arrow().column("tags").to_pylist(), [["a"]] * len(SPINE))
+        assert "digest" not in made.report, made.report
+
     def a_path_is_no_frame():
         refused(errors.InvalidArgument, lambda: project.training_set("shop", "spine.parquet"), "read_table")
         refused(errors.InvalidArgument, lambda: project.training_set("shop", 7), "__arrow_c_stream__")
 
     return (pyarrow_comes_back_as_it_was, pandas_comes_back_as_it_was, an_index_of_pandas_comes_back, polars_comes_back_as_it_was,
             duckdb_takes_part, dicts_come_as_columns_and_as_rows, results_are_arrow_streams, no_rows_are_a_frame_too,
-            notebooks_show_tables, a_path_is_no_frame)
+            notebooks_show_tables, a_column_without_a_digest_passes_through, a_path_is_no_frame)
 
 
 def parity(folder):
@@ -217,6 +224,18 @@ def parity(folder):
             document = json.loads(cli(folder, "list", what, "--json"))
             equal(project.list(what), document if what == "quarantine" else next(iter(document.values())), what)
 
+    def digests_equal_the_commands():
+        import json
+        told = json.loads(cli(folder, "training-set", "shop", "--spine", spine_file, "--out", out_file, "--json"))
+        made = project.training_set("shop", SPINE)
+        equal((made.report["digest"], made.report["spine"]["digest"]), (told["digest"], told["spine"]["digest"]))
+        parts = project.training_set("shop", SPINE.to_reader(max_chunksize=37))
+        reader = parts.to_reader()
+        reader.read_next_batch()
+        assert "digest" not in parts.report, "known before the rows have ended"
+        reader.read_all()
+        equal(parts.report["digest"], told["digest"])
+
     def the_report_counts():
         made = project.training_set("shop", SPINE)
         by_name = {one["name"]: one for one in made.report["features"]}
@@ -225,7 +244,7 @@ def parity(folder):
         equal(list(made.report["tables"]), ["processing.orders"])
 
     return (training_sets_equal_the_commands, a_moment_may_be_a_datetime, sql_equals_the_command, online_equals_offline,
-            documents_equal_the_commands, the_report_counts)
+            documents_equal_the_commands, digests_equal_the_commands, the_report_counts)
 
 
 def online(folder):
