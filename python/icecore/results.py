@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import functools
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -85,8 +85,18 @@ class Rows:
         return f"<icecore.{type(self).__name__}: {rows}, {len(self._schema)} columns>"
 
     def _repr_html_(self) -> str:
+        if self._given_out():
+            return (f"<p>the rows were given out by to_reader(); {len(self._schema)} columns</p>"
+                    + rows_html(["column", "type"], [[field.name, field.type] for field in self._schema]))
         table = self.to_arrow()
-        return f"<p>{table.num_rows:,} rows, {table.num_columns} columns</p>" + table_html(table)
+        return f"<p>{table.num_rows:,} rows, {table.num_columns} columns{self._origin_html()}</p>" + table_html(table)
+
+    def _given_out(self) -> bool:
+        return self._table is None and self._reader is None
+
+    def _origin_html(self) -> str:
+        """What a notebook says of the rows beside their number."""
+        return ""
 
 
 class TrainingSet(Rows):
@@ -116,11 +126,9 @@ class TrainingSet(Rows):
     def feature_names(self) -> list[str]:
         return [feature["name"] for feature in self.report["features"]]
 
-    def _repr_html_(self) -> str:
-        table = self.to_arrow()
+    def _origin_html(self) -> str:
         read = ", ".join(f"{name}@{one['version']}" for name, one in self.report["tables"].items())
-        return (f"<p>{table.num_rows:,} rows, {table.num_columns} columns; read {html.escape(read)}</p>"
-                + table_html(table))
+        return f"; read {html.escape(read)}"
 
 
 class Vectors(Rows):
@@ -170,10 +178,17 @@ def stream_error(error: Exception) -> errors.IcecoreError:
     return kind(str(error))
 
 
+def rows_html(names: Sequence[str], rows: Iterable[Sequence[Any]], titles: Sequence[Any] | None = None) -> str:
+    """An HTML table; None is an empty cell. ``titles``: what the pointer shows over each name."""
+    head = "".join(f"<th title='{html.escape(str(title))}'>{html.escape(name)}</th>"
+                   for name, title in zip(names, titles or names))
+    body = "".join("<tr>" + "".join(f"<td>{'' if value is None else html.escape(str(value))}</td>" for value in row) + "</tr>"
+                   for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
 def table_html(table: pa.Table) -> str:
     """The first rows as an HTML table."""
-    head = "".join(f"<th title='{html.escape(str(field.type))}'>{html.escape(field.name)}</th>" for field in table.schema)
-    body = "".join("<tr>" + "".join(f"<td>{'' if value is None else html.escape(str(value))}</td>" for value in row) + "</tr>"
-                   for row in zip(*(column.to_pylist() for column in table.slice(0, SHOWN_ROWS).columns)))
+    rows = zip(*(column.to_pylist() for column in table.slice(0, SHOWN_ROWS).columns))
     more = f"<p>… {table.num_rows - SHOWN_ROWS:,} more rows</p>" if table.num_rows > SHOWN_ROWS else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+    return rows_html(table.column_names, rows, [field.type for field in table.schema]) + more

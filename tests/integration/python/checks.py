@@ -173,6 +173,16 @@ def frames(folder):
         assert "<table>" in project.sql("select '<b>' as x")._repr_html_()
         assert "<td><b>" not in project.sql("select '<b>' as x")._repr_html_()
 
+    def notebooks_show_the_columns_of_rows_given_out():
+        for rows in (project.training_set("shop", SPINE), project.sql("select 1 as n, 'x' as t")):
+            rows.to_reader().read_all()
+            shown = rows._repr_html_()
+            assert all(name in shown and str(rows.schema.field(name).type) in shown for name in rows.column_names), shown
+        gathered = project.sql("select 7 as n")
+        gathered.to_arrow()
+        gathered.to_reader()
+        assert "<td>7</td>" in gathered._repr_html_()
+
     def a_column_without_a_digest_passes_through():
         words = pa.array(["a", "b"]).dictionary_encode()
         tags = pa.ListArray.from_arrays(pa.array(range(len(SPINE) + 1), pa.int32()), words.take(pa.array([0] * len(SPINE))))
@@ -186,7 +196,8 @@ def frames(folder):
 
     return (pyarrow_comes_back_as_it_was, pandas_comes_back_as_it_was, an_index_of_pandas_comes_back, polars_comes_back_as_it_was,
             duckdb_takes_part, dicts_come_as_columns_and_as_rows, results_are_arrow_streams, no_rows_are_a_frame_too,
-            notebooks_show_tables, a_column_without_a_digest_passes_through, a_path_is_no_frame)
+            notebooks_show_tables, notebooks_show_the_columns_of_rows_given_out, a_column_without_a_digest_passes_through,
+            a_path_is_no_frame)
 
 
 def parity(folder):
