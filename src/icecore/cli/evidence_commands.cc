@@ -1,10 +1,7 @@
 // What is behind values: verify, explain, compare.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "icecore/base/error.h"
 #include "icecore/base/json_text.h"
@@ -14,6 +11,7 @@
 #include "icecore/cli/name_values.h"
 #include "icecore/cli/text_table.h"
 #include "icecore/engine/compare.h"
+#include "icecore/engine/evidence_documents.h"
 #include "icecore/engine/explain.h"
 #include "icecore/engine/verify.h"
 
@@ -22,17 +20,15 @@ namespace {
 
 using base::ErrorCode;
 using base::MakeError;
-using nlohmann::json;
 
 std::string Text(int64_t number) { return std::to_string(number); }
 
-// One document with --json, else what `print` has for people. Keys may be any bytes.
+// One document with --json, else what `print` has for people.
 template <typename Report>
-void Tell(const Context& context, const Report& report, json (*document)(const Report&),
+void Tell(const Context& context, const Report& report, std::string (*document)(const Report&),
           void (*print)(const Report&)) {
   if (context.json) {
-    std::printf("%s\n",
-                document(report).dump(1, ' ', false, json::error_handler_t::replace).c_str());
+    std::fputs(document(report).c_str(), stdout);
   } else {
     print(report);
   }
@@ -53,68 +49,6 @@ struct VerifyArguments {
   std::string spine;
   int64_t limit = 100'000;
 };
-
-// A time, or a duration back from the project's present.
-arrow::Result<int64_t> ParseSince(const std::string& text, int64_t now_us) {
-  if (const auto duration = base::ParseDuration(text); duration.ok()) {
-    return now_us - *duration;
-  }
-  const auto time = base::ParseInstant(text);
-  if (!time.ok()) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "--since takes a time such as 2013-12-01T12:00:00Z, or a duration such as "
-                     "24h; got '" +
-                         text + "'");
-  }
-  return *time;
-}
-
-json VerifyJson(const engine::VerifyReport& report) {
-  json mismatches = json::array();
-  for (const engine::Mismatch& one : report.examples) {
-    mismatches.push_back({{"feature", one.feature},
-                          {"view", one.view},
-                          {"key", one.key},
-                          {"t", base::FormatInstant(one.t_us)},
-                          {"served", one.served},
-                          {"recomputed", one.recomputed},
-                          {"cause", engine::VerifyCauseName(one.cause)}});
-  }
-  json freshness = json::array();
-  for (const engine::ViewFreshness& one : report.freshness) {
-    freshness.push_back({{"view", one.view},
-                         {"rows", one.rows},
-                         {"vectors", one.vectors},
-                         {"greatest_age_us", one.greatest_age_us}});
-  }
-  json versions = json::object();
-  for (const auto& [version, vectors] : report.vectors_by_version) {
-    versions[std::to_string(version)] = vectors;
-  }
-  return {{"service", report.service},
-          {"passed", report.passed()},
-          {"source", report.from_spine ? "spine" : "log"},
-          {"vectors", report.vectors},
-          {"passed_over", report.passed_over},
-          {"values", report.values},
-          {"equal", report.equal},
-          {"mismatched", report.mismatched},
-          {"mismatches_by_cause", report.mismatches_by_cause},
-          {"unverified", report.unverified},
-          {"unverified_by_cause", report.unverified_by_cause},
-          {"unverified_because", report.unverified_because},
-          {"vectors_by_version", versions},
-          {"current_version", report.current_version},
-          {"mismatches", mismatches},
-          {"freshness", freshness},
-          {"stale_vectors", report.stale_vectors},
-          {"log",
-           {{"files", report.log.files},
-            {"records", report.log.records},
-            {"dropped", report.log.dropped},
-            {"torn_bytes", report.log.torn_bytes},
-            {"damaged", report.log.damaged}}}};
-}
 
 void PrintFreshness(const engine::VerifyReport& report) {
   for (const engine::ViewFreshness& one : report.freshness) {
@@ -188,15 +122,11 @@ arrow::Status Verify(Context* context, const VerifyArguments& arguments) {
   ARROW_RETURN_NOT_OK(RequireAtLeast(1, "--limit", request.limit));
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   if (!arguments.since.empty()) {
-    if (!arguments.spine.empty()) {
-      return MakeError(ErrorCode::kInvalidArgument,
-                       "--since is about the log; with --spine the keys are asked now");
-    }
     ARROW_ASSIGN_OR_RAISE(request.since_us,
-                          ParseSince(arguments.since, engine->clock().NowMicros()));
+                          engine::ParseSince(arguments.since, engine->clock().NowMicros()));
   }
   ARROW_ASSIGN_OR_RAISE(const auto report, engine->Verify(request));
-  Tell(*context, report, VerifyJson, PrintVerify);
+  Tell(*context, report, engine::VerifyDocument, PrintVerify);
   context->exit_code = report.passed() ? 0 : 1;
   return arrow::Status::OK();
 }
@@ -239,9 +169,9 @@ arrow::Status Explain(Context* context, const ExplainArguments& arguments) {
   }
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   ARROW_ASSIGN_OR_RAISE(const auto explanation, engine->Explain(request));
-  ARROW_ASSIGN_OR_RAISE(const std::string text, context->json
-                                                    ? ExplanationJson(explanation, arguments.rows)
-                                                    : ExplanationText(explanation, arguments.rows));
+  ARROW_ASSIGN_OR_RAISE(const std::string text,
+                        context->json ? engine::ExplanationDocument(explanation, arguments.rows)
+                                      : ExplanationText(explanation, arguments.rows));
   std::fputs(text.c_str(), stdout);
   return arrow::Status::OK();
 }
@@ -254,55 +184,6 @@ struct CompareArguments {
   std::string spine;
   int64_t examples = 3;
 };
-
-std::string KindText(const engine::FeatureDifference& difference) {
-  using Kind = engine::FeatureDifference::Kind;
-  switch (difference.kind) {
-    case Kind::kBoth:
-      return "both";
-    case Kind::kAdded:
-      return "added";
-    case Kind::kRemoved:
-      return "removed";
-    case Kind::kOtherType:
-      return "other_type";
-  }
-  return "";
-}
-
-json CompareJson(const engine::CompareReport& report) {
-  json features = json::array();
-  for (const engine::FeatureDifference& one : report.features) {
-    json feature = {{"feature", one.feature}, {"kind", KindText(one)}};
-    if (one.kind == engine::FeatureDifference::Kind::kOtherType) {
-      feature["type_before"] = one.before_type;
-      feature["type_now"] = one.now_type;
-    }
-    if (one.kind == engine::FeatureDifference::Kind::kBoth) {
-      feature["rows"] = one.rows;
-      feature["different"] = one.different;
-      feature["null_before"] = one.null_before;
-      feature["null_now"] = one.null_now;
-      if (one.is_number) {
-        feature["max_difference"] = one.max_difference;
-        feature["mean_difference"] = one.mean_difference;
-      }
-      feature["examples"] = json::array();
-      for (const engine::ValueExample& example : one.examples) {
-        feature["examples"].push_back({{"key", example.key},
-                                       {"event_timestamp", example.time},
-                                       {"before", example.before},
-                                       {"now", example.now}});
-      }
-    }
-    features.push_back(std::move(feature));
-  }
-  return {{"view", report.view},
-          {"with", report.version},
-          {"same_definition", report.same_definition},
-          {"rows", report.rows},
-          {"features", features}};
-}
 
 std::string NumberText(double value) {
   std::string text;
@@ -350,7 +231,7 @@ arrow::Status Compare(Context* context, const CompareArguments& arguments) {
   ARROW_RETURN_NOT_OK(RequireAtLeast(0, "--examples", request.examples));
   ARROW_ASSIGN_OR_RAISE(auto engine, context->OpenEngine());
   ARROW_ASSIGN_OR_RAISE(const auto report, engine->Compare(request));
-  Tell(*context, report, CompareJson, PrintCompare);
+  Tell(*context, report, engine::CompareDocument, PrintCompare);
   return arrow::Status::OK();
 }
 

@@ -3,13 +3,12 @@
 #include <arrow/array.h>
 
 #include <algorithm>
-#include <map>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "icecore/base/json_text.h"
 #include "icecore/base/time.h"
 #include "icecore/cli/text_table.h"
+#include "icecore/engine/evidence_documents.h"
 
 namespace icecore::cli {
 namespace {
@@ -17,41 +16,6 @@ namespace {
 using engine::ExplainedFeature;
 using feature::RowVerdict;
 using feature::TracedRow;
-using nlohmann::json;
-
-// Rows that lie outside the question; they are counted, not listed.
-bool IsFar(const TracedRow& row) {
-  return row.verdict == RowVerdict::kAfter || row.verdict == RowVerdict::kBeforeWindow;
-}
-
-// The first `max_rows` that matter, and the chosen one whatever stands before it.
-std::vector<const TracedRow*> Listed(const feature::FeatureTrace& trace, int64_t max_rows) {
-  std::vector<const TracedRow*> rows;
-  const TracedRow* deciding = nullptr;
-  for (const TracedRow& row : trace.rows) {
-    if (IsFar(row)) {
-      continue;
-    }
-    const bool decides = row.verdict == RowVerdict::kChosen || row.verdict == RowVerdict::kExpired;
-    if (static_cast<int64_t>(rows.size()) < max_rows) {
-      rows.push_back(&row);
-    } else if (decides && max_rows > 0) {
-      deciding = &row;
-    }
-  }
-  if (deciding != nullptr) {
-    rows.push_back(deciding);
-  }
-  return rows;
-}
-
-std::map<std::string, int64_t> Counts(const feature::FeatureTrace& trace) {
-  std::map<std::string, int64_t> counts;
-  for (const TracedRow& row : trace.rows) {
-    ++counts[std::string(RowVerdictName(row.verdict))];
-  }
-  return counts;
-}
 
 std::string TimeText(const std::optional<int64_t>& time) {
   return time ? base::FormatInstantShort(*time) : "";
@@ -99,7 +63,7 @@ std::string KeyText(const engine::NamedTexts& key) {
 std::string CountsText(const feature::FeatureTrace& trace) {
   std::string text = Grouped(static_cast<int64_t>(trace.rows.size())) + " of this key";
   const char* separator = ": ";
-  for (const auto& [verdict, rows] : Counts(trace)) {
+  for (const auto& [verdict, rows] : engine::CountsByVerdict(trace)) {
     text += separator + Grouped(rows) + " " + verdict;
     separator = ", ";
   }
@@ -108,7 +72,7 @@ std::string CountsText(const feature::FeatureTrace& trace) {
 
 std::string RowsText(const ExplainedFeature& one, int64_t at_us, int64_t max_rows) {
   TextTable table({"event time", "known at", "seq", "value", "verdict"});
-  const auto rows = Listed(one.trace, max_rows);
+  const auto rows = engine::ListedRows(one.trace, max_rows);
   for (const TracedRow* row : rows) {
     table.Add({TimeText(row->event_time), TimeText(row->known_at), std::to_string(row->seq),
                row->value, Because(*row, at_us)});
@@ -117,7 +81,7 @@ std::string RowsText(const ExplainedFeature& one, int64_t at_us, int64_t max_row
     return "";
   }
   const auto near = std::count_if(one.trace.rows.begin(), one.trace.rows.end(),
-                                  [](const TracedRow& row) { return !IsFar(row); });
+                                  [](const TracedRow& row) { return !engine::IsFar(row); });
   std::string text = table.ToString();
   if (near > static_cast<int64_t>(rows.size())) {
     text +=
@@ -180,73 +144,6 @@ arrow::Result<std::string> FeatureText(const ExplainedFeature& one, int64_t at_u
   return text;
 }
 
-// The element as a JSON value.
-arrow::Result<json> ValueJson(const arrow::Array& value) {
-  std::string text;
-  ARROW_RETURN_NOT_OK(base::AppendJsonValue(value, 0, &text));
-  return json::parse(text, nullptr, /*allow_exceptions=*/false);
-}
-
-json TimeJson(const std::optional<int64_t>& time) {
-  return time ? json(base::FormatInstant(*time)) : json();
-}
-
-arrow::Result<json> FeatureJson(const ExplainedFeature& one, int64_t at_us, int64_t max_rows) {
-  json rows = json::array();
-  for (const TracedRow* row : Listed(one.trace, max_rows)) {
-    json shown = {{"event_time", TimeJson(row->event_time)},
-                  {"known_at", TimeJson(row->known_at)},
-                  {"seq", row->seq},
-                  {"value", row->value},
-                  {"verdict", RowVerdictName(row->verdict)}};
-    if (row->until) {
-      shown["until"] = TimeJson(row->until);
-    }
-    rows.push_back(std::move(shown));
-  }
-  json key = json::object();
-  for (const auto& [name, value] : one.key) {
-    key[name] = value;
-  }
-  ARROW_ASSIGN_OR_RAISE(auto value, ValueJson(*one.value));
-  json out = {{"view", one.view},
-              {"feature", one.feature},
-              {"definition",
-               {{"location", one.location.ToString()},
-                {"version", one.since_version},
-                {"fingerprint", one.fingerprint},
-                {"says", one.says},
-                {"times", one.times}}},
-              {"key", key},
-              {"table",
-               {{"name", one.table},
-                {"version", one.table_version},
-                {"generation", one.table_generation},
-                {"seq_up_to", one.seq_up_to}}},
-              {"value", std::move(value)},
-              {"status", state::ValueStatusName(one.trace.status)},
-              {"is_default", one.is_default},
-              {"rows_by_verdict", Counts(one.trace)},
-              {"rows", rows}};
-  if (one.trace.is_window) {
-    json tiles = json::array();
-    const auto& all = one.trace.tiles;
-    const auto from = std::max<int64_t>(0, static_cast<int64_t>(all.size()) - max_rows);
-    for (auto i = static_cast<size_t>(from); i < all.size(); ++i) {
-      tiles.push_back({{"begin", base::FormatInstant(all[i].begin)},
-                       {"end", base::FormatInstant(all[i].end)},
-                       {"rows", all[i].rows},
-                       {"part", all[i].partial}});
-    }
-    out["window"] = {{"begin", base::FormatInstant(one.trace.begin)},
-                     {"end", base::FormatInstant(at_us)}};
-    out["tiles"] = std::move(tiles);
-    out["tile_count"] = all.size();
-    out["arithmetic"] = one.trace.arithmetic;
-  }
-  return out;
-}
-
 }  // namespace
 
 arrow::Result<std::string> ExplanationText(const engine::Explanation& explanation,
@@ -267,32 +164,6 @@ arrow::Result<std::string> ExplanationText(const engine::Explanation& explanatio
     text += part;
   }
   return text;
-}
-
-arrow::Result<std::string> ExplanationJson(const engine::Explanation& explanation,
-                                           int64_t max_rows) {
-  ARROW_ASSIGN_OR_RAISE(auto value, ValueJson(*explanation.value));
-  json features = json::array();
-  for (const ExplainedFeature& one : explanation.features) {
-    ARROW_ASSIGN_OR_RAISE(auto part, FeatureJson(one, explanation.at_us, max_rows));
-    features.push_back(std::move(part));
-  }
-  json out = {{"service", explanation.service},
-              {"feature", explanation.name},
-              {"at", base::FormatInstant(explanation.at_us)},
-              {"value", std::move(value)},
-              {"status", state::ValueStatusName(explanation.status)},
-              {"features", std::move(features)}};
-  if (!explanation.expression.empty()) {
-    json inputs = json::array();
-    for (const engine::ExplainedInput& input : explanation.inputs) {
-      inputs.push_back({{"name", input.name}, {"from", input.from}, {"value", input.value}});
-    }
-    out["expression"] = {{"text", explanation.expression},
-                         {"location", explanation.expression_location.ToString()},
-                         {"inputs", std::move(inputs)}};
-  }
-  return out.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace icecore::cli

@@ -1,5 +1,5 @@
 #pragma once
-// An explanation for people, and for programs.
+// An explanation for people; for programs: engine/evidence_documents.h.
 
 #include <arrow/result.h>
 
@@ -12,8 +12,6 @@ namespace icecore::cli {
 
 // At most `max_rows` rows and tiles of each feature are listed; all are counted.
 arrow::Result<std::string> ExplanationText(const engine::Explanation& explanation,
-                                           int64_t max_rows);
-arrow::Result<std::string> ExplanationJson(const engine::Explanation& explanation,
                                            int64_t max_rows);
 
 }  // namespace icecore::cli

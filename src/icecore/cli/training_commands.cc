@@ -2,22 +2,17 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 
-#include "icecore/base/error.h"
 #include "icecore/base/time.h"
 #include "icecore/cli/context.h"
 #include "icecore/cli/text_table.h"
 #include "icecore/engine/documents.h"
+#include "icecore/engine/evidence_documents.h"
 #include "icecore/engine/knowledge_cut.h"
 #include "icecore/pipeline/training_card.h"
 
 namespace icecore::cli {
 namespace {
-
-using base::ErrorCode;
-using base::MakeError;
-using Json = nlohmann::ordered_json;
 
 struct TrainingArguments {
   std::string name;
@@ -100,26 +95,6 @@ arrow::Status TrainingSet(Context* context, const TrainingArguments& arguments) 
   return arrow::Status::OK();
 }
 
-Json ToJson(const engine::TestOutcome& outcome) {
-  Json differences = Json::array();
-  for (const engine::TestDifference& difference : outcome.differences) {
-    Json one = {{"feature", difference.feature}};
-    if (!difference.expected.empty()) {
-      one["expected"] = Json::parse(difference.expected);
-    }
-    one["offline"] = Json::parse(difference.offline);
-    one["online"] = Json::parse(difference.online);
-    differences.push_back(std::move(one));
-  }
-  return {{"name", outcome.name},
-          {"location", outcome.location},
-          {"passed", outcome.passed()},
-          {"error", outcome.error},
-          {"differences", differences},
-          {"notes", outcome.notes},
-          {"duration_us", outcome.duration_us}};
-}
-
 void Print(const engine::TestOutcome& outcome) {
   if (outcome.passed()) {
     std::printf("ok    %s  %s\n", outcome.name.c_str(), Seconds(outcome.duration_us).c_str());
@@ -150,10 +125,7 @@ arrow::Status Test(Context* context, const std::vector<std::string>& names) {
   const auto failed = static_cast<int64_t>(outcomes.size()) - passed;
   context->exit_code = failed > 0 ? 1 : 0;
   if (context->json) {
-    Json tests = Json::array();
-    for (const auto& outcome : outcomes) tests.push_back(ToJson(outcome));
-    std::printf("%s\n",
-                Json{{"tests", tests}, {"passed", passed}, {"failed", failed}}.dump(1).c_str());
+    std::fputs(engine::TestsDocument(outcomes).c_str(), stdout);
     return arrow::Status::OK();
   }
   for (const auto& outcome : outcomes) Print(outcome);

@@ -207,7 +207,10 @@ arrow::Result<CompareReport> CompareView(const pipeline::Workspace& workspace,
       FindView(past, now->name, " in version " + std::to_string(request.version)));
   pipeline::Workspace then = workspace;
   then.project = &past;
-  ARROW_ASSIGN_OR_RAISE(const auto spine, ReadRows(request.spine_path));
+  std::shared_ptr<arrow::Table> spine = request.spine;
+  if (spine == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(spine, ReadRows(request.spine_path));
+  }
   std::vector<std::string> keys;
   ARROW_ASSIGN_OR_RAISE(const Values old_values, Compute(then, project, *before, spine, &keys));
   ARROW_ASSIGN_OR_RAISE(const Values new_values, Compute(workspace, project, *now, spine, &keys));

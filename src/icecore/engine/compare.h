@@ -3,8 +3,10 @@
 // had it, over one spine.
 
 #include <arrow/result.h>
+#include <arrow/type_fwd.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,8 +17,9 @@ namespace icecore::engine {
 
 struct CompareRequest {
   std::string view;
-  int64_t version = 0;  // of the catalog
-  std::string spine_path;
+  int64_t version = 0;     // of the catalog
+  std::string spine_path;  // a file, or
+  std::shared_ptr<arrow::Table> spine;
   int64_t examples = 5;  // of each feature
 };
 

@@ -294,7 +294,7 @@ class EngineImpl : public Engine {
       return NoService(*analysed, request.service);
     }
     std::shared_ptr<const OnlineService> online;
-    if (!request.spine_path.empty()) {
+    if (request.asks_now()) {
       ARROW_RETURN_NOT_OK(OnlineStore().status());
       ARROW_ASSIGN_OR_RAISE(
           online, MakeOnlineService(workspace_, *analysed, service->second, version, nullptr));

@@ -18,6 +18,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/json_text.h"
 #include "icecore/base/suggest.h"
+#include "icecore/base/time.h"
 #include "icecore/engine/row_files.h"
 #include "icecore/engine/served_service.h"
 #include "icecore/engine/verify_freshness.h"
@@ -124,7 +125,11 @@ class Verifier {
 
   arrow::Result<VerifyReport> Run(int64_t catalog_version, const OnlineService* online) {
     report_.current_version = catalog_version;
-    report_.from_spine = !request_.spine_path.empty();
+    report_.from_spine = request_.asks_now();
+    if (report_.from_spine && request_.since_us) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "since is about the log; with a spine the keys are asked now");
+    }
     ARROW_RETURN_NOT_OK(report_.from_spine ? AskNow(catalog_version, *online) : ReadLog());
     std::map<std::string, std::vector<online::ServedVectors>> groups;
     for (online::ServedVectors& record : records_) {
@@ -173,7 +178,10 @@ class Verifier {
   }
 
   arrow::Status AskNow(int64_t catalog_version, const OnlineService& online) {
-    ARROW_ASSIGN_OR_RAISE(const auto spine, ReadRows(request_.spine_path));
+    std::shared_ptr<arrow::Table> spine = request_.spine;
+    if (spine == nullptr) {
+      ARROW_ASSIGN_OR_RAISE(spine, ReadRows(request_.spine_path));
+    }
     const feature::BoundService& service = online.service();
     ARROW_ASSIGN_OR_RAISE(const auto served,
                           DescribeServed(*workspace_.project, service, catalog_version));
@@ -492,6 +500,20 @@ std::string_view VerifyCauseName(VerifyCause cause) {
       return "bug";
   }
   return "";
+}
+
+arrow::Result<int64_t> ParseSince(const std::string& text, int64_t now_us) {
+  if (const auto duration = base::ParseDuration(text); duration.ok()) {
+    return now_us - *duration;
+  }
+  const auto time = base::ParseInstant(text);
+  if (!time.ok()) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "since takes a time such as 2013-12-01T12:00:00Z, or a duration such as 24h; "
+                     "got '" +
+                         text + "'");
+  }
+  return *time;
 }
 
 arrow::Result<VerifyReport> VerifyService(const pipeline::Workspace& workspace,

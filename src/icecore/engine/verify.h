@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,11 +21,17 @@ namespace icecore::engine {
 
 struct VerifyRequest {
   std::string service;
-  std::optional<int64_t> since_us;  // vectors served for an earlier t are passed over
-  // Keys to ask for now, in the place of the log; "": the log.
+  std::optional<int64_t> since_us;  // vectors served for an earlier t are passed over; of the log
+  // Keys to ask for now, in the place of the log: in a file or in memory.
   std::string spine_path;
+  std::shared_ptr<arrow::Table> spine;
   int64_t limit = 100'000;  // vectors at most, the newest
+
+  bool asks_now() const { return !spine_path.empty() || spine != nullptr; }
 };
+
+// For since_us: a time, or a duration back from `now_us` ("24h").
+arrow::Result<int64_t> ParseSince(const std::string& text, int64_t now_us);
 
 // Why a served value is not what its rows give, or why that cannot be told.
 enum class VerifyCause {
@@ -79,7 +86,8 @@ struct VerifyReport {
   bool passed() const { return mismatched == 0 && unverified == 0 && log.damaged == 0; }
 };
 
-// `online`: to ask now, where the request has a spine. kNotFound: there is nothing to compare.
+// `online`: to ask now, where the request has a spine. kNotFound: there is nothing to compare;
+// kInvalidArgument: a spine and since_us exclude each other.
 arrow::Result<VerifyReport> VerifyService(const pipeline::Workspace& workspace,
                                           const pipeline::AnalysedProject& project,
                                           int64_t catalog_version, const OnlineService* online,
