@@ -24,6 +24,12 @@ class ArrowArrayStream(ctypes.Structure):
     _fields_ = [(name, c_void_p) for name in ("get_schema", "get_next", "get_last_error", "release", "private_data")]
 
 
+class NamedText(ctypes.Structure):
+    """icecore_named_text."""
+
+    _fields_ = [("name", c_char_p), ("value", c_char_p)]
+
+
 Handle = c_void_p
 Stream = POINTER(ArrowArrayStream)
 Out = POINTER(c_void_p)
@@ -33,12 +39,20 @@ FALLIBLE = {
     "icecore_open": [c_char_p, c_char_p, Out],
     "icecore_reload": [Handle],
     "icecore_training_set_open": [Handle, c_char_p, c_char_p, Stream, Out],
+    "icecore_training_set_again": [Handle, c_char_p, c_char_p, Stream, Out],
     "icecore_training_set_rows": [Handle, Stream],
     "icecore_training_set_report": [Handle, Out],
+    "icecore_training_set_card": [Handle, Out],
+    "icecore_training_set_save": [Handle, Stream, c_char_p],
     "icecore_service_open": [Handle, c_char_p, Out],
     "icecore_service_describe": [Handle, Out],
     "icecore_service_read": [Handle, Stream, POINTER(c_int64), Stream, Stream, Stream, Out],
     "icecore_sql": [Handle, c_char_p, Stream],
+    "icecore_verify": [Handle, c_char_p, c_char_p, c_int64, Stream, Out],
+    "icecore_explain": [Handle, c_char_p, c_char_p, POINTER(NamedText), c_int64, POINTER(NamedText), c_int64,
+                        POINTER(c_int64), c_int64, Out],
+    "icecore_compare": [Handle, c_char_p, c_int64, Stream, c_int64, Out],
+    "icecore_test": [Handle, POINTER(c_char_p), c_int64, Out],
     "icecore_list": [Handle, c_char_p, Out],
     "icecore_show": [Handle, c_char_p, Out],
     "icecore_plan": [Handle, Out],

@@ -8,12 +8,14 @@ import json
 import os
 import threading
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from . import _native, frames
 from .errors import InvalidArgument, RunFailed
+from .evidence import Comparison, DefinitionTests, Explanation, Verification
 from .results import Rows, TrainingSet, Vectors
 
 Time = str | datetime.datetime
@@ -41,6 +43,42 @@ def instant(time: Time) -> datetime.datetime:
 
 def rfc3339(time: Time) -> str:
     return time if isinstance(time, str) else instant(time).astimezone(datetime.timezone.utc).isoformat()
+
+
+def microseconds(time: Time | None) -> ctypes.c_int64 | None:
+    return None if time is None else ctypes.c_int64((instant(time) - EPOCH) // datetime.timedelta(microseconds=1))
+
+
+def text_of(name: str, value: Any) -> str:
+    """A value as the command line takes it."""
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()                                    # a scalar of numpy
+    if hasattr(value, "as_py"):
+        value = value.as_py()                                   # and of pyarrow
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime.datetime):
+        return rfc3339(value)
+    text = value if isinstance(value, str) else str(value)
+    if value is None or isinstance(value, (bytes, list, tuple, Mapping)) or "\0" in text:
+        raise InvalidArgument(f"'{name}' is {value!r}; expected one value that can be written as text")
+    return text
+
+
+def named_texts(values: Mapping[str, Any] | None, what: str) -> Any:
+    """An array of icecore_named_text."""
+    if not isinstance(values or {}, Mapping):
+        raise InvalidArgument(f"{what} is a {type(values).__qualname__}; expected a dict with one value per column")
+    texts = [_native.NamedText(name.encode(), text_of(name, value).encode()) for name, value in (values or {}).items()]
+    return (_native.NamedText * len(texts))(*texts)
+
+
+def exported(frame: Any, what: str) -> _native.ArrowArrayStream | None:
+    return None if frame is None else _native.exported(frames.reader_of(frame, what))
+
+
+def c_texts(names: tuple[str, ...]) -> Any:
+    return (ctypes.c_char_p * len(names))(*(name.encode() for name in names))
 
 
 class Handle:
@@ -89,14 +127,11 @@ class Service:
         asked = frames.table_of(entities, "entities")
         if request is not None:
             asked = beside(asked, frames.table_of(request, "request"))
-        at_us = None
-        if at is not None:
-            at_us = ctypes.c_int64((instant(at) - EPOCH) // datetime.timedelta(microseconds=1))
         given = _native.exported(asked.to_reader())
         features, statuses, event_times = (_native.ArrowArrayStream() for _ in range(3))
         info = ctypes.c_void_p()
-        _native.call("icecore_service_read", self._handle.get(), given, at_us, features, statuses, event_times,
-                     ctypes.byref(info))
+        _native.call("icecore_service_read", self._handle.get(), given, microseconds(at), features, statuses,
+                     event_times, ctypes.byref(info))
         known = json.loads(_native.text_of(info))
         values = _native.imported(features).read_next_batch()
         return Vectors(asked, values, _native.Waiting(statuses), _native.Waiting(event_times), known)
@@ -131,26 +166,36 @@ class Project:
 
     # ---- data
 
-    def training_set(self, service: str, spine: Any, *, known_at: str | datetime.datetime = "label") -> TrainingSet:
-        """The features of ``service`` for every row of ``spine``, as they were known at its time.
+    def training_set(self, name: str, spine: Any = None, *, known_at: str | datetime.datetime = "label",
+                     at_version: Mapping[str, Any] | str | os.PathLike | None = None) -> TrainingSet:
+        """The features of the service ``name`` for every row of ``spine``, as they were known at its time; without a spine
+        the training_set ``name`` of the definitions, which gives its own, with label, sample and split.
 
         spine: pyarrow, pandas, Polars, DuckDB (anything with ``__arrow_c_stream__``), a dict of columns or a list of
             dicts. It holds the service's key columns, ``event_timestamp`` (timestamp, date or RFC 3339 text; naive is
             UTC), the request's columns, and whatever else should pass through unchanged, such as labels.
         known_at: "label", what serving could have known at each row's time; "latest", corrected history; or a time.
+        at_version: a card (TrainingSet.card) or the path of one: its rows again, bit for bit, whatever came or was
+            compacted since; of a service over the spine it had then.
 
-        Returns the spine's columns, then the features; every row once, in its place. Raises NotFound for an unknown
-        service, InvalidArgument naming a column that is missing or of a wrong type, InvalidDefinition where the
-        definitions differ from what was applied.
+        Returns the spine's columns, then the features; every row once, in its place. Of a service they are computed as they
+        are read; a training_set by definition is computed at once and held whole. Raises NotFound for an unknown name and
+        where the rows of a card are gone (over a spine: from the last read), InvalidArgument naming a column that is missing
+        or of a wrong type, InvalidDefinition where the definitions differ from what was applied.
         """
-        reader = frames.reader_of(spine, "spine")
-        stream = _native.exported(reader)
-        handle = opened("icecore_training_set_open", "icecore_training_set_free", self._handle.get(), service.encode(),
-                        rfc3339(known_at).encode(), stream)
+        if at_version is not None and known_at != "label":
+            raise InvalidArgument("known_at is what the card of at_version says; give one of them")
+        stream = exported(spine, "spine")
+        if at_version is None:
+            handle = opened("icecore_training_set_open", "icecore_training_set_free", self._handle.get(), name.encode(),
+                            rfc3339(known_at).encode(), stream)
+        else:
+            card = json.dumps(at_version).encode() if isinstance(at_version, Mapping) else os.fsencode(at_version)
+            handle = opened("icecore_training_set_again", "icecore_training_set_free", self._handle.get(), name.encode(),
+                            card, stream)
         rows = _native.ArrowArrayStream()
         _native.call("icecore_training_set_rows", handle.get(), rows)
-        return TrainingSet(_native.imported(rows),
-                           lambda: json.loads(_native.call_text("icecore_training_set_report", handle.get())))
+        return TrainingSet(_native.imported(rows), handle)
 
     def get_online_features(self, service: str, entities: Any, request: Any = None, *, at: Time | None = None) -> Vectors:
         """One vector per entity from the online store: one consistent read with one time for all views.
@@ -181,6 +226,68 @@ class Project:
         rows = _native.ArrowArrayStream()
         _native.call("icecore_sql", self._handle.get(), query.encode(), rows)
         return Rows(_native.imported(rows))
+
+    # ---- evidence (docs/verify.md)
+
+    def verify(self, service: str, spine: Any = None, *, since: Time | datetime.timedelta | None = None,
+               limit: int = 100_000) -> Verification:
+        """Recomputes what ``service`` served and compares it bit for bit, as ``icecore verify``.
+
+        spine: keys and request data in any form of training_set, to be asked now; default: the log of what was served
+            (``served_log`` of icecore.yaml; one key in a hundred unless it says otherwise).
+        since: only vectors served for this time or later; a duration ("24h" or a timedelta) counts back from the project's
+            present. Of the log alone.
+        limit: vectors of the log at most, the newest.
+
+        What differs is told, not raised: ask ``.passed``. Raises NotFound where there is nothing to compare.
+        """
+        if isinstance(since, datetime.timedelta):
+            since = f"{-(-since // datetime.timedelta(milliseconds=1))}ms"
+        return Verification(json.loads(_native.call_text(
+            "icecore_verify", self._handle.get(), service.encode(), None if since is None else rfc3339(since).encode(), limit,
+            exported(spine, "spine"))))
+
+    def explain(self, service: str, entity: Mapping[str, Any], feature: str, at: Time | None = None, *,
+                request: Mapping[str, Any] | None = None, rows: int = 10) -> Explanation:
+        """The rows, versions and definition behind one value, as ``icecore explain``.
+
+        entity: the key columns that the feature needs, a value each: ``{"origin": "JFK"}``.
+        feature: its name in the service, or ``"view.feature"``.
+        at: the time asked for; default: the project's clock.
+        request: the request's columns that the feature needs.
+        rows: how many rows and tiles of the key to list; all are counted.
+
+        The value is that of a training set for this key and time. Raises NotFound for an unknown service or feature and
+        InvalidArgument for keys that are missing, unknown or of a wrong type; both name the nearest.
+        """
+        keys, asked = named_texts(entity, "entity"), named_texts(request, "request")
+        return Explanation(json.loads(_native.call_text(
+            "icecore_explain", self._handle.get(), service.encode(), feature.encode(), keys, len(keys), asked, len(asked),
+            microseconds(at), rows)))
+
+    def compare(self, view: str, with_version: int, spine: Any, *, examples: int = 3) -> Comparison:
+        """A view as the files define it now, applied or not, against a version of the catalog, as ``icecore compare``.
+
+        with_version: of the catalog, as apply gives it out.
+        spine: the entity's keys and ``event_timestamp`` in any form of training_set; what else it holds is passed over.
+        examples: of values that differ, for each feature.
+
+        Reads the definitions anew. Raises NotFound for an unknown view, and a version without it.
+        """
+        told = _native.call_text("icecore_compare", self._handle.get(), view.encode(), with_version, exported(spine, "spine"),
+                                 examples)
+        self._forget_services()
+        return Comparison(json.loads(told))
+
+    def test(self, *names: str) -> DefinitionTests:
+        """Asks the project's tests, or those named, offline and online, as ``icecore test``.
+
+        Each runs in a folder of its own: neither lake nor online store are touched. Reads the definitions anew. What differs
+        is told, not raised: ask ``.passed``. Raises InvalidArgument for an unknown test.
+        """
+        told = _native.call_text("icecore_test", self._handle.get(), c_texts(names), len(names))
+        self._forget_services()
+        return DefinitionTests(json.loads(told))
 
     # ---- what there is
 
@@ -218,7 +325,7 @@ class Project:
         Returns run, status, balanced, duration_us and steps. Raises RunFailed, which holds the same, when a step failed
         or the rows do not add up. An interrupt (Ctrl-C, "stop" of a notebook) ends it after the commit it is at.
         """
-        texts = (ctypes.c_char_p * len(names))(*(name.encode() for name in names))
+        texts = c_texts(names)
         done: dict[str, Any] = {}
 
         def work() -> None:

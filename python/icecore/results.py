@@ -3,18 +3,20 @@ from __future__ import annotations
 
 import functools
 import html
-from collections.abc import Callable, Iterable, Sequence
+import json
+import os
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from . import errors
+from . import _native, errors
 
 if TYPE_CHECKING:
     import pandas
     import polars
 
-    from . import _native
+    from .project import Handle
 
 SHOWN_ROWS = 10
 
@@ -44,7 +46,7 @@ class Rows:
         if self._table is not None:
             return self._table.to_reader()
         if self._reader is None:
-            raise RuntimeError("the rows were read by to_reader() before; ask again")
+            raise RuntimeError("the rows were given out before, by to_reader() or save(keep=False); ask again")
         reader, self._reader = self._reader, None
         return reader
 
@@ -55,8 +57,11 @@ class Rows:
             try:
                 self._table = reader.read_all()
             except (pa.ArrowException, OSError) as error:      # rows are computed as they are read
-                raise stream_error(error) from None
+                raise self._error(error) from None
         return self._table
+
+    def _error(self, error: Exception) -> errors.IcecoreError:
+        return stream_error(error)
 
     def to_pandas(self, **options: Any) -> "pandas.DataFrame":
         """All rows as a pandas.DataFrame; options as pyarrow.Table.to_pandas takes them."""
@@ -86,7 +91,7 @@ class Rows:
 
     def _repr_html_(self) -> str:
         if self._given_out():
-            return (f"<p>the rows were given out by to_reader(); {len(self._schema)} columns</p>"
+            return (f"<p>the rows were given out before; {len(self._schema)} columns</p>"
                     + rows_html(["column", "type"], [[field.name, field.type] for field in self._schema]))
         table = self.to_arrow()
         return f"<p>{table.num_rows:,} rows, {table.num_columns} columns{self._origin_html()}</p>" + table_html(table)
@@ -102,9 +107,9 @@ class Rows:
 class TrainingSet(Rows):
     """The spine's columns as they were, then the features as they were known; every spine row once, in its place."""
 
-    def __init__(self, reader: pa.RecordBatchReader, report: Callable[[], dict]):
+    def __init__(self, reader: pa.RecordBatchReader, handle: "Handle"):
         super().__init__(reader)
-        self._report = report
+        self._handle = handle
 
     @property
     def report(self) -> dict:
@@ -120,7 +125,43 @@ class TrainingSet(Rows):
         """
         if self._reader is not None:
             self.to_arrow()
-        return self._report()
+        return self._told("report")
+
+    @property
+    def card(self) -> dict:
+        """What the set was made of, enough to make it again: the content of ``FILE.card.json`` (docs/formats/training-card.md).
+
+        As complete as ``report``, and reads the rows first where nobody has. ``at_version=train.card`` of
+        Project.training_set takes it.
+        """
+        if self._reader is not None:
+            self.to_arrow()
+        return self._told("card")
+
+    def save(self, path: str | os.PathLike, *, keep: bool = True) -> str:
+        """Writes the rows to ``path`` and the card to ``path`` + ".card.json", whose path it returns.
+
+        path: ends in .parquet, .csv or .arrow. Both files are as ``icecore training-set --out`` makes them, and take the
+            place of older ones when all is well.
+        keep: False writes batch by batch, for sets larger than memory; the rows cannot be read from here afterwards.
+
+        Raises InvalidArgument for another kind of file, Unavailable where it cannot be written, Unsupported for a column
+        that the file or a digest cannot hold, and what computing the rows fails with.
+        """
+        if keep:
+            self.to_arrow()
+        _native.call("icecore_training_set_save", self._handle.get(), _native.exported(self.to_reader()), os.fsencode(path))
+        return os.fsdecode(path) + ".card.json"
+
+    def _told(self, what: str) -> dict:
+        return json.loads(_native.call_text(f"icecore_training_set_{what}", self._handle.get()))
+
+    def _error(self, error: Exception) -> errors.IcecoreError:
+        try:
+            self._told("report")
+        except errors.IcecoreError as known:                   # the same error, with its code
+            return known
+        return stream_error(error)
 
     @property
     def feature_names(self) -> list[str]:
@@ -134,8 +175,8 @@ class TrainingSet(Rows):
 class Vectors(Rows):
     """Online features: the columns asked with, then the features; a row per entity, in the order given."""
 
-    def __init__(self, asked: pa.Table, values: pa.RecordBatch, statuses: "_native.Waiting",
-                 event_times: "_native.Waiting", info: dict):
+    def __init__(self, asked: pa.Table, values: pa.RecordBatch, statuses: _native.Waiting, event_times: _native.Waiting,
+                 info: dict):
         self._asked, self._values = asked, values
         self._reader = None
         self.feature_names: list[str] = values.schema.names

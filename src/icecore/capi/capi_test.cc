@@ -51,6 +51,16 @@ features:
 ---
 feature_service: training
 features: [latest]
+---
+training_set: drawn
+service: training
+spine: select user_id, happened_at + interval 1 minute as event_timestamp from processing.events
+---
+test: newest
+given:
+  processing.events: [{user_id: 1, happened_at: 2024-01-01T10:00Z, x: 4}]
+ask: {service: training, at: 2024-01-01T11:00Z, user_id: 1}
+expect: {x: 4}
 )";
 
 constexpr char kEvents[] =
@@ -195,6 +205,105 @@ TEST_F(CapiTest, RowsAreGivenOutOnceAndOutliveTheProject) {
   ASSERT_EQ(icecore_training_set_report(made, &json, nullptr), ICECORE_OK);
   EXPECT_THAT(TakeText(json), AllOf(HasSubstr("\"rows\": 3"), HasSubstr("\"processing.events\"")));
   icecore_training_set_free(made);
+}
+
+TEST_F(CapiTest, ATrainingSetByItsDefinitionIsSavedAndMadeAgain) {
+  OpenLoaded();
+  Error error;
+  icecore_training_set* made = nullptr;
+  ASSERT_EQ(icecore_training_set_open(project_, "drawn", nullptr, nullptr, &made, &error.error),
+            ICECORE_OK)
+      << error.Text();
+  char* json = nullptr;
+  ASSERT_EQ(icecore_training_set_card(made, &json, nullptr), ICECORE_OK);
+  const std::string card = TakeText(json);
+  EXPECT_THAT(card, AllOf(HasSubstr("\"training_set\": \"drawn\""), HasSubstr("sha256:")));
+  ArrowArrayStream rows;
+  ASSERT_EQ(icecore_training_set_rows(made, &rows, nullptr), ICECORE_OK);
+  const std::string path = folder_ + "/set.parquet";
+  ASSERT_EQ(icecore_training_set_save(made, &rows, path.c_str(), &error.error), ICECORE_OK)
+      << error.Text();
+  EXPECT_EQ(rows.release, nullptr);
+  EXPECT_TRUE(std::filesystem::exists(path));
+  for (const std::string& given : {card, path + ".card.json"}) {
+    icecore_training_set* again = nullptr;
+    ASSERT_EQ(
+        icecore_training_set_again(project_, "drawn", given.c_str(), nullptr, &again, &error.error),
+        ICECORE_OK)
+        << error.Text();
+    ASSERT_EQ(icecore_training_set_rows(again, &rows, nullptr), ICECORE_OK);
+    EXPECT_EQ(ReadAll(&rows)->num_rows(), 3);
+    icecore_training_set_free(again);
+  }
+  rows = Spine();
+  EXPECT_EQ(icecore_training_set_save(made, &rows, (folder_ + "/other.parquet").c_str(), nullptr),
+            ICECORE_INVALID_ARGUMENT);
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/other.parquet"));
+  icecore_training_set_free(made);
+}
+
+TEST_F(CapiTest, RowsThatCannotBeMadeAgainFailAtTheirEndWithACode) {
+  OpenLoaded();
+  ArrowArrayStream spine = Spine();
+  icecore_training_set* made = nullptr;
+  ASSERT_EQ(icecore_training_set_open(project_, "training", nullptr, &spine, &made, nullptr),
+            ICECORE_OK);
+  ArrowArrayStream rows;
+  ASSERT_EQ(icecore_training_set_rows(made, &rows, nullptr), ICECORE_OK);
+  ReadAll(&rows);
+  char* json = nullptr;
+  ASSERT_EQ(icecore_training_set_card(made, &json, nullptr), ICECORE_OK);
+  const std::string card = TakeText(json);
+  icecore_training_set_free(made);
+
+  spine = StreamOf({{"user_id", arrow::int32()}, {"event_timestamp", arrow::utf8()}},
+                   R"([[2, "2024-01-01T10:15:00Z"]])");
+  Error error;
+  ASSERT_EQ(
+      icecore_training_set_again(project_, "training", card.c_str(), &spine, &made, &error.error),
+      ICECORE_OK)
+      << error.Text();
+  ASSERT_EQ(icecore_training_set_rows(made, &rows, nullptr), ICECORE_OK);
+  auto reader = arrow::ImportRecordBatchReader(&rows);
+  ASSERT_TRUE(reader.ok());
+  EXPECT_FALSE((*reader)->ToTable().ok());
+  EXPECT_EQ(icecore_training_set_report(made, &json, &error.error), ICECORE_NOT_FOUND);
+  EXPECT_THAT(error.Text(), HasSubstr("spine"));
+  icecore_training_set_free(made);
+
+  spine = Spine();
+  EXPECT_EQ(icecore_training_set_again(project_, "training", nullptr, &spine, &made, nullptr),
+            ICECORE_INVALID_ARGUMENT);
+  EXPECT_EQ(spine.release, nullptr);
+}
+
+TEST_F(CapiTest, EvidenceIsGivenAsJson) {
+  OpenLoaded();
+  Error error;
+  char* json = nullptr;
+  const icecore_named_text key = {"user_id", "1"};
+  ASSERT_EQ(icecore_explain(project_, "training", "x", &key, 1, nullptr, 0, nullptr, 10, &json,
+                            &error.error),
+            ICECORE_OK)
+      << error.Text();
+  EXPECT_THAT(TakeText(json), AllOf(HasSubstr("\"value\": 2.5"), HasSubstr("\"chosen\"")));
+  ArrowArrayStream spine = Spine();
+  ASSERT_EQ(icecore_compare(project_, "latest", 1, &spine, 3, &json, &error.error), ICECORE_OK)
+      << error.Text();
+  EXPECT_THAT(TakeText(json), HasSubstr("\"same_definition\": true"));
+  EXPECT_EQ(spine.release, nullptr);
+  ASSERT_EQ(icecore_test(project_, nullptr, 0, &json, &error.error), ICECORE_OK) << error.Text();
+  EXPECT_THAT(TakeText(json), AllOf(HasSubstr("\"passed\": 1"), HasSubstr("\"failed\": 0")));
+  spine = Spine();
+  ASSERT_EQ(icecore_verify(project_, "training", nullptr, 100, &spine, &json, &error.error),
+            ICECORE_OK)
+      << error.Text();
+  EXPECT_THAT(TakeText(json), AllOf(HasSubstr("\"passed\": true"), HasSubstr("\"spine\"")));
+  EXPECT_EQ(icecore_compare(project_, "latest", 1, nullptr, 3, &json, nullptr),
+            ICECORE_INVALID_ARGUMENT);
+  spine = Spine();
+  EXPECT_EQ(icecore_verify(project_, "training", "1h", 100, &spine, &json, nullptr),
+            ICECORE_INVALID_ARGUMENT);
 }
 
 TEST_F(CapiTest, AServiceReadsVectorsWithStatusAndTime) {

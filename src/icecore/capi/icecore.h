@@ -73,21 +73,41 @@ int32_t icecore_open(const char* directory, const char* now, icecore_project** p
 int32_t icecore_reload(icecore_project* project, icecore_error** error);
 void icecore_close(icecore_project* project);
 
-/* The features of `service` for every row of `spine`, in its order: the spine's columns unchanged,
- * then the features. The spine has the service's key columns, `event_timestamp` (naive is UTC) and
- * the request's columns; any others pass through. `known_at`: NULL or "label" (what serving could
- * have known at each row's time), "latest", or a time. `spine` is released in every case. */
-int32_t icecore_training_set_open(icecore_project* project, const char* service,
-                                  const char* known_at, struct ArrowArrayStream* spine,
+/* The features of the service `name` for every row of `spine`, in its order: the spine's columns
+ * unchanged, then the features. The spine has the service's key columns, `event_timestamp` (naive
+ * is UTC) and the request's columns; any others pass through. It is released in every case. `spine`
+ * NULL: `name` is a training_set, whose spine, label, sample and split its definition gives; it is
+ * held whole, and computed when this returns. `known_at`: NULL or "label" (what serving could have
+ * known at each row's time), "latest", or a time. */
+int32_t icecore_training_set_open(icecore_project* project, const char* name, const char* known_at,
+                                  struct ArrowArrayStream* spine,
                                   icecore_training_set** training_set, icecore_error** error);
+/* The rows of an earlier card again, bit for bit, whatever came, was compacted or defined anew
+ * since. `card`: its JSON, which begins with '{', or the path of its file. `spine` as above: of a
+ * service the rows that it had then. ICECORE_NOT_FOUND where the rows cannot be had any more, or
+ * turn out to be others; with a spine that is known at its end, so the last read fails. */
+int32_t icecore_training_set_again(icecore_project* project, const char* name, const char* card,
+                                   struct ArrowArrayStream* spine,
+                                   icecore_training_set** training_set, icecore_error** error);
 /* Moves the rows into *rows, which the caller releases; once only. */
 int32_t icecore_training_set_rows(icecore_training_set* training_set, struct ArrowArrayStream* rows,
                                   icecore_error** error);
 /* JSON: rows, columns, digest, spine (rows and digest), tables (what was read, by name),
  * duration_us, features (nulls and expired of each, before defaults). Complete once the rows have
- * ended; before that there is no digest, nor is there for columns of types without one. */
+ * ended; before that there is no digest, nor is there for columns of types without one. After a
+ * read that failed it gives that error, with the code for which a stream has no place. */
 int32_t icecore_training_set_report(icecore_training_set* training_set, char** json,
                                     icecore_error** error);
+/* The card (docs/formats/training-card.md), as complete as the report. */
+int32_t icecore_training_set_card(icecore_training_set* training_set, char** json,
+                                  icecore_error** error);
+/* Writes the rows to `path` (.parquet, .csv or .arrow) and then the card to `path`.card.json, as
+ * `icecore training-set --out` does. `rows`: those that icecore_training_set_rows gave out, read
+ * before or not, in whatever batches; released in every case. Others are ICECORE_INVALID_ARGUMENT
+ * by their digest, and columns of types without a digest ICECORE_UNSUPPORTED; then nothing is
+ * written. */
+int32_t icecore_training_set_save(icecore_training_set* training_set, struct ArrowArrayStream* rows,
+                                  const char* path, icecore_error** error);
 void icecore_training_set_free(icecore_training_set* training_set);
 
 /* A service made ready for online reads. Its views must be `online: true` and loaded. */
@@ -121,6 +141,38 @@ int32_t icecore_sql(icecore_project* project, const char* query, struct ArrowArr
 int32_t icecore_list(icecore_project* project, const char* what, char** json,
                      icecore_error** error);
 int32_t icecore_show(icecore_project* project, const char* name, char** json,
+                     icecore_error** error);
+
+/* Evidence (docs/verify.md). Each gives the JSON of the command of its name with --json; what does
+ * not hold is in the JSON and not an error.
+ *
+ * What was served, recomputed: vectors of the log, `limit` of them at most (the newest), those
+ * since the time or duration `since` (NULL: all); or, with a `spine` of keys and request data, what
+ * is answered to them now. `spine` may be NULL and is released in every case. */
+int32_t icecore_verify(icecore_project* project, const char* service, const char* since,
+                       int64_t limit, struct ArrowArrayStream* spine, char** json,
+                       icecore_error** error);
+/* A column and its value as the command line takes it: "2013-12-01T12:00:00Z", "2.5", "UA". */
+typedef struct icecore_named_text {
+  const char* name;
+  const char* value;
+} icecore_named_text;
+/* The rows, versions and definition behind one value: `feature` of the service, by its name there
+ * or as VIEW.FEATURE, for the key columns it needs and the request's columns. `at_us`: as of
+ * icecore_service_read. `rows`: how many rows and tiles to list; all are counted. */
+int32_t icecore_explain(icecore_project* project, const char* service, const char* feature,
+                        const icecore_named_text* keys, int64_t key_count,
+                        const icecore_named_text* request, int64_t request_count,
+                        const int64_t* at_us, int64_t rows, char** json, icecore_error** error);
+/* Reads the definitions anew and holds the view, applied or not, against the same view of a version
+ * of the catalog, over `spine` (keys and event_timestamp; released in every case), with so many
+ * examples a feature. */
+int32_t icecore_compare(icecore_project* project, const char* view, int64_t version,
+                        struct ArrowArrayStream* spine, int64_t examples, char** json,
+                        icecore_error** error);
+/* Reads the definitions anew and asks the tests named (`count` of them, none: all), each in a
+ * folder of its own. */
+int32_t icecore_test(icecore_project* project, const char* const* names, int64_t count, char** json,
                      icecore_error** error);
 
 /* Findings, changes and pending steps; the version applied. Both read the definitions anew first

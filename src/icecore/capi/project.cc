@@ -9,6 +9,7 @@
 #include "icecore/base/time.h"
 #include "icecore/capi/call_internal.h"
 #include "icecore/capi/project_internal.h"
+#include "icecore/capi/text_call_internal.h"
 #include "icecore/engine/documents.h"
 
 namespace icecore::capi {
@@ -35,23 +36,6 @@ class HeldReader : public arrow::RecordBatchReader {
   std::shared_ptr<engine::Engine> engine_;  // the one that computes, whatever a reload brings
   std::shared_ptr<arrow::RecordBatchReader> rows_;
 };
-
-// Runs `body(engine)` under the project's lock and gives its text out.
-template <typename Body>
-int32_t TextCall(icecore_project* project, bool reload, char** json, icecore_error** error,
-                 const Body& body) noexcept {
-  return Call(error, [&]() -> arrow::Status {
-    if (project == nullptr || json == nullptr) {
-      return Missing(project == nullptr ? "project" : "json");
-    }
-    const std::lock_guard lock(project->project->mutex);
-    if (reload) {
-      ARROW_RETURN_NOT_OK(project->project->Open());
-    }
-    ARROW_ASSIGN_OR_RAISE(const std::string text, body(project->project->engine.get()));
-    return NewText(text).Value(json);
-  });
-}
 
 }  // namespace
 

@@ -17,7 +17,8 @@ namespace icecore::capi {
 // Shared by its handle, its services and its streams, so that each may be freed first.
 struct Project {
   engine::OpenOptions options;
-  std::mutex mutex;  // the engine takes one thread at a time
+  // The engine takes one thread at a time. A set's spine may be a stream of the same project.
+  std::recursive_mutex mutex;
   std::shared_ptr<engine::Engine> engine;
   std::mutex stop_mutex;
   std::stop_source stop;  // of the run that is under way

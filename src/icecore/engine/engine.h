@@ -56,7 +56,7 @@ struct TrainingSetRequest {
   std::string spine_path;  // of a service
   std::string out_path;
   feature::KnowledgeCut cut;
-  std::string card_path;  // the rows of that card again, bit for bit; "": of now
+  std::string card_path;  // or its JSON: the rows of that card again, bit for bit; "": of now
 };
 
 struct TrainingSetReport {
@@ -170,7 +170,7 @@ class Engine {
   // Writes the set, and its card beside it (CardPath). kNotFound where `card_path` names rows that
   // are gone.
   virtual arrow::Result<TrainingSetReport> BuildTrainingSet(const TrainingSetRequest& request) = 0;
-  // The same from and to memory: spine_path and out_path are not looked at.
+  // The same from and to memory, without the two paths; `spine` null: of a training set by name.
   virtual arrow::Result<TrainingSetRows> ReadTrainingSet(
       const TrainingSetRequest& request, std::shared_ptr<arrow::RecordBatchReader> spine) = 0;
 

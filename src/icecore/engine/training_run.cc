@@ -37,15 +37,25 @@ arrow::Result<std::string> DigestOf(const arrow::Table& rows) {
   return digest.Finish();
 }
 
-arrow::Result<pipeline::TrainingCard> ReadCard(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    return MakeError(ErrorCode::kNotFound, path + ": there is no such card");
+bool IsJson(const std::string& card) { return card.starts_with('{'); }
+
+// As messages name it.
+std::string CardName(const std::string& card) { return IsJson(card) ? "the card" : card; }
+
+// `given`: a card's JSON, or the path of one.
+arrow::Result<pipeline::TrainingCard> ReadCard(const std::string& given) {
+  std::string text = given;
+  if (!IsJson(given)) {
+    std::ifstream in(given, std::ios::binary);
+    if (!in) {
+      return MakeError(ErrorCode::kNotFound, given + ": there is no such card");
+    }
+    std::ostringstream bytes;
+    bytes << in.rdbuf();
+    text = bytes.str();
   }
-  std::ostringstream text;
-  text << in.rdbuf();
-  auto card = pipeline::CardFromJson(text.str());
-  return card.ok() ? card : base::WithContext(card.status(), path);
+  auto card = pipeline::CardFromJson(text);
+  return card.ok() ? card : base::WithContext(card.status(), CardName(given));
 }
 
 // Beside it first, then renamed.
@@ -64,6 +74,10 @@ arrow::Status WriteCard(const pipeline::TrainingCard& card, const std::string& p
     return MakeError(ErrorCode::kUnavailable, path + ": cannot be renamed from " + beside);
   }
   return arrow::Status::OK();
+}
+
+std::string FileName(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
 }
 
 bool HasDigest(const arrow::Schema& schema) {
@@ -107,17 +121,16 @@ class TrainingRun {
 
   arrow::Result<TrainingSetReport> Run(int64_t definition_version) {
     const int64_t started = base::MonotonicNanos();
-    ARROW_RETURN_NOT_OK(Resolve());
-    StartCard(definition_version);
-    if (!request_.card_path.empty()) {
-      ARROW_RETURN_NOT_OK(TakeCard());
-    }
-    pipeline::PinnedTables tables = earlier_ ? pipeline::PinnedTables(workspace_, earlier_->inputs)
-                                             : pipeline::PinnedTables(workspace_);
+    ARROW_RETURN_NOT_OK(Start(definition_version, !request_.spine_path.empty()));
+    card_.spine_from = set_ != nullptr ? card_.spine_from : request_.spine_path;
+    card_.file = FileName(request_.out_path);
+    pipeline::PinnedTables tables = Tables();
     if (set_ == nullptr) {
       ARROW_RETURN_NOT_OK(Stream(&tables));
     } else {
-      ARROW_RETURN_NOT_OK(Compute(&tables));
+      ARROW_ASSIGN_OR_RAISE(const auto rows, Compute(&tables));
+      ARROW_RETURN_NOT_OK(WriteRows(*rows, request_.out_path));
+      ARROW_RETURN_NOT_OK(WriteCard(card_, pipeline::CardPath(request_.out_path)));
     }
     TrainingSetReport report;
     report.card = std::move(card_);
@@ -125,26 +138,53 @@ class TrainingRun {
     return report;
   }
 
-  // A service's set over a spine in memory; `rows` gives it then.
-  arrow::Status OpenRows(int64_t definition_version,
-                         std::shared_ptr<arrow::RecordBatchReader> spine) {
-    ARROW_RETURN_NOT_OK(ResolveService());
-    StartCard(definition_version);
-    pipeline::PinnedTables tables(workspace_);
-    // A column that merely passes through may be of a type without a digest.
-    const bool digested = HasDigest(*spine->schema());
+  // A set in memory, of a service where there is a spine; `rows` gives it then.
+  arrow::Status Open(int64_t definition_version, std::shared_ptr<arrow::RecordBatchReader> spine) {
+    ARROW_RETURN_NOT_OK(Start(definition_version, spine != nullptr));
+    pipeline::PinnedTables tables = Tables();
+    if (set_ != nullptr) {
+      ARROW_ASSIGN_OR_RAISE(auto table, Compute(&tables));
+      auto batches = std::make_shared<arrow::TableBatchReader>(std::move(table));
+      batches->set_chunksize(int64_t{1} << 16);
+      computed_ = std::move(batches);
+      return arrow::Status::OK();
+    }
+    card_.spine_from = "memory";
+    // A column that merely passes through may be of a type without a digest; not where the digest
+    // is to be held against another.
+    const bool digested = earlier_.has_value() || HasDigest(*spine->schema());
     return OpenRowsOf(std::move(spine), &tables, digested);
   }
-  const std::shared_ptr<MeasuredReader>& rows() const { return rows_; }
-  // Once, after the last row.
+  std::shared_ptr<arrow::RecordBatchReader> rows() const { return computed_ ? computed_ : rows_; }
+  // What is known of it so far.
+  const pipeline::TrainingCard& card() const { return card_; }
+  // Nothing of the card waits for the last row.
+  bool is_computed() const { return computed_ != nullptr; }
+  // Once; of rows that stream, after the last one.
   arrow::Result<pipeline::TrainingCard> FinishedCard() {
-    ARROW_RETURN_NOT_OK(FinishRows());
+    if (!is_computed()) {
+      ARROW_RETURN_NOT_OK(FinishRows());
+    }
     return std::move(card_);
   }
 
  private:
   std::string NameWithout(const std::string& prefix) const {
     return request_.name.starts_with(prefix) ? request_.name.substr(prefix.size()) : request_.name;
+  }
+
+  pipeline::PinnedTables Tables() const {
+    return earlier_ ? pipeline::PinnedTables(workspace_, earlier_->inputs)
+                    : pipeline::PinnedTables(workspace_);
+  }
+
+  arrow::Status Start(int64_t definition_version, bool has_spine) {
+    if (!request_.card_path.empty()) {
+      ARROW_ASSIGN_OR_RAISE(earlier_, ReadCard(request_.card_path));
+    }
+    ARROW_RETURN_NOT_OK(Resolve(has_spine));
+    StartCard(definition_version);
+    return earlier_ ? TakeCard() : arrow::Status::OK();
   }
 
   arrow::Status ResolveService() {
@@ -163,22 +203,24 @@ class TrainingRun {
     return arrow::Status::OK();
   }
 
-  // A training set, else a service, by full or short name.
-  arrow::Status Resolve() {
+  // A training set, else a service, by full or short name; a service first where a spine came
+  // along.
+  arrow::Status Resolve(bool has_spine) {
+    const bool is_service = has_spine && project_.services.contains(NameWithout("service."));
     if (const auto set = project_.training_sets.find(NameWithout("training_set."));
-        set != project_.training_sets.end()) {
+        set != project_.training_sets.end() && !is_service) {
       set_ = &set->second;
     }
     ARROW_RETURN_NOT_OK(ResolveService());
-    if (set_ != nullptr && !request_.spine_path.empty()) {
-      return MakeError(ErrorCode::kInvalidArgument, "training_set '" + set_->set->name +
-                                                        "' has a spine of its own (" +
-                                                        set_->set->spine.location.ToString() +
-                                                        "); --spine goes with a feature service");
-    }
-    if (set_ == nullptr && request_.spine_path.empty()) {
+    if (set_ != nullptr && has_spine) {
       return MakeError(ErrorCode::kInvalidArgument,
-                       "feature_service '" + service_->name() + "' needs --spine FILE");
+                       "training_set '" + set_->set->name + "' has a spine of its own (" +
+                           set_->set->spine.location.ToString() +
+                           "); one that is given (--spine) goes with a feature service");
+    }
+    if (set_ == nullptr && !has_spine) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "feature_service '" + service_->name() + "' needs a spine (--spine FILE)");
     }
     return arrow::Status::OK();
   }
@@ -192,7 +234,6 @@ class TrainingRun {
     card_.made_at_us = base::MakeSystemClock()->NowMicros();
     card_.now_us = workspace_.clock->NowMicros();
     card_.known_at = request_.cut;
-    card_.spine_from = request_.spine_path;
     if (set_ != nullptr) {
       card_.training_set = set_->set->name;
       card_.definition = spec::Fingerprint(*set_->set);
@@ -201,14 +242,12 @@ class TrainingRun {
         card_.cut_us = set_->set->cut_us.value_or(card_.now_us);
       }
     }
-    card_.file = std::filesystem::path(request_.out_path).filename().string();
   }
 
   // What an earlier card fixes. Definitions must be those it was made with.
   arrow::Status TakeCard() {
-    ARROW_ASSIGN_OR_RAISE(earlier_, ReadCard(request_.card_path));
     const auto refuse = [&](const std::string& why) {
-      return MakeError(ErrorCode::kInvalidArgument, request_.card_path + ": " + why);
+      return MakeError(ErrorCode::kInvalidArgument, CardName(request_.card_path) + ": " + why);
     };
     if (earlier_->training_set != card_.training_set || earlier_->service != card_.service) {
       return refuse("is the card of " +
@@ -231,7 +270,7 @@ class TrainingRun {
   }
 
   // A set by its definition: drawn, computed, and measured against itself with everything known.
-  arrow::Status Compute(pipeline::PinnedTables* tables) {
+  arrow::Result<std::shared_ptr<arrow::Table>> Compute(pipeline::PinnedTables* tables) {
     ARROW_ASSIGN_OR_RAISE(auto spine, Spine(tables));
     ARROW_RETURN_NOT_OK(PinViews(tables));
     card_.inputs = tables->Inputs();
@@ -240,7 +279,11 @@ class TrainingRun {
     AddFeatures(built.features);
     ARROW_RETURN_NOT_OK(MeasureLeakage(spine, *built.table, *tables));
     ARROW_RETURN_NOT_OK(MeasureAges(spine, *tables));
-    return Write(*built.table);
+    ARROW_ASSIGN_OR_RAISE(auto digest, DigestOf(*built.table));
+    ARROW_RETURN_NOT_OK(TakeDigest(std::move(digest)));
+    card_.rows = built.table->num_rows();
+    card_.columns = built.table->num_columns();
+    return built.table;
   }
 
   // A service's set: from the spine's file to the set's, block by block.
@@ -401,20 +444,11 @@ class TrainingRun {
     return arrow::Status::OK();
   }
 
-  arrow::Status Write(const arrow::Table& rows) {
-    ARROW_ASSIGN_OR_RAISE(auto digest, DigestOf(rows));
-    ARROW_RETURN_NOT_OK(TakeDigest(std::move(digest)));
-    card_.rows = rows.num_rows();
-    card_.columns = rows.num_columns();
-    ARROW_RETURN_NOT_OK(WriteRows(rows, request_.out_path));
-    return WriteCard(card_, pipeline::CardPath(request_.out_path));
-  }
-
   arrow::Status TakeDigest(std::string digest) {
     card_.digest = std::move(digest);
     if (earlier_ && earlier_->digest != card_.digest) {
       return MakeError(ErrorCode::kNotFound,
-                       request_.card_path + ": the rows cannot be made again: digest " +
+                       CardName(request_.card_path) + ": the rows cannot be made again: digest " +
                            earlier_->digest + " then, " + card_.digest +
                            " now; values of the tables it was made from were changed");
     }
@@ -433,6 +467,7 @@ class TrainingRun {
   std::unique_ptr<pipeline::LakeFeatureLog> log_;
   std::shared_ptr<feature::TrainingSetReader> streamed_;
   std::shared_ptr<MeasuredReader> rows_;
+  std::shared_ptr<arrow::RecordBatchReader> computed_;  // of one made by definition, in memory
 };
 
 // A set for whoever reads it; it keeps the analysis that it needs.
@@ -447,27 +482,33 @@ class SetRows final : public arrow::RecordBatchReader {
         started_(base::MonotonicNanos()) {}
 
   arrow::Status Open(int64_t definition_version, std::shared_ptr<arrow::RecordBatchReader> spine) {
-    return run_.OpenRows(definition_version, std::move(spine));
+    ARROW_RETURN_NOT_OK(run_.Open(definition_version, std::move(spine)));
+    rows_ = run_.rows();
+    report_->card = run_.card();
+    return run_.is_computed() ? Finish() : arrow::Status::OK();
   }
   const std::shared_ptr<TrainingSetReport>& report() const { return report_; }
 
-  std::shared_ptr<arrow::Schema> schema() const override { return run_.rows()->schema(); }
+  std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
-    ARROW_RETURN_NOT_OK(run_.rows()->ReadNext(batch));
-    if (*batch == nullptr && !ended_) {
-      ended_ = true;
-      ARROW_ASSIGN_OR_RAISE(report_->card, run_.FinishedCard());
-      report_->duration_us = (base::MonotonicNanos() - started_) / 1000;
-    }
-    return arrow::Status::OK();
+    ARROW_RETURN_NOT_OK(rows_->ReadNext(batch));
+    return *batch == nullptr && !finished_ ? Finish() : arrow::Status::OK();
   }
 
  private:
+  arrow::Status Finish() {
+    finished_ = true;
+    ARROW_ASSIGN_OR_RAISE(report_->card, run_.FinishedCard());
+    report_->duration_us = (base::MonotonicNanos() - started_) / 1000;
+    return arrow::Status::OK();
+  }
+
   const std::shared_ptr<const pipeline::AnalysedProject> project_;
   TrainingRun run_;
+  std::shared_ptr<arrow::RecordBatchReader> rows_;
   const std::shared_ptr<TrainingSetReport> report_;
   const int64_t started_;
-  bool ended_ = false;
+  bool finished_ = false;
 };
 
 }  // namespace
@@ -487,6 +528,33 @@ arrow::Result<TrainingSetRows> OpenTrainingSetRows(
   ARROW_RETURN_NOT_OK(rows->Open(definition_version, std::move(spine)));
   auto report = rows->report();
   return TrainingSetRows{std::move(rows), std::move(report)};
+}
+
+arrow::Status SaveTrainingSet(const TrainingSetRows& set, const std::string& path) {
+  const std::shared_ptr<arrow::Schema> schema = set.rows->schema();
+  for (const auto& field : schema->fields()) {
+    if (!feature::TableDigest::Takes(*field->type())) {
+      return MakeError(ErrorCode::kUnsupported, "column '" + field->name() + "' is of the type " +
+                                                    field->type()->ToString() +
+                                                    ", which has no digest; a card holds one");
+    }
+  }
+  MeasuredReader rows(set.rows, true);
+  ARROW_ASSIGN_OR_RAISE(const auto writer, RowWriter::Open(schema, path));
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(const auto batch, rows.Next());
+    if (batch == nullptr) break;
+    ARROW_RETURN_NOT_OK(writer->Write(batch));
+  }
+  pipeline::TrainingCard card = set.report->card;
+  if (const std::string digest = rows.Digest(); digest != card.digest) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     path + ": these are not the rows of the training set: digest " + digest +
+                         ", the set has " + (card.digest.empty() ? "not ended yet" : card.digest));
+  }
+  card.file = FileName(path);
+  ARROW_RETURN_NOT_OK(writer->Close());
+  return WriteCard(card, pipeline::CardPath(path));
 }
 
 }  // namespace icecore::engine

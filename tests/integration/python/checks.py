@@ -358,6 +358,152 @@ def errors_group(folder):
     return no_project, not_applied_yet, a_column_that_is_missing_or_wrong, a_stream_that_fails, definitions_with_errors, closed
 
 
+def evidence(folder):
+    import json
+    with open(os.path.join(folder, "icecore.yaml"), "a", encoding="utf-8") as file:
+        file.write("served_log: {fraction: 1}\n")
+    project = loaded(folder)
+    spine_file, out_file, saved = (os.path.join(folder, name) for name in ("spine.parquet", "out.parquet", "saved.parquet"))
+    pq.write_table(SPINE, spine_file)
+    keys = SPINE.select(["customer_id", "city", "basket"]).slice(0, 20)
+
+    def document(*arguments):
+        return json.loads(cli(folder, *arguments, "--json", "--now", NOW))
+
+    def card_of(path):
+        with open(path + ".card.json", encoding="utf-8") as file:
+            return json.load(file)
+
+    def but_when_and_where(card):
+        return {**card, "made_at": "", "now": "", "set": {**card["set"], "file": ""}}
+
+    def a_training_set_by_its_definition():
+        made = project.training_set("spending")
+        cli(folder, "training-set", "spending", "--out", out_file)
+        same_table(made.to_arrow(), pq.read_table(out_file))
+        equal(but_when_and_where(made.card), but_when_and_where(card_of(out_file)))
+        equal(project.training_set("training_set.spending", known_at="latest").card["known_at"], "latest")
+        assert made.card["features"][0]["leakage"] and "<table>" in made._repr_html_()
+
+    def sets_are_saved_as_the_command_does():
+        for keep in (True, False):
+            made = project.training_set("shop", SPINE)
+            equal(made.save(saved, keep=keep), saved + ".card.json")
+            cli(folder, "training-set", "shop", "--spine", spine_file, "--out", out_file)
+            same_table(pq.read_table(saved), pq.read_table(out_file))
+            equal(made.card["set"]["digest"], card_of(out_file)["set"]["digest"])
+            equal((card_of(saved)["set"]["file"], card_of(saved)["spine"]["from"]), ("saved.parquet", "memory"))
+            equal(card_of(saved)["features"], card_of(out_file)["features"])
+        refused(RuntimeError, made.to_arrow, "save")
+        assert "basket_by_last" in made._repr_html_()
+        refused(errors.InvalidArgument, lambda: project.training_set("shop", SPINE).save("x.txt"), ".parquet")
+        import polars
+        project.training_set("shop", polars.DataFrame(SPINE)).save(saved)
+        equal(pq.read_table(saved).num_rows, len(SPINE))
+
+    def sets_are_made_again():
+        first = project.training_set("shop", SPINE, known_at="latest")
+        path = first.save(saved)
+        cli(folder, "compact")
+        same_table(project.training_set("shop", SPINE, at_version=first.card).to_arrow(), first.to_arrow())
+        same_table(project.training_set("shop", SPINE.to_reader(max_chunksize=41), at_version=path).to_arrow(), first.to_arrow())
+        cli(folder, "training-set", "shop", "--spine", spine_file, "--out", out_file, "--at-version", path)
+        same_table(pq.read_table(out_file), first.to_arrow())
+        by_name = project.training_set("spending")
+        same_table(project.training_set("spending", at_version=by_name.card).to_arrow(), by_name.to_arrow())
+        refused(errors.NotFound, lambda: project.training_set("shop", SPINE.slice(1), at_version=path).to_arrow(), "spine")
+        refused(errors.InvalidArgument, lambda: project.training_set("spending", at_version=path), "shop")
+        refused(errors.InvalidArgument, lambda: project.training_set("shop", SPINE, at_version=path, known_at="latest"), "card")
+        refused(errors.NotFound, lambda: project.training_set("shop", SPINE, at_version="no.json"), "no.json")
+        refused(errors.BadInput, lambda: project.training_set("shop", SPINE, at_version={"card": 1}), "card")
+
+    def a_spine_goes_with_a_service():
+        refused(errors.InvalidArgument, lambda: project.training_set("shop"), "spine")
+        refused(errors.InvalidArgument, lambda: project.training_set("spending", SPINE), "spine")
+        refused(errors.NotFound, lambda: project.training_set("spendin"), "spending")
+
+    def a_set_may_be_the_spine_of_another():
+        towns = project.training_set("towns", SPINE)
+        same_table(project.training_set("shop", towns.to_reader()).to_arrow(),
+                   project.training_set("shop", project.training_set("towns", SPINE).to_arrow()).to_arrow())
+
+    def what_was_served_is_verified():
+        project.get_online_features("shop", keys.select(["customer_id", "city"]), keys.select(["basket"])).to_arrow()
+        told = project.verify("shop")
+        assert told.passed and told.source == "log" and told.vectors > 0 and told.equal == told.values, told
+        equal(told.document, document("verify", "shop"))
+        equal(project.verify("shop", since=datetime.timedelta(hours=1)).vectors, told.vectors)
+        equal(len(told.to_pandas()), 0)
+        assert "mismatched" in told._repr_html_()
+        now = project.verify("shop", keys)
+        equal((now.source, now.vectors, now.passed), ("spine", 20, True))
+        refused(errors.InvalidArgument, lambda: project.verify("shop", keys, since="1h"), "since")
+        refused(errors.InvalidArgument, lambda: project.verify("shop", since="yesterday"), "24h")
+        refused(errors.InvalidArgument, lambda: project.verify("shop", limit=0), "limit")
+        refused(errors.NotFound, lambda: project.verify("shap"), "shop")
+
+    def values_are_explained():
+        at = datetime.datetime(2024, 2, 1, tzinfo=datetime.timezone.utc)
+        told = project.explain("shop", {"customer_id": 1}, "amount", at)
+        equal(told.document, document("explain", "shop", "customer_id=1", "amount", "--at", "2024-02-01T00:00:00Z"))
+        spine = {"customer_id": [1], "city": ["Oslo"], "event_timestamp": [at], "basket": [10.0]}
+        row = project.training_set("shop", spine).to_pylist()[0]
+        equal((told.value, told.status), (row["amount"], "present"))
+        frame = told.to_pandas()
+        equal(list(frame.columns), ["view", "feature", "event_time", "known_at", "seq", "value", "verdict"])
+        assert (frame.verdict == "chosen").sum() == 1 and str(frame.event_time.dtype).endswith("UTC]"), frame
+        ratio = project.explain("shop", {"customer_id": 1}, "basket_by_last", at, request={"basket": 10})
+        equal((ratio.value, ratio.expression["text"]), (row["basket_by_last"], "basket / amount"))
+        assert all("<table>" in one._repr_html_() for one in (told, ratio))
+        window = project.explain("shop", {"customer_id": 1}, "customers.orders_1d", at, rows=0)
+        assert window.value == row["orders_1d"] and "over 1d" in window._repr_html_(), window.document
+        refused(errors.InvalidArgument, lambda: project.explain("shop", {"customer": 1}, "amount"), "customer_id")
+        refused(errors.InvalidArgument, lambda: project.explain("shop", {"customer_id": None}, "amount"), "customer_id")
+        refused(errors.InvalidArgument, lambda: project.explain("shop", {"customer_id": [1]}, "amount"), "one value")
+        refused(errors.IcecoreError, lambda: project.explain("shop", {"customer_id": 1}, "amuont"), "amount")
+
+    def definitions_are_compared():
+        equal((project.compare("cities", 1, SPINE).different, project.compare("cities", 1, SPINE).same_definition), (0, True))
+        path = os.path.join(folder, "definitions", "all.yaml")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text.replace("aggregate: mean, of: amount, windows: [7d]", "aggregate: mean, of: price, windows: [7d, 3d]"))
+            told = project.compare("cities", 1, SPINE, examples=2)
+            equal(told.document, document("compare", "cities", "--with", "1", "--spine", spine_file, "--examples", "2"))
+        finally:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        project.reload()
+        frame = told.to_pandas().set_index("feature")
+        assert frame.kind["city_mean_3d"] == "added" and frame.different["city_mean_7d"] > 0, frame
+        equal(len(told.examples), 2)
+        assert "city_mean_3d" in told._repr_html_()
+        refused(errors.NotFound, lambda: project.compare("cities", 99, SPINE), "99")
+        refused(errors.InvalidArgument, lambda: project.compare("cities", 0, SPINE), "version")
+
+    def the_projects_tests_are_asked():
+        told = project.test()
+        equal([(one["name"], one["passed"], one["differences"]) for one in told.tests], [("last_order", True, [])])
+        assert told.passed and len(told) == 1 and list(told.to_pandas().passed) == [True] and "last_order" in told._repr_html_()
+        refused(errors.InvalidArgument, lambda: project.test("last_ordr"), "last_order")
+        extra = os.path.join(folder, "definitions", "wrong.yaml")
+        with open(extra, "w", encoding="utf-8") as file:
+            file.write("test: wrong\ngiven: {processing.orders: []}\n"
+                       "ask: {service: shop, at: 2024-01-05T12:00:00Z, customer_id: 1, city: Oslo, basket: 5}\n"
+                       "expect: {orders_1d: 3}\n")
+        told = project.test("wrong")
+        os.remove(extra)
+        project.reload()
+        equal((told.passed, told.failures[0]["differences"][0]["expected"]), (False, 3))
+        assert "orders_1d" in told._repr_html_()
+
+    return (a_training_set_by_its_definition, sets_are_saved_as_the_command_does, sets_are_made_again, a_spine_goes_with_a_service,
+            a_set_may_be_the_spine_of_another, what_was_served_is_verified, values_are_explained, definitions_are_compared,
+            the_projects_tests_are_asked)
+
+
 def verbs(folder):
     project = icecore.open(folder, now=NOW)
 
@@ -604,7 +750,7 @@ def header(folder):
     return it_is_plain_c, every_function_is_known_to_python
 
 
-GROUPS = {"package": package, "frames": frames, "parity": parity, "online": online, "errors": errors_group, "verbs": verbs,
+GROUPS = {"package": package, "frames": frames, "parity": parity, "online": online, "errors": errors_group, "evidence": evidence, "verbs": verbs,
           "threads": threads, "forks": forks, "memory": memory, "bindings": bindings, "header": header}
 
 

@@ -59,6 +59,23 @@ features:
 ---
 feature_service: shop
 features: [customers, cities, ratio]
+---
+feature_service: towns
+features: [{view: cities, prefix: town_}]
+---
+training_set: spending
+service: shop
+spine: |
+  select customer_id, city, ordered_at + interval 1 hour as event_timestamp, 5.0::double as basket, amount > 250 as label
+  from processing.orders
+sample: {fraction: 0.5, by: [customer_id], seed: 1}
+---
+test: last_order
+given:
+  processing.orders:
+    - {customer_id: 1, city: Oslo, ordered_at: "2024-01-05T10:00:00Z", amount: 2.5, price: "3.00"}
+ask: {service: shop, at: "2024-01-05T12:00:00Z", customer_id: 1, city: Oslo, basket: 5}
+expect: {amount: 2.5, basket_by_last: 2}
 """
 
 CITIES = ["Oslo", "Zürich", "São Paulo", "名古屋", ""]

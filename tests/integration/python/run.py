@@ -19,7 +19,7 @@ import project_files
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 PEERS = os.path.join(ROOT, ".deps", "bench", "venv", "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
-GROUPS = ("package", "frames", "parity", "online", "errors", "verbs", "threads", "forks", "memory", "bindings", "header")
+GROUPS = ("package", "frames", "parity", "online", "errors", "evidence", "verbs", "threads", "forks", "memory", "bindings", "header")
 
 
 def install(folder: str, library: str) -> str:
