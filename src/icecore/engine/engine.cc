@@ -235,7 +235,11 @@ class EngineImpl : public Engine {
     ARROW_ASSIGN_OR_RAISE(const auto analysed, Analyse());
     ARROW_RETURN_NOT_OK(analysed.diagnostics.ToStatus());
     ARROW_ASSIGN_OR_RAISE(auto report, RunTrainingSet(workspace_, analysed, version, request));
-    CountTrainingSet(catalog_.get(), *analysed.services.at(report.card.service), report.card.rows);
+    // A service that is gone is made again by its card alone: nobody looks for its uses.
+    if (const auto service = analysed.services.find(report.card.service);
+        service != analysed.services.end()) {
+      CountTrainingSet(catalog_.get(), *service->second, report.card.rows);
+    }
     return report;
   }
 

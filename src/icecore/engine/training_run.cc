@@ -21,6 +21,7 @@
 #include "icecore/feature/spine_split.h"
 #include "icecore/feature/table_digest.h"
 #include "icecore/pipeline/lake_feature_log.h"
+#include "icecore/pipeline/service_binding.h"
 #include "icecore/pipeline/training_spine.h"
 #include "icecore/spec/parse.h"
 
@@ -117,7 +118,7 @@ class TrainingRun {
  public:
   TrainingRun(const pipeline::Workspace& workspace, const pipeline::AnalysedProject& project,
               const TrainingSetRequest& request)
-      : workspace_(workspace), project_(project), request_(request) {}
+      : workspace_(&workspace), project_(project), request_(request) {}
 
   arrow::Result<TrainingSetReport> Run(int64_t definition_version) {
     const int64_t started = base::MonotonicNanos();
@@ -174,8 +175,8 @@ class TrainingRun {
   }
 
   pipeline::PinnedTables Tables() const {
-    return earlier_ ? pipeline::PinnedTables(workspace_, earlier_->inputs)
-                    : pipeline::PinnedTables(workspace_);
+    return earlier_ ? pipeline::PinnedTables(*workspace_, earlier_->inputs)
+                    : pipeline::PinnedTables(*workspace_);
   }
 
   arrow::Status Start(int64_t definition_version, bool has_spine) {
@@ -183,14 +184,18 @@ class TrainingRun {
       ARROW_ASSIGN_OR_RAISE(earlier_, ReadCard(request_.card_path));
     }
     ARROW_RETURN_NOT_OK(Resolve(has_spine));
-    StartCard(definition_version);
+    ARROW_RETURN_NOT_OK(StartCard(definition_version));
     return earlier_ ? TakeCard() : arrow::Status::OK();
   }
 
+  // Null where it is gone and there is a card, whose version of the catalog may have it.
   arrow::Status ResolveService() {
-    const std::string service = set_ ? set_->set->service : NameWithout("service.");
-    const auto found = project_.services.find(service);
+    service_name_ = set_ ? set_->set->service : NameWithout("service.");
+    const auto found = project_.services.find(service_name_);
     if (found == project_.services.end()) {
+      if (earlier_ && earlier_->service == service_name_) {
+        return arrow::Status::OK();
+      }
       std::vector<std::string> names;
       names.reserve(project_.services.size() + project_.training_sets.size());
       for (const auto& [name, bound] : project_.services) names.push_back(name);
@@ -199,7 +204,7 @@ class TrainingRun {
                                                  request_.name + "'" +
                                                  base::DidYouMean(request_.name, names));
     }
-    service_ = found->second.get();
+    service_ = found->second;
     return arrow::Status::OK();
   }
 
@@ -220,19 +225,20 @@ class TrainingRun {
     }
     if (set_ == nullptr && !has_spine) {
       return MakeError(ErrorCode::kInvalidArgument,
-                       "feature_service '" + service_->name() + "' needs a spine (--spine FILE)");
+                       "feature_service '" + service_name_ + "' needs a spine (--spine FILE)");
     }
     return arrow::Status::OK();
   }
 
-  void StartCard(int64_t definition_version) {
+  arrow::Status StartCard(int64_t definition_version) {
     card_.icecore_version = ICECORE_VERSION;
-    card_.service = service_->name();
-    card_.service_fingerprint = pipeline::ServiceFingerprint(
-        *workspace_.project, *workspace_.project->FindService(service_->name()));
+    card_.service = service_name_;
+    if (service_ != nullptr) {
+      ARROW_ASSIGN_OR_RAISE(card_.service_fingerprint, FingerprintOf(*workspace_->project));
+    }
     card_.definition_version = definition_version;
     card_.made_at_us = base::MakeSystemClock()->NowMicros();
-    card_.now_us = workspace_.clock->NowMicros();
+    card_.now_us = workspace_->clock->NowMicros();
     card_.known_at = request_.cut;
     if (set_ != nullptr) {
       card_.training_set = set_->set->name;
@@ -242,30 +248,61 @@ class TrainingRun {
         card_.cut_us = set_->set->cut_us.value_or(card_.now_us);
       }
     }
+    return arrow::Status::OK();
   }
 
-  // What an earlier card fixes. Definitions must be those it was made with.
+  arrow::Result<std::string> FingerprintOf(const spec::Project& definitions) const {
+    return pipeline::ServiceFingerprint(definitions, *definitions.FindService(service_name_));
+  }
+
+  arrow::Status RefuseCard(const std::string& why) const {
+    return MakeError(ErrorCode::kInvalidArgument, CardName(request_.card_path) + ": " + why);
+  }
+
+  // What an earlier card fixes.
   arrow::Status TakeCard() {
-    const auto refuse = [&](const std::string& why) {
-      return MakeError(ErrorCode::kInvalidArgument, CardName(request_.card_path) + ": " + why);
-    };
     if (earlier_->training_set != card_.training_set || earlier_->service != card_.service) {
-      return refuse("is the card of " +
-                    (earlier_->training_set.empty() ? "service '" + earlier_->service
-                                                    : "training_set '" + earlier_->training_set) +
-                    "'");
-    }
-    const std::string since = "; definitions of catalog version " +
-                              std::to_string(earlier_->definition_version) + " made it";
-    if (earlier_->service_fingerprint != card_.service_fingerprint) {
-      return refuse("service '" + card_.service + "' is defined otherwise now" + since);
+      return RefuseCard("is the card of " +
+                        (earlier_->training_set.empty()
+                             ? "service '" + earlier_->service
+                             : "training_set '" + earlier_->training_set) +
+                        "'");
     }
     if (earlier_->definition != card_.definition) {
-      return refuse("training_set '" + card_.training_set + "' is defined otherwise now" + since);
+      return RefuseCard("training_set '" + card_.training_set +
+                        "' is defined otherwise now; the definition of catalog version " +
+                        std::to_string(earlier_->definition_version) + " made it");
+    }
+    if (service_ == nullptr || earlier_->service_fingerprint != card_.service_fingerprint) {
+      ARROW_RETURN_NOT_OK(TakeDefinitions(earlier_->definition_version));
     }
     card_.known_at = earlier_->known_at;
     card_.cut_us = earlier_->cut_us;
     card_.now_us = earlier_->now_us;
+    return arrow::Status::OK();
+  }
+
+  // The service as that version of the catalog had it, over today's tables. Whether it gives the
+  // card's rows is for the digests to say.
+  arrow::Status TakeDefinitions(int64_t version) {
+    const std::string where = CardName(request_.card_path) + ": service '" + card_.service +
+                              "' of catalog version " + std::to_string(version);
+    auto past = pipeline::DefinitionsAt(*workspace_, version);
+    if (!past.ok()) return base::WithContext(past.status(), where);
+    past_ = *std::move(past);
+    const spec::FeatureService* service = past_.FindService(card_.service);
+    if (service == nullptr) {
+      return RefuseCard("catalog version " + std::to_string(version) + " has no service '" +
+                        card_.service + "'");
+    }
+    auto bound = pipeline::BindService(past_, project_, *service);
+    if (!bound.ok()) return base::WithContext(bound.status(), where);
+    service_ = *std::move(bound);
+    then_ = *workspace_;
+    then_.project = &past_;
+    workspace_ = &then_;
+    card_.definition_version = version;
+    ARROW_ASSIGN_OR_RAISE(card_.service_fingerprint, FingerprintOf(past_));
     return arrow::Status::OK();
   }
 
@@ -306,10 +343,10 @@ class TrainingRun {
     ARROW_RETURN_NOT_OK(PinViews(tables));
     card_.inputs = tables->Inputs();
     spine_ = std::make_shared<MeasuredReader>(std::move(spine), digested);
-    log_ = std::make_unique<pipeline::LakeFeatureLog>(workspace_, tables->LogPins());
+    log_ = std::make_unique<pipeline::LakeFeatureLog>(*workspace_, tables->LogPins());
     feature::TrainingSetOptions options;
-    options.memory_bytes = workspace_.project->memory_bytes;
-    options.scratch_dir = workspace_.scratch_root;
+    options.memory_bytes = workspace_->project->memory_bytes;
+    options.scratch_dir = workspace_->scratch_root;
     ARROW_ASSIGN_OR_RAISE(streamed_, feature::OpenTrainingSet(*service_, spine_, card_.known_at,
                                                               log_.get(), options));
     rows_ = std::make_shared<MeasuredReader>(streamed_, digested);
@@ -331,7 +368,7 @@ class TrainingRun {
       ARROW_ASSIGN_OR_RAISE(
           spine,
           ReadRows(
-              (std::filesystem::path(workspace_.project->root) / set_->set->spine.file).string()));
+              (std::filesystem::path(workspace_->project->root) / set_->set->spine.file).string()));
     } else {
       if (!set_->spine.output) {
         return MakeError(ErrorCode::kNotFound,
@@ -340,7 +377,7 @@ class TrainingRun {
                              "run `icecore run`");
       }
       ARROW_ASSIGN_OR_RAISE(
-          spine, pipeline::RunSpineSql(workspace_, project_, *set_, card_.now_us, tables));
+          spine, pipeline::RunSpineSql(*workspace_, project_, *set_, card_.now_us, tables));
     }
     ARROW_ASSIGN_OR_RAISE(auto digest, DigestOf(*spine));
     ARROW_RETURN_NOT_OK(TakeSpineDigest(spine->num_rows(), std::move(digest)));
@@ -365,8 +402,8 @@ class TrainingRun {
   // Every table that a view of the service reads.
   arrow::Status PinViews(pipeline::PinnedTables* tables) {
     for (const feature::ViewUse& use : service_->uses()) {
-      const spec::FeatureView* view = workspace_.project->FindView(use.view->name());
-      ARROW_RETURN_NOT_OK(tables->Get(pipeline::LogOf(*workspace_.project, *view)).status());
+      const spec::FeatureView* view = workspace_->project->FindView(use.view->name());
+      ARROW_RETURN_NOT_OK(tables->Get(pipeline::LogOf(*workspace_->project, *view)).status());
     }
     return arrow::Status::OK();
   }
@@ -394,7 +431,7 @@ class TrainingRun {
   arrow::Result<feature::TrainingSet> Build(const std::shared_ptr<arrow::Table>& spine,
                                             const KnowledgeCut& cut,
                                             const pipeline::PinnedTables& tables) {
-    pipeline::LakeFeatureLog log(workspace_, tables.LogPins());
+    pipeline::LakeFeatureLog log(*workspace_, tables.LogPins());
     return feature::BuildTrainingSet(*service_, spine, cut, &log);
   }
 
@@ -433,8 +470,8 @@ class TrainingRun {
 
   arrow::Status MeasureAges(const std::shared_ptr<arrow::Table>& spine,
                             const pipeline::PinnedTables& tables) {
-    const spec::FeatureService& service = *workspace_.project->FindService(service_->name());
-    ARROW_ASSIGN_OR_RAISE(const auto ages, pipeline::AgesOf(workspace_, project_, service, spine,
+    const spec::FeatureService& service = *workspace_->project->FindService(service_->name());
+    ARROW_ASSIGN_OR_RAISE(const auto ages, pipeline::AgesOf(*workspace_, project_, service, spine,
                                                             card_.known_at, tables.LogPins()));
     for (pipeline::FeatureCard& feature : card_.features) {
       if (const auto age = ages.find(feature.name); age != ages.end()) {
@@ -455,11 +492,15 @@ class TrainingRun {
     return arrow::Status::OK();
   }
 
-  const pipeline::Workspace& workspace_;
+  const pipeline::Workspace* workspace_;  // of the definitions that make the set
   const pipeline::AnalysedProject& project_;
   const TrainingSetRequest request_;
   const pipeline::AnalysedTrainingSet* set_ = nullptr;  // null: a service with a spine
-  const feature::BoundService* service_ = nullptr;
+  // Of an older version of the catalog, where an earlier card asks for it.
+  spec::Project past_;
+  pipeline::Workspace then_;
+  std::string service_name_;
+  std::shared_ptr<const feature::BoundService> service_;
   std::optional<pipeline::TrainingCard> earlier_;
   pipeline::TrainingCard card_;
   // Of a set that streams; each uses those before it.

@@ -1,5 +1,6 @@
 #include "icecore/pipeline/training_card.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "icecore/base/id.h"
 #include "icecore/base/time.h"
 #include "icecore/pipeline/analysis.h"
+#include "icecore/spec/service_plan.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -163,24 +165,27 @@ arrow::Result<TrainingCard> CardFromJson(const std::string& json) {
   }
 }
 
-std::string ServiceFingerprint(const spec::Project& project, const spec::FeatureService& service) {
-  std::set<std::string> names;
-  for (const spec::ServiceEntry& entry : service.entries) {
-    names.insert(entry.view);
-    if (const spec::FeatureView* view = project.FindView(entry.view)) {
-      for (const spec::ViewInput& input : view->inputs) {
-        names.insert(input.view);
-      }
+arrow::Result<std::string> ServiceFingerprint(const spec::Project& project,
+                                              const spec::FeatureService& service) {
+  ARROW_ASSIGN_OR_RAISE(const auto features, spec::FlattenService(project, service));
+  std::map<std::string, std::set<std::string>> taken;  // features by view
+  for (const spec::ServiceFeature& feature : features) {
+    taken[feature.view->name].insert(feature.feature->name);
+    for (const spec::ViewInput& input : feature.view->inputs) {
+      taken[input.view].insert(input.feature);
     }
   }
   std::string text = spec::Fingerprint(service);
-  for (const std::string& name : names) {
-    const spec::FeatureView* view = project.FindView(name);
-    if (view == nullptr) {
+  for (const auto& [name, names] : taken) {
+    const spec::FeatureView* whole = project.FindView(name);
+    if (whole == nullptr) {
       continue;
     }
-    text += "/" + name + "/" + spec::Fingerprint(*view, project.FindEntity(view->entity));
-    const ViewTimes times = TimesOf(project, *view);
+    spec::FeatureView view = *whole;
+    std::erase_if(view.features,
+                  [&](const spec::Feature& feature) { return !names.contains(feature.name); });
+    text += "/" + name + "/" + spec::Fingerprint(view, project.FindEntity(view.entity));
+    const ViewTimes times = TimesOf(project, view);
     text += "/" + (times.event_time ? times.event_time->column : "") + "/" +
             std::to_string(static_cast<int>(times.known_at.kind)) + "/" + times.known_at.column +
             "/" + std::to_string(times.known_at.delay_us);

@@ -36,7 +36,7 @@ struct TrainingCard {
   std::string training_set;  // "" of a service with a spine of its own
   std::string definition;    // fingerprint of the training set; "" without one
   std::string service;
-  std::string service_fingerprint;  // of the service and all that decides its values
+  std::string service_fingerprint;  // ServiceFingerprint
   int64_t definition_version = 0;   // of the catalog
   int64_t made_at_us = 0;           // the machine's clock
   int64_t now_us = 0;               // the project's clock
@@ -63,8 +63,10 @@ std::string ToJson(const TrainingCard& card);
 // kBadInput for what is no card, kUnsupported for a card of a later format.
 arrow::Result<TrainingCard> CardFromJson(const std::string& json);
 
-// Of the service and of everything that decides its values: its views, their entities, the times
-// they take from their tables.
-std::string ServiceFingerprint(const spec::Project& project, const spec::FeatureService& service);
+// Of the service and of everything that decides its values: the features that it takes of its views
+// and of their inputs', the views' entities, filters and ttl, the times they take from their
+// tables. A feature that it does not take changes nothing.
+arrow::Result<std::string> ServiceFingerprint(const spec::Project& project,
+                                              const spec::FeatureService& service);
 
 }  // namespace icecore::pipeline

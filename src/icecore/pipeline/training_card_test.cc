@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "icecore/base/error.h"
+#include "icecore/spec/parse.h"
 
 namespace icecore::pipeline {
 namespace {
@@ -52,6 +53,56 @@ TEST(TrainingCard, ReadsBackWhatMakesTheSetAgain) {
 TEST(TrainingCard, TellsAgesInSeconds) {
   const std::string json = ToJson(ExampleCard());
   EXPECT_NE(json.find("\"median\": 2.5"), std::string::npos) << json;
+}
+
+// Of a service that takes `only` of a view with these features.
+std::string FingerprintOf(const std::string& features, const std::string& only,
+                          const std::string& ttl = "1d") {
+  base::Diagnostics diagnostics;
+  const spec::Project project = spec::ParseText("all.yaml",
+                                                R"(source: taps
+from:
+  files: {path: "data/*.csv", format: csv}
+contract:
+  columns: [{name: user, type: int64}, {name: at, type: timestamp}, {name: x, type: float64}]
+---
+table: taps
+zone: processing
+sql: select * from landing.taps
+mode: append
+---
+entity: user
+keys: [{name: user, type: int64}]
+---
+feature_view: seen
+entity: user
+from: processing.taps
+event_time: at
+ttl: )" + ttl + R"(
+features: [)" + features + R"(]
+---
+feature_view: asked
+request: [{name: price, type: float64}]
+inputs: {x: seen.x}
+features: [{name: ratio, expression: "price / x"}]
+---
+feature_service: s
+features: [)" + only + R"(]
+)",
+                                                &diagnostics);
+  EXPECT_TRUE(diagnostics.ToStatus().ok()) << diagnostics.ToStatus().message();
+  return ServiceFingerprint(project, *project.FindService("s")).ValueOrDie();
+}
+
+TEST(ServiceFingerprint, IsThatOfTheFeaturesTaken) {
+  const std::string more = "x, {name: n, aggregate: count, windows: [7d]}";
+  for (const char* only : {"{view: seen, only: [x]}", "asked"}) {
+    EXPECT_EQ(FingerprintOf("x", only), FingerprintOf(more, only)) << only;
+    EXPECT_NE(FingerprintOf("x", only), FingerprintOf("{name: x, of: x, default: 1}", only))
+        << only;
+    EXPECT_NE(FingerprintOf("x", only), FingerprintOf("x", only, "2d")) << only;
+  }
+  EXPECT_NE(FingerprintOf("x", "seen"), FingerprintOf(more, "seen"));
 }
 
 TEST(TrainingCard, RefusesWhatIsNoCard) {
