@@ -104,8 +104,11 @@ class MeasuredReader final : public arrow::RecordBatchReader {
   }
 
   int64_t rows() const { return count_; }
-  // "" where none was wanted. Once, after the last row.
+  // After the last row; "" where none was wanted. The second is of the first columns alone.
   std::string Digest() { return digest_ ? digest_->Finish() : std::string(); }
+  std::string DigestOfFirst(int columns) {
+    return digest_ ? digest_->FinishFirst(static_cast<size_t>(columns)) : std::string();
+  }
 
  private:
   const std::shared_ptr<arrow::RecordBatchReader> rows_;
@@ -342,7 +345,7 @@ class TrainingRun {
                            pipeline::PinnedTables* tables, bool digested) {
     ARROW_RETURN_NOT_OK(PinViews(tables));
     card_.inputs = tables->Inputs();
-    spine_ = std::make_shared<MeasuredReader>(std::move(spine), digested);
+    spine_ = std::make_shared<MeasuredReader>(std::move(spine), false);
     log_ = std::make_unique<pipeline::LakeFeatureLog>(*workspace_, tables->LogPins());
     feature::TrainingSetOptions options;
     options.memory_bytes = workspace_->project->memory_bytes;
@@ -354,7 +357,9 @@ class TrainingRun {
   }
 
   arrow::Status FinishRows() {
-    ARROW_RETURN_NOT_OK(TakeSpineDigest(spine_->rows(), spine_->Digest()));
+    // The set begins with the spine's columns as they were, so they are hashed once.
+    ARROW_RETURN_NOT_OK(
+        TakeSpineDigest(spine_->rows(), rows_->DigestOfFirst(spine_->schema()->num_fields())));
     ARROW_RETURN_NOT_OK(TakeDigest(rows_->Digest()));
     AddFeatures(streamed_->features());
     card_.rows = rows_->rows();

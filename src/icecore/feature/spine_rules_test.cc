@@ -243,6 +243,16 @@ TEST(TableDigest, SaysWhichTypesItTakes) {
   EXPECT_FALSE(TableDigest::Takes(*arrow::run_end_encoded(arrow::int32(), arrow::utf8())));
 }
 
+TEST(TableDigest, KnowsTheFirstColumnsAlone) {
+  const auto whole = TableOf(kWide, kWideRows);
+  TableDigest digest(whole->schema());
+  ASSERT_TRUE(digest.Add(*whole).ok());
+  const auto some = whole->SelectColumns({0, 1, 2}).ValueOrDie();
+  EXPECT_EQ(digest.FinishFirst(3), DigestOf(some));
+  EXPECT_EQ(digest.Finish(), DigestOf(whole));
+  EXPECT_EQ(digest.FinishFirst(3), DigestOf(some));
+}
+
 TEST(TableDigest, DependsOnEveryValueNullNameAndType) {
   const auto ints = [](const std::string& name, const std::string& json) {
     return DigestOf(TableOf({arrow::field(name, arrow::int64())}, json));

@@ -140,6 +140,15 @@ struct TableDigest::Column {
   // Nulls apart from values: a column without nulls is hashed as it lies in memory.
   base::Sha256 nulls;
   base::Sha256 values;
+  std::string nulls_hex;  // once it is finished
+  std::string values_hex;
+
+  void Finish() {
+    if (nulls_hex.empty()) {
+      nulls_hex = nulls.FinishHex();
+      values_hex = values.FinishHex();
+    }
+  }
 
   arrow::Status Add(const arrow::Array& array, int64_t first_row) {
     std::string bytes;
@@ -265,19 +274,22 @@ arrow::Status TableDigest::Add(const arrow::Table& table) {
   }
 }
 
-std::string TableDigest::Finish() {
+std::string TableDigest::Finish() { return FinishFirst(columns_.size()); }
+
+std::string TableDigest::FinishFirst(size_t columns) {
   std::string text;
   AppendInt64(rows_, &text);
   const auto append = [&](const std::string& part) {
     AppendInt64(static_cast<int64_t>(part.size()), &text);
     text += part;
   };
-  for (size_t i = 0; i < columns_.size(); ++i) {
+  for (size_t i = 0; i < columns; ++i) {
     const auto& field = schema_->field(static_cast<int>(i));
+    columns_[i]->Finish();
     append(field->name());
     append(TypeTextOf(*field->type()));
-    append(columns_[i]->nulls.FinishHex());
-    append(columns_[i]->values.FinishHex());
+    append(columns_[i]->nulls_hex);
+    append(columns_[i]->values_hex);
   }
   return "sha256:" + base::Sha256Hex(text);
 }

@@ -27,8 +27,10 @@ class TableDigest {
   // kInternal when the batch is of another schema; kUnsupported for types without a form.
   arrow::Status Add(const arrow::RecordBatch& batch);
   arrow::Status Add(const arrow::Table& table);
-  // "sha256:" and 64 hex digits. May be called once.
+  // "sha256:" and 64 hex digits; nothing is added afterwards.
   std::string Finish();
+  // That of the first `columns` alone, as if the rows had no others.
+  std::string FinishFirst(size_t columns);
 
  private:
   struct Column;
