@@ -11,7 +11,6 @@ namespace {
 
 // How far ahead memory is asked for: about what a core has under way at once.
 constexpr size_t kRowsAhead = 16;
-constexpr size_t kLeastKeysOfPiece = 4096;
 constexpr uint32_t kReach = 1;  // the next row of a hot key is mostly seen by the same label
 
 template <typename Row>
@@ -62,32 +61,60 @@ void AsOfJoin::Add(std::vector<AsOfRow>* rows) {
   rows->clear();
 }
 
-void AsOfJoin::ChooseOfKeys(size_t begin, size_t end, const std::optional<int64_t>& ttl_us,
-                            std::vector<int64_t>* chosen) const {
-  for (size_t key = begin; key < end; ++key) {
-    const Best none;
-    const Best* best = &none;
-    for (size_t place = labels_.starts()[key]; place < labels_.starts()[key + 1]; ++place) {
-      // Of equals the one noted last: Offer may have been given no more than event times.
-      const Best& noted = best_[place];
-      if (noted.row != kNone && (best->row == kNone || OrderOf(noted) >= OrderOf(*best))) {
-        best = &noted;
-      }
+// Of equals the one noted last: Offer may have been given no more than event times.
+void AsOfJoin::TakeGreater(const Best& later, Best* best) {
+  if (later.row != kNone && (best->row == kNone || OrderOf(later) >= OrderOf(*best))) *best = later;
+}
+
+AsOfJoin::Best AsOfJoin::BestOf(size_t begin, size_t end) const {
+  Best best;
+  for (size_t place = begin; place < end; ++place) TakeGreater(best_[place], &best);
+  return best;
+}
+
+// By piece: the best of what earlier pieces hold of its first key.
+std::vector<AsOfJoin::Best> AsOfJoin::BestBefore(const std::vector<size_t>& bounds) const {
+  const std::vector<uint32_t>& starts = labels_.starts();
+  const size_t pieces = bounds.size() - 1;
+  std::vector<Best> before(pieces);
+  const arrow::Status status = base::RunParallel(pieces - 1, [&](size_t piece) {
+    const size_t end = bounds[piece + 1];
+    const size_t first = starts[static_cast<size_t>(labels_.KeyAt(end))];
+    if (first < end) before[piece + 1] = BestOf(std::max(first, bounds[piece]), end);
+    return arrow::Status::OK();
+  });
+  static_cast<void>(status.ok());  // pieces do not fail
+  for (size_t piece = 2; piece < pieces; ++piece) {
+    if (starts[static_cast<size_t>(labels_.KeyAt(bounds[piece]))] >= bounds[piece - 1]) continue;
+    Best best = before[piece - 1];
+    TakeGreater(before[piece], &best);
+    before[piece] = best;
+  }
+  return before;
+}
+
+void AsOfJoin::ChooseOfPlaces(size_t begin, size_t end, Best best,
+                              const std::optional<int64_t>& ttl_us,
+                              std::vector<int64_t>* chosen) const {
+  for (auto key = static_cast<size_t>(labels_.KeyAt(begin)); begin < end; ++key, best = {}) {
+    const size_t stop = std::min<size_t>(end, labels_.starts()[key + 1]);
+    for (; begin < stop; ++begin) {
+      TakeGreater(best_[begin], &best);
       int64_t age = 0;
       const bool is_expired =
-          ttl_us && best->row != kNone &&
-          (__builtin_sub_overflow(labels_.times()[place], best->event_time, &age) || age > *ttl_us);
-      (*chosen)[place] = is_expired ? kExpired : best->row;
+          ttl_us && best.row != kNone &&
+          (__builtin_sub_overflow(labels_.times()[begin], best.event_time, &age) || age > *ttl_us);
+      (*chosen)[begin] = is_expired ? kExpired : best.row;
     }
   }
 }
 
 std::vector<int64_t> AsOfJoin::Chosen(const std::optional<int64_t>& ttl_us) const {
   std::vector<int64_t> chosen(best_.size());
-  const auto keys = static_cast<size_t>(labels_.keys().size());
-  const size_t pieces = std::clamp<size_t>(keys / kLeastKeysOfPiece, 1, 64);
-  const arrow::Status status = base::RunParallel(pieces, [&](size_t piece) {
-    ChooseOfKeys(keys * piece / pieces, keys * (piece + 1) / pieces, ttl_us, &chosen);
+  const std::vector<size_t> bounds = CutPlaces(chosen.size());
+  const std::vector<Best> before = BestBefore(bounds);
+  const arrow::Status status = base::RunParallel(before.size(), [&](size_t piece) {
+    ChooseOfPlaces(bounds[piece], bounds[piece + 1], before[piece], ttl_us, &chosen);
     return arrow::Status::OK();
   });
   static_cast<void>(status.ok());  // pieces do not fail

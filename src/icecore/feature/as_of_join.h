@@ -53,8 +53,13 @@ class AsOfJoin {
     int64_t seq = 0;
     int64_t row = kNone;
   };
-  void ChooseOfKeys(size_t begin, size_t end, const std::optional<int64_t>& ttl_us,
-                    std::vector<int64_t>* chosen) const;
+  static void TakeGreater(const Best& later, Best* best);
+  // Of what was noted at places [begin, end).
+  Best BestOf(size_t begin, size_t end) const;
+  std::vector<Best> BestBefore(const std::vector<size_t>& bounds) const;
+  // `best`: of what was noted for the first place's key before it.
+  void ChooseOfPlaces(size_t begin, size_t end, Best best, const std::optional<int64_t>& ttl_us,
+                      std::vector<int64_t>* chosen) const;
 
   const LabelSet& labels_;
   base::HugeVector<Best> best_;  // by place: of the rows noted there; guarded by mutex_

@@ -1,7 +1,5 @@
 #include "icecore/feature/as_of_join.h"
 
-#include <arrow/array/array_primitive.h>
-#include <arrow/array/builder_primitive.h>
 #include <arrow/type.h>
 #include <gtest/gtest.h>
 
@@ -10,19 +8,10 @@
 #include <tuple>
 
 #include "icecore/base/id.h"
+#include "icecore/feature/label_fixture.h"
 
 namespace icecore::feature {
 namespace {
-
-std::shared_ptr<arrow::Int64Array> Numbers(const std::vector<int64_t>& values) {
-  arrow::Int64Builder builder;
-  EXPECT_TRUE(builder.AppendValues(values).ok());
-  return std::static_pointer_cast<arrow::Int64Array>(*builder.Finish());
-}
-
-int64_t Below(base::Random* random, int64_t bound) {
-  return static_cast<int64_t>(random->Next() % static_cast<uint64_t>(bound));
-}
 
 // Labels and rows of a few keys, with many that are equal in time.
 struct Case {
@@ -102,6 +91,40 @@ TEST(AsOfJoin, EqualsTheDefinition) {
     for (size_t label = 0; label < made.label_keys.size(); ++label) {
       ASSERT_EQ(chosen[labels->places()[label]], made.Expected(label, ttl))
           << "seed " << seed << ", label " << label;
+    }
+  }
+}
+
+// Labels enough that the hot keys are chosen for in several pieces.
+TEST(AsOfJoin, HotKeysEqualTheDefinition) {
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    base::SeededRandom random(seed);
+    Case made;
+    const int64_t keys = seed % 3;
+    for (int64_t i = 0; i < 6000; ++i) {
+      made.label_keys.push_back(keys == 0 ? 0 : Below(&random, keys + 1));
+      made.label_times.push_back(Below(&random, 5000));
+    }
+    for (int64_t i = 0; i < 300; ++i) {  // so few that whole pieces see rows of earlier ones alone
+      AsOfRow row;
+      row.key = static_cast<int32_t>(Below(&random, keys + 1));
+      row.event_time = Below(&random, seed % 2 == 0 ? 5000 : 500);
+      row.known_at = row.activation = row.event_time + Below(&random, 100);
+      row.seq = row.row = i;
+      made.rows.push_back(row);
+    }
+    const auto labels =
+        *LabelSet::Make({arrow::int64()}, {{Numbers(made.label_keys)}}, *Numbers(made.label_times));
+    ASSERT_GT(CutPlaces(labels->times().size()).size(), 4U);
+    const std::vector<std::optional<int64_t>> ttls = {300, std::nullopt};
+    for (const std::optional<int64_t>& ttl : ttls) {
+      AsOfJoin join(*labels);
+      AddAll(made, *labels, &join);
+      const std::vector<int64_t> chosen = join.Chosen(ttl);
+      for (size_t label = 0; label < made.label_keys.size(); ++label) {
+        ASSERT_EQ(chosen[labels->places()[label]], made.Expected(label, ttl))
+            << "seed " << seed << ", label " << label;
+      }
     }
   }
 }

@@ -104,7 +104,8 @@ class AsOfScan {
       for (size_t s = 0; s < joins_.size(); ++s) {
         ARROW_RETURN_NOT_OK(FindInRun(run, plan_, s, cut_, labels_,
                                       static_cast<int64_t>(part) << kPlaceBits, alone,
-                                      joins_[s].get()));
+                                      joins_[s].get())
+                                .status());
       }
     }
     return arrow::Status::OK();

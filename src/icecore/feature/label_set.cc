@@ -3,6 +3,8 @@
 #include <arrow/array/array_primitive.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <functional>
 #include <numeric>
 #include <string>
 
@@ -46,61 +48,123 @@ arrow::Result<std::unique_ptr<LabelSet>> LabelSet::Make(
 
 namespace {
 
-struct Label {
-  int64_t t = 0;
-  uint32_t label = 0;
-};
+constexpr size_t kMostPieces = 64;
+constexpr size_t kLeastPieceLabels = 1024;
 
-bool IsEarlier(const Label& a, const Label& b) {
-  return a.t != b.t ? a.t < b.t : a.label < b.label;
+// Bounds of the sorted parts of one key.
+using PartBounds = std::vector<size_t>;
+
+// Every other part joined to the one before.
+PartBounds Halved(const PartBounds& parts) {
+  PartBounds halved;
+  for (size_t i = 0; i < parts.size(); i += 2) halved.push_back(parts[i]);
+  if (parts.size() % 2 == 0) halved.push_back(parts.back());
+  return halved;
 }
-
-constexpr size_t kLeastKeysOfPiece = 4096;
 
 }  // namespace
 
-void LabelSet::Sort(const std::vector<int32_t>& keys, const arrow::Int64Array& times) {
-  const auto key_count = static_cast<size_t>(keys_->size());
-  starts_.assign(key_count + 1, 0);
+std::vector<size_t> CutPlaces(size_t count) {
+  const size_t pieces = std::clamp(count / kLeastPieceLabels, size_t{1}, kMostPieces);
+  std::vector<size_t> bounds;
+  for (size_t piece = 0; piece <= pieces; ++piece) bounds.push_back(count * piece / pieces);
+  return bounds;
+}
+
+int32_t LabelSet::KeyAt(size_t place) const {
+  const auto after = std::upper_bound(starts_.begin(), starts_.end(), static_cast<uint32_t>(place));
+  return static_cast<int32_t>(after - starts_.begin() - 1);
+}
+
+std::vector<LabelSet::Label> LabelSet::GroupByKey(const std::vector<int32_t>& keys,
+                                                  const arrow::Int64Array& times) {
+  starts_.assign(static_cast<size_t>(keys_->size()) + 1, 0);
   for (const int32_t key : keys) {
     if (key >= 0) ++starts_[static_cast<size_t>(key) + 1];
   }
   std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
   std::vector<Label> labels(starts_.back());
-  {
-    std::vector<uint32_t> next = starts_;
-    const auto rows = static_cast<size_t>(times.length());
-    const int64_t* values = times.raw_values();
-    for (size_t first = 0; first < keys.size(); first += rows) {  // use after use
-      for (size_t row = 0; row < rows; ++row) {
-        const int32_t key = keys[first + row];
-        if (key < 0) continue;
-        labels[next[static_cast<size_t>(key)]++] = {values[row],
-                                                    static_cast<uint32_t>(first + row)};
-        earliest_ = std::min(earliest_, values[row]);
-        latest_ = std::max(latest_, values[row]);
-      }
+  std::vector<uint32_t> next = starts_;
+  const auto rows = static_cast<size_t>(times.length());
+  const int64_t* values = times.raw_values();
+  for (size_t first = 0; first < keys.size(); first += rows) {  // use after use
+    for (size_t row = 0; row < rows; ++row) {
+      const int32_t key = keys[first + row];
+      if (key < 0) continue;
+      labels[next[static_cast<size_t>(key)]++] = {values[row], static_cast<uint32_t>(first + row)};
+      earliest_ = std::min(earliest_, values[row]);
+      latest_ = std::max(latest_, values[row]);
     }
   }
+  return labels;
+}
+
+// Key by key; of a key that goes beyond the piece what lies in it.
+void LabelSet::SortPiece(size_t begin, size_t end, std::vector<Label>* labels) const {
+  for (auto key = static_cast<size_t>(KeyAt(begin)); begin < end; ++key) {
+    const size_t stop = std::min<size_t>(end, starts_[key + 1]);
+    const auto first = labels->begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto last = labels->begin() + static_cast<std::ptrdiff_t>(stop);
+    // Spines mostly come in the order of time.
+    if (!std::is_sorted(first, last)) std::sort(first, last);
+    begin = stop;
+  }
+}
+
+// Joins the sorted parts of the keys that the pieces cut, two and two.
+void LabelSet::MergeCutKeys(const std::vector<size_t>& bounds, std::vector<Label>* labels) const {
+  std::vector<PartBounds> cut;
+  for (size_t i = 1; i + 1 < bounds.size(); ++i) {
+    const auto key = static_cast<size_t>(KeyAt(bounds[i]));
+    if (starts_[key] == bounds[i]) continue;
+    if (cut.empty() || cut.back().back() != starts_[key + 1]) {
+      cut.push_back({starts_[key], starts_[key + 1]});
+    }
+    cut.back().insert(cut.back().end() - 1, bounds[i]);
+  }
+  while (!cut.empty()) {
+    struct Pair {
+      size_t begin, middle, end;
+    };
+    std::vector<Pair> pairs;
+    for (PartBounds& parts : cut) {
+      for (size_t i = 0; i + 2 < parts.size(); i += 2) {
+        pairs.push_back({parts[i], parts[i + 1], parts[i + 2]});
+      }
+      parts = Halved(parts);
+    }
+    const arrow::Status status = base::RunParallel(pairs.size(), [&](size_t i) {
+      Label* const all = labels->data();
+      if (all[pairs[i].middle] < all[pairs[i].middle - 1]) {
+        std::inplace_merge(all + pairs[i].begin, all + pairs[i].middle, all + pairs[i].end);
+      }
+      return arrow::Status::OK();
+    });
+    static_cast<void>(status.ok());  // merging does not fail
+    std::erase_if(cut, [](const PartBounds& parts) { return parts.size() == 2; });
+  }
+}
+
+void LabelSet::Sort(const std::vector<int32_t>& keys, const arrow::Int64Array& times) {
+  std::vector<Label> labels = GroupByKey(keys, times);
+  const std::vector<size_t> bounds = CutPlaces(labels.size());
+  const auto each_piece = [&](const std::function<void(size_t, size_t)>& work) {
+    const arrow::Status status = base::RunParallel(bounds.size() - 1, [&](size_t piece) {
+      work(bounds[piece], bounds[piece + 1]);
+      return arrow::Status::OK();
+    });
+    static_cast<void>(status.ok());  // pieces do not fail
+  };
+  each_piece([&](size_t begin, size_t end) { SortPiece(begin, end, &labels); });
+  MergeCutKeys(bounds, &labels);
   times_.resize(labels.size());
   places_.assign(keys.size(), kNowhere);
-  const size_t pieces = key_count / kLeastKeysOfPiece + 1;
-  const arrow::Status status = base::RunParallel(pieces, [&](size_t piece) {
-    const size_t first_key = key_count * piece / pieces;
-    const size_t end_key = key_count * (piece + 1) / pieces;
-    for (size_t key = first_key; key < end_key; ++key) {
-      const auto begin = labels.begin() + starts_[key];
-      const auto end = labels.begin() + starts_[key + 1];
-      // Spines mostly come in the order of time.
-      if (!std::is_sorted(begin, end, IsEarlier)) std::sort(begin, end, IsEarlier);
-    }
-    for (uint32_t place = starts_[first_key]; place < starts_[end_key]; ++place) {
+  each_piece([&](size_t begin, size_t end) {
+    for (size_t place = begin; place < end; ++place) {
       times_[place] = labels[place].t;
-      places_[labels[place].label] = place;
+      places_[labels[place].label] = static_cast<uint32_t>(place);
     }
-    return arrow::Status::OK();
   });
-  static_cast<void>(status.ok());  // pieces do not fail
 }
 
 }  // namespace icecore::feature

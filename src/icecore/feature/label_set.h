@@ -34,6 +34,8 @@ class LabelSet {
   // keys).
   const std::vector<int64_t>& times() const { return times_; }
   const std::vector<uint32_t>& starts() const { return starts_; }
+  // The key of the label at `place`.
+  int32_t KeyAt(size_t place) const;
   // By label: its place, kNowhere of one that matches nothing.
   const std::vector<uint32_t>& places() const { return places_; }
   // Of labels that can match; earliest > latest where there are none.
@@ -41,6 +43,16 @@ class LabelSet {
   int64_t latest() const { return latest_; }
 
  private:
+  struct Label {
+    int64_t t = 0;
+    uint32_t label = 0;
+    bool operator<(const Label& other) const {
+      return t != other.t ? t < other.t : label < other.label;
+    }
+  };
+  std::vector<Label> GroupByKey(const std::vector<int32_t>& keys, const arrow::Int64Array& times);
+  void SortPiece(size_t begin, size_t end, std::vector<Label>* labels) const;
+  void MergeCutKeys(const std::vector<size_t>& bounds, std::vector<Label>* labels) const;
   void Sort(const std::vector<int32_t>& keys, const arrow::Int64Array& times);
 
   std::unique_ptr<KeyDictionary> keys_;
@@ -50,5 +62,9 @@ class LabelSet {
   int64_t earliest_ = std::numeric_limits<int64_t>::max();
   int64_t latest_ = std::numeric_limits<int64_t>::min();
 };
+
+// Places [0, count) cut into pieces of about equal weight, for all cores: their bounds. A hot key
+// is cut too.
+std::vector<size_t> CutPlaces(size_t count);
 
 }  // namespace icecore::feature

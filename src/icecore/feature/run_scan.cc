@@ -1,17 +1,20 @@
 #include "icecore/feature/run_scan.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "icecore/base/parallel.h"
+#include "icecore/feature/sorted_search.h"
 
 namespace icecore::feature {
 namespace {
 
-constexpr size_t kMostPieces = 64;
-constexpr size_t kLeastPieceLabels = 1024;
+// A row, and the label that is the first to see it.
+struct SeenRow {
+  size_t place = 0;
+  int64_t row = 0;
+};
 
-// The as-of rows of a run, key by key.
+// The as-of rows of a run for one piece of the labels, key by key.
 class RunJoin {
  public:
   RunJoin(const ClusteredRun& run, const state::ViewPlan& plan, size_t set, const KnowledgeCut& cut,
@@ -39,16 +42,17 @@ class RunJoin {
     } else if (ascends_) {
       JoinAscending(range);
     } else {
-      JoinBySteps(range);
+      JoinOneByOne(range);
     }
   }
 
- private:
-  struct Step {
-    int64_t activation = 0;
-    int64_t row = 0;
-  };
+  // The rows that labels of later pieces see first: others may offer to those meanwhile.
+  void OfferLater() {
+    for (const SeenRow& seen : later_) Offer(seen.place, seen.row);
+  }
+  int64_t looked_at() const { return looked_at_; }
 
+ private:
   int64_t ActivationOf(int64_t row) const {
     const int64_t event_time = run_.event_time(row);
     return plan_.ActivationOf(event_time, by_known_at_ ? run_.known_at(row) : event_time);
@@ -90,25 +94,53 @@ class RunJoin {
     }
   }
 
-  // Rows that can win, in the order in which they begin to (as AsOfJoin has it).
-  void JoinBySteps(const KeyRange& range) {
-    steps_.clear();
-    for (int64_t row = range.first_row; row < range.end_row; ++row) {
-      if (mask_ >= 0 && !run_.Holds(mask_, row)) continue;
-      if (!plan_.layout.always && cut_.kind == KnowledgeCut::Kind::kTime &&
-          run_.known_at(row) > cut_.time_us) {
-        continue;
+  // The first row of the key that has not happened by t.
+  int64_t FirstAfter(const KeyRange& range, int64_t t) const {
+    if (plan_.layout.always) return range.end_row;
+    int64_t low = range.first_row;
+    int64_t high = range.end_row;
+    while (low < high) {
+      const int64_t middle = low + (high - low) / 2;
+      if (run_.event_time(middle) <= t) {
+        low = middle + 1;
+      } else {
+        high = middle;
       }
-      const Step step{ActivationOf(row), row};
-      while (!steps_.empty() && steps_.back().activation >= step.activation) steps_.pop_back();
-      steps_.push_back(step);
     }
-    for (size_t place = range.first_label; place < range.end_label; ++place) {
-      const auto next =
-          std::upper_bound(steps_.begin(), steps_.end(), labels_.times()[place],
-                           [](int64_t t, const Step& step) { return t < step.activation; });
-      if (next != steps_.begin()) Offer(place, std::prev(next)->row);
+    return low;
+  }
+
+  bool MayCount(int64_t row) const {
+    if (mask_ >= 0 && !run_.Holds(mask_, row)) return false;
+    return plan_.layout.always || cut_.kind != KnowledgeCut::Kind::kTime ||
+           run_.known_at(row) <= cut_.time_us;
+  }
+
+  // From the newest row down: what becomes active at a label that sees a newer one never wins. Of
+  // a key in several pieces each takes the rows that happened since the last label of the one
+  // before, for its own labels and all later ones.
+  void JoinOneByOne(const KeyRange& range) {
+    const int64_t* times = labels_.times().data();
+    const auto key = static_cast<size_t>(range.key);
+    const bool is_first = range.first_label == labels_.starts()[key];
+    const int64_t first_row =
+        is_first ? range.first_row : FirstAfter(range, times[range.first_label - 1]);
+    size_t open_end = labels_.starts()[key + 1];  // labels from here on see a newer row
+    const int64_t end_row = FirstAfter(range, times[range.end_label - 1]);
+    int64_t row = end_row;
+    while (row > first_row && open_end > range.first_label) {
+      --row;
+      if (!MayCount(row)) continue;
+      const int64_t activation = ActivationOf(row);
+      if (activation > times[open_end - 1]) continue;
+      open_end = FirstNotBelow(times, range.first_label, open_end, activation);
+      if (open_end < range.end_label) {
+        Offer(open_end, row);
+      } else {
+        later_.push_back({open_end, row});
+      }
     }
+    looked_at_ += end_row - row;
   }
 
   const ClusteredRun& run_;
@@ -121,7 +153,8 @@ class RunJoin {
   AsOfJoin* join_;
   bool by_known_at_ = false;
   bool ascends_ = false;
-  std::vector<Step> steps_;
+  int64_t looked_at_ = 0;
+  std::vector<SeenRow> later_;
 };
 
 }  // namespace
@@ -129,9 +162,7 @@ class RunJoin {
 arrow::Status VisitKeys(const ClusteredRun& run, const LabelSet& labels, size_t first, size_t end,
                         const std::function<arrow::Status(const KeyRange&)>& visit) {
   const std::vector<uint32_t>& starts = labels.starts();
-  auto key = static_cast<size_t>(
-      std::upper_bound(starts.begin(), starts.end(), static_cast<uint32_t>(first)) -
-      starts.begin() - 1);
+  auto key = static_cast<size_t>(labels.KeyAt(first));
   int64_t at = 0;
   for (; key + 1 < starts.size() && starts[key] < end; ++key) {
     const auto number = static_cast<int32_t>(key);
@@ -147,22 +178,12 @@ arrow::Status VisitKeys(const ClusteredRun& run, const LabelSet& labels, size_t 
   return arrow::Status::OK();
 }
 
-std::vector<size_t> CutPlaces(const LabelSet& labels) {
-  const size_t count = labels.times().size();
-  const size_t pieces = std::clamp(count / kLeastPieceLabels, size_t{1}, kMostPieces);
-  std::vector<size_t> bounds;
-  for (size_t piece = 0; piece <= pieces; ++piece) bounds.push_back(count * piece / pieces);
-  return bounds;
-}
-
 namespace {
 
 // Event times of the keys of labels [first, end).
 void ExpectTimes(const ClusteredRun& run, const LabelSet& labels, size_t first, size_t end) {
-  const std::vector<uint32_t>& starts = labels.starts();
   const auto row_from = [&](size_t place) {
-    const auto after = std::upper_bound(starts.begin(), starts.end(), static_cast<uint32_t>(place));
-    const auto key = static_cast<int32_t>(after - starts.begin() - 1);
+    const int32_t key = labels.KeyAt(place);
     return run.StartOf(run.Seek(0, labels.keys().WordOf(key), labels.keys().BytesOf(key)));
   };
   const int64_t from = row_from(first);
@@ -172,14 +193,15 @@ void ExpectTimes(const ClusteredRun& run, const LabelSet& labels, size_t first, 
 
 }  // namespace
 
-arrow::Status FindInRun(const ClusteredRun& run, const state::ViewPlan& plan, size_t set,
-                        const KnowledgeCut& cut, const LabelSet& labels, int64_t first_name,
-                        bool alone, AsOfJoin* join) {
-  const std::vector<size_t> bounds = CutPlaces(labels);
+arrow::Result<int64_t> FindInRun(const ClusteredRun& run, const state::ViewPlan& plan, size_t set,
+                                 const KnowledgeCut& cut, const LabelSet& labels,
+                                 int64_t first_name, bool alone, AsOfJoin* join) {
+  const std::vector<size_t> bounds = CutPlaces(labels.times().size());
   const bool dense =
       ClusteredRun::TouchAll(static_cast<int64_t>(labels.times().size()), run.facts().rows);
-  return base::RunParallel(bounds.size() - 1, [&](size_t piece) {
-    RunJoin key_join(run, plan, set, cut, labels, first_name, alone, join);
+  std::vector<RunJoin> joins(bounds.size() - 1,
+                             RunJoin(run, plan, set, cut, labels, first_name, alone, join));
+  ARROW_RETURN_NOT_OK(base::RunParallel(joins.size(), [&](size_t piece) {
     if (dense) ExpectTimes(run, labels, bounds[piece], bounds[piece + 1]);
     int64_t first_row = run.facts().rows;
     int64_t end_row = 0;
@@ -187,12 +209,18 @@ arrow::Status FindInRun(const ClusteredRun& run, const state::ViewPlan& plan, si
         VisitKeys(run, labels, bounds[piece], bounds[piece + 1], [&](const KeyRange& range) {
           first_row = std::min(first_row, range.first_row);
           end_row = std::max(end_row, range.end_row);
-          key_join.Join(range);
+          joins[piece].Join(range);
           return arrow::Status::OK();
         }));
     run.Release(first_row, end_row);
     return arrow::Status::OK();
-  });
+  }));
+  int64_t looked_at = 0;
+  for (RunJoin& of_piece : joins) {
+    of_piece.OfferLater();
+    looked_at += of_piece.looked_at();
+  }
+  return looked_at;
 }
 
 }  // namespace icecore::feature

@@ -1,6 +1,6 @@
 #pragma once
-// Rows of a clustered run for labels, without looking at others: keys by galloping, rows of a key
-// by halving.
+// Rows of a clustered run for labels: keys by galloping, rows of a key by halving, or, where they
+// do not become active in their order, one by one from the newest.
 
 #include <arrow/result.h>
 
@@ -29,14 +29,13 @@ struct KeyRange {
 arrow::Status VisitKeys(const ClusteredRun& run, const LabelSet& labels, size_t first, size_t end,
                         const std::function<arrow::Status(const KeyRange&)>& visit);
 
-// Places cut into pieces of about equal weight, for all cores: their bounds. A hot key is cut too.
-std::vector<size_t> CutPlaces(const LabelSet& labels);
-
 // The as-of rows of set `set` of the plan; rows are named first_name + row. `alone`: there are no
 // rows elsewhere, so that known times and _seq of those chosen need not be looked at. Runs on all
-// cores.
-arrow::Status FindInRun(const ClusteredRun& run, const state::ViewPlan& plan, size_t set,
-                        const KnowledgeCut& cut, const LabelSet& labels, int64_t first_name,
-                        bool alone, AsOfJoin* join);
+// cores. Gives how many rows were looked at one by one, where halving does not find them: each at
+// most once, however many labels its key has. Holds 16 bytes a row that is first seen by labels of
+// a later piece than the one in whose time it happened.
+arrow::Result<int64_t> FindInRun(const ClusteredRun& run, const state::ViewPlan& plan, size_t set,
+                                 const KnowledgeCut& cut, const LabelSet& labels,
+                                 int64_t first_name, bool alone, AsOfJoin* join);
 
 }  // namespace icecore::feature

@@ -238,7 +238,7 @@ arrow::Status CollectFromRun(const BoundView& view, const ClusteredRun& run, con
 // Keys cut into pieces for all cores.
 arrow::Status CollectFromRuns(const BoundView& view, const ClusteredLog& log,
                               const LabelSet& labels, const KnowledgeCut& cut, RowCollector* all) {
-  std::vector<size_t> bounds = CutPlaces(labels);
+  std::vector<size_t> bounds = CutPlaces(labels.times().size());
   for (size_t& bound : bounds) {  // whole keys
     bound = *std::lower_bound(labels.starts().begin(), labels.starts().end(), bound);
   }
