@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <numeric>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -53,7 +54,11 @@ class AsOfScan {
  public:
   AsOfScan(const BoundView& view, const state::ViewPlan& plan, const LabelSet& labels,
            const KnowledgeCut& cut, FeatureLog* log)
-      : view_(view), plan_(plan), labels_(labels), cut_(cut), log_(log) {}
+      : view_(view), plan_(plan), labels_(labels), cut_(cut), log_(log) {
+    std::set<int> asked;
+    for (const state::AsOfSet& set : plan.as_of) asked.insert(set.values.begin(), set.values.end());
+    asked_.assign(asked.begin(), asked.end());
+  }
 
   arrow::Result<ViewAnswers> Run() {
     ARROW_RETURN_NOT_OK(FindRows());
@@ -61,9 +66,10 @@ class AsOfScan {
     ARROW_RETURN_NOT_OK(TakeValues());
     for (size_t s = 0; s < plan_.as_of.size(); ++s) {
       for (const state::AsOfSet::Member& member : plan_.as_of[s].members) {
-        const auto value =
-            static_cast<size_t>(plan_.as_of[s].values[static_cast<size_t>(member.place)]);
-        answers_.features[static_cast<size_t>(member.feature)] = {values_[value], s, {}};
+        const int value = plan_.as_of[s].values[static_cast<size_t>(member.place)];
+        const auto at = std::lower_bound(asked_.begin(), asked_.end(), value) - asked_.begin();
+        answers_.features[static_cast<size_t>(member.feature)] = {
+            values_[static_cast<size_t>(at)], s, {}};
       }
     }
     return std::move(answers_);
@@ -216,8 +222,11 @@ class AsOfScan {
   }
 
   arrow::Status TakeValues() {
-    ARROW_ASSIGN_OR_RAISE(
-        chosen_, ChosenValues::Make(plan_.layout.value_types, static_cast<int64_t>(rows_.size())));
+    std::vector<std::shared_ptr<arrow::DataType>> types;
+    for (const int value : asked_) {
+      types.push_back(plan_.layout.value_types[static_cast<size_t>(value)]);
+    }
+    ARROW_ASSIGN_OR_RAISE(chosen_, ChosenValues::Make(types, static_cast<int64_t>(rows_.size())));
     for (size_t part = 0; part < run_count(); ++part) {
       ARROW_RETURN_NOT_OK(TakeFromRun(part));
     }
@@ -249,14 +258,12 @@ class AsOfScan {
       places.reserve(static_cast<size_t>(last - row));
       for (auto it = row; it != last; ++it)
         places.push_back(static_cast<int32_t>(*it - base - from));
-      const auto values = static_cast<int>(plan_.layout.value_types.size());
-      if (ClusteredRun::TouchAll(last - row, end - from)) {
-        run.Expect(from, end, first_value, first_value + values);
-      }
+      const bool all = ClusteredRun::TouchAll(last - row, end - from);
       const arrow::RecordBatch& rows = run.Batch(static_cast<int64_t>(batch));
-      for (size_t value = 0; value < plan_.layout.value_types.size(); ++value) {
-        ARROW_RETURN_NOT_OK(chosen_->Put(value, row - rows_.begin(),
-                                         *rows.column(first_value + static_cast<int>(value)),
+      for (size_t i = 0; i < asked_.size(); ++i) {
+        const int column = first_value + asked_[i];
+        if (all) run.Expect(from, end, column, column + 1);
+        ARROW_RETURN_NOT_OK(chosen_->Put(i, row - rows_.begin(), *rows.column(column),
                                          places.data(), static_cast<int64_t>(places.size())));
       }
       run.Release(from, end);
@@ -282,9 +289,9 @@ class AsOfScan {
       first += batch->num_rows();
       if (places.empty()) continue;
       ARROW_ASSIGN_OR_RAISE(const Arrays values, view_.PrepareValues(*batch));
-      for (size_t value = 0; value < values.size(); ++value) {
-        ARROW_RETURN_NOT_OK(chosen_->Put(value, put, *values[value], places.data(),
-                                         static_cast<int64_t>(places.size())));
+      for (size_t i = 0; i < asked_.size(); ++i) {
+        ARROW_RETURN_NOT_OK(chosen_->Put(i, put, *values[static_cast<size_t>(asked_[i])],
+                                         places.data(), static_cast<int64_t>(places.size())));
       }
     }
     return arrow::Status::OK();
@@ -295,14 +302,15 @@ class AsOfScan {
   const LabelSet& labels_;
   const KnowledgeCut& cut_;
   FeatureLog* log_;
+  std::vector<int> asked_;  // the values that the features take, ascending
 
   std::shared_ptr<const ClusteredLog> clustered_;  // or null
   std::vector<std::unique_ptr<AsOfJoin>> joins_;   // by as-of set
   std::vector<int64_t> part_rows_;                 // by part
   std::vector<int64_t> part_starts_;               // number of its first row; one entry more
   std::vector<int64_t> rows_;                      // those chosen, ascending
-  std::unique_ptr<ChosenValues> chosen_;           // values of rows_ while they are taken
-  Arrays values_;                                  // of rows_
+  std::unique_ptr<ChosenValues> chosen_;           // asked_ of rows_ while they are taken
+  Arrays values_;                                  // asked_ of rows_
   ViewAnswers answers_;
 };
 

@@ -11,11 +11,12 @@
 
 namespace icecore::feature {
 
-// Whether all features of the view are as-of features, and its rows are no versions.
+// Whether all features asked for are as-of features, and rows are no versions.
 bool IsAsOfOnly(const state::ViewPlan& plan);
 
-// `plan` is the view's, for which IsAsOfOnly holds. Beside the answer it holds 64 bytes a label
-// while it works, 8 bytes a row that was chosen, and no rows. Runs on all cores.
+// `plan` is of the view's rows, and of some or all of its features; IsAsOfOnly holds for it. Beside
+// the answer it holds 64 bytes a label while it works, 8 bytes a row that was chosen, and no rows.
+// Runs on all cores.
 arrow::Result<ViewAnswers> AnswerAsOf(const BoundView& view, const state::ViewPlan& plan,
                                       const LabelSet& labels, const KnowledgeCut& cut,
                                       FeatureLog* log);

@@ -14,7 +14,8 @@
 
 namespace icecore::feature {
 
-// Rows that may matter, in any order; fastest in the order of (key, e, a, s).
+// Rows that may matter, in any order; fastest in the order of (key, e, a, s). Values that no
+// feature reads may be null pointers.
 struct SweepRows {
   state::PreparedRows rows;
   std::vector<int64_t> keys;         // per row; >= 0

@@ -25,21 +25,41 @@ namespace {
 
 using Arrays = std::vector<std::shared_ptr<arrow::Array>>;
 
-// The least event time that a label can reach.
-int64_t OldestFor(const BoundView& view, const LabelSet& labels) {
-  return labels.times().empty() ? 0 : view.engine()->OldestRelevant(labels.earliest());
-}
+// What the features asked for need of the view's rows: maybe less than all of the view's do.
+struct Needs {
+  std::unique_ptr<const state::ViewEngine> engine;
+  std::vector<bool> values;  // by place in the layout
+
+  static arrow::Result<Needs> Of(const state::ViewPlan& plan) {
+    Needs needs;
+    ARROW_ASSIGN_OR_RAISE(needs.engine, state::ViewEngine::Make(plan.layout));
+    needs.values.resize(plan.layout.value_types.size());
+    for (const state::WindowColumn& column : plan.columns) {
+      needs.values[static_cast<size_t>(column.value)] = true;
+    }
+    for (const state::AsOfSet& set : plan.as_of) {
+      for (const int value : set.values) needs.values[static_cast<size_t>(value)] = true;
+    }
+    return needs;
+  }
+  const state::ViewLayout& layout() const { return engine->layout(); }
+  // The least event time that a label can reach.
+  int64_t OldestFor(const LabelSet& labels) const {
+    return labels.times().empty() ? 0 : engine->OldestRelevant(labels.earliest());
+  }
+};
 
 // The rows of a view's log that some label can see, gathered batch by batch.
 class RowCollector {
  public:
-  RowCollector(const BoundView& view, const LabelSet& labels, const KnowledgeCut& cut)
+  RowCollector(const Needs& needs, const LabelSet& labels, const KnowledgeCut& cut)
       : labels_(labels),
         cut_(cut),
-        engine_(*view.engine()),
+        needs_(needs),
+        engine_(*needs.engine),
         always_(engine_.layout().always),
         versioned_(engine_.layout().versioned),
-        oldest_(OldestFor(view, labels)),
+        oldest_(needs.OldestFor(labels)),
         values_(engine_.layout().value_types.size()),
         masks_(static_cast<size_t>(engine_.layout().mask_count)) {}
 
@@ -82,7 +102,7 @@ class RowCollector {
     ARROW_RETURN_NOT_OK(Keep(batch.known_at, *indices, &known_ats_));
     ARROW_RETURN_NOT_OK(Keep(batch.seq, *indices, &seqs_));
     for (size_t i = 0; i < values_.size(); ++i) {
-      ARROW_RETURN_NOT_OK(Keep(batch.values[i], *indices, &values_[i]));
+      if (needs_.values[i]) ARROW_RETURN_NOT_OK(Keep(batch.values[i], *indices, &values_[i]));
     }
     for (size_t i = 0; i < masks_.size(); ++i) {
       ARROW_RETURN_NOT_OK(Keep(batch.masks[i], *indices, &masks_[i]));
@@ -117,8 +137,9 @@ class RowCollector {
     out_.rows.known_at = std::static_pointer_cast<arrow::Int64Array>(known_at);
     out_.rows.seq = std::static_pointer_cast<arrow::Int64Array>(seq);
     for (size_t i = 0; i < values_.size(); ++i) {
-      ARROW_ASSIGN_OR_RAISE(auto values, Join(values_[i], engine_.layout().value_types[i]));
-      out_.rows.values.push_back(std::move(values));
+      std::shared_ptr<arrow::Array>& values = out_.rows.values.emplace_back();
+      if (!needs_.values[i]) continue;
+      ARROW_ASSIGN_OR_RAISE(values, Join(values_[i], engine_.layout().value_types[i]));
     }
     for (const Arrays& parts : masks_) {
       ARROW_ASSIGN_OR_RAISE(auto mask, Join(parts, arrow::boolean()));
@@ -151,6 +172,7 @@ class RowCollector {
 
   const LabelSet& labels_;
   const KnowledgeCut& cut_;
+  const Needs& needs_;
   const state::ViewEngine& engine_;
   bool always_;
   bool versioned_;
@@ -171,21 +193,23 @@ struct PickedRows {
   std::vector<int32_t> keys;
 };
 
-arrow::Status AddPicked(const ClusteredRun& run, int64_t batch, const state::ViewLayout& layout,
+arrow::Status AddPicked(const ClusteredRun& run, int64_t batch, const Needs& needs,
                         const PickedRows& picked, RowCollector* collector) {
   const arrow::RecordBatch& rows = run.Batch(batch);
-  Arrays columns;
-  for (const auto& column : rows.columns()) {
-    ARROW_ASSIGN_OR_RAISE(
-        columns.emplace_back(),
-        Gather(*column, picked.places.data(), static_cast<int64_t>(picked.places.size())));
+  const auto first = static_cast<size_t>(3 + needs.layout().mask_count);  // of the values
+  Arrays columns(static_cast<size_t>(rows.num_columns()));
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (i >= first && !needs.values[i - first]) continue;
+    ARROW_ASSIGN_OR_RAISE(columns[i],
+                          Gather(*rows.column(static_cast<int>(i)), picked.places.data(),
+                                 static_cast<int64_t>(picked.places.size())));
   }
   state::PreparedRows prepared;
   prepared.num_rows = static_cast<int64_t>(picked.places.size());
   prepared.event_time = std::static_pointer_cast<arrow::Int64Array>(columns[0]);
   prepared.known_at = std::static_pointer_cast<arrow::Int64Array>(columns[1]);
   prepared.seq = std::static_pointer_cast<arrow::Int64Array>(columns[2]);
-  const auto first_value = columns.begin() + 3 + layout.mask_count;
+  const auto first_value = columns.begin() + static_cast<std::ptrdiff_t>(first);
   for (auto mask = columns.begin() + 3; mask != first_value; ++mask) {
     prepared.masks.push_back(std::static_pointer_cast<arrow::BooleanArray>(*mask));
   }
@@ -194,16 +218,16 @@ arrow::Status AddPicked(const ClusteredRun& run, int64_t batch, const state::Vie
 }
 
 // The rows of keys [first_key, end_key) that some label can reach, in the run's order.
-arrow::Status CollectFromRun(const BoundView& view, const ClusteredRun& run, const LabelSet& labels,
+arrow::Status CollectFromRun(const Needs& needs, const ClusteredRun& run, const LabelSet& labels,
                              size_t first_label, size_t end_label, RowCollector* collector) {
-  const state::ViewLayout& layout = view.engine()->layout();
+  const state::ViewLayout& layout = needs.layout();
   const int64_t oldest =
-      layout.always ? std::numeric_limits<int64_t>::min() : OldestFor(view, labels);
+      layout.always ? std::numeric_limits<int64_t>::min() : needs.OldestFor(labels);
   PickedRows picked;
   int64_t batch = 0;
   const auto flush = [&]() -> arrow::Status {
     if (picked.places.empty()) return arrow::Status::OK();
-    ARROW_RETURN_NOT_OK(AddPicked(run, batch, layout, picked, collector));
+    ARROW_RETURN_NOT_OK(AddPicked(run, batch, needs, picked, collector));
     run.Release(batch * ClusteredRun::kBatchRows,
                 std::min((batch + 1) * ClusteredRun::kBatchRows, run.facts().rows));
     picked = {};
@@ -236,8 +260,8 @@ arrow::Status CollectFromRun(const BoundView& view, const ClusteredRun& run, con
 }
 
 // Keys cut into pieces for all cores.
-arrow::Status CollectFromRuns(const BoundView& view, const ClusteredLog& log,
-                              const LabelSet& labels, const KnowledgeCut& cut, RowCollector* all) {
+arrow::Status CollectFromRuns(const Needs& needs, const ClusteredLog& log, const LabelSet& labels,
+                              const KnowledgeCut& cut, RowCollector* all) {
   std::vector<size_t> bounds = CutPlaces(labels.times().size());
   for (size_t& bound : bounds) {  // whole keys
     bound = *std::lower_bound(labels.starts().begin(), labels.starts().end(), bound);
@@ -245,24 +269,25 @@ arrow::Status CollectFromRuns(const BoundView& view, const ClusteredLog& log,
   for (const auto& run : log.runs) {
     std::vector<std::unique_ptr<RowCollector>> pieces;
     for (size_t i = 0; i + 1 < bounds.size(); ++i) {
-      pieces.push_back(std::make_unique<RowCollector>(view, labels, cut));
+      pieces.push_back(std::make_unique<RowCollector>(needs, labels, cut));
     }
     ARROW_RETURN_NOT_OK(base::RunParallel(pieces.size(), [&](size_t i) {
-      return CollectFromRun(view, *run, labels, bounds[i], bounds[i + 1], pieces[i].get());
+      return CollectFromRun(needs, *run, labels, bounds[i], bounds[i + 1], pieces[i].get());
     }));
     for (const auto& piece : pieces) all->Append(piece.get());
   }
   return arrow::Status::OK();
 }
 
-LogQuery QueryFor(const BoundView& view, const LabelSet& labels, const ClusteredLog* clustered) {
+LogQuery QueryFor(const BoundView& view, const Needs& needs, const LabelSet& labels,
+                  const ClusteredLog* clustered) {
   LogQuery query;
   if (clustered != nullptr) query.seq_after = clustered->seq_up_to;
   query.columns = view.columns();
-  const state::ViewLayout& layout = view.engine()->layout();
+  const state::ViewLayout& layout = needs.layout();
   // A version beyond the bounds may still end one within.
   if (!layout.always && !layout.versioned) {
-    query.earliest_us = OldestFor(view, labels);
+    query.earliest_us = needs.OldestFor(labels);
     query.latest_us = labels.latest();
   }
   return query;
@@ -278,24 +303,24 @@ arrow::Status Collect(const BoundView& view, arrow::RecordBatchReader* reader,
   }
 }
 
-arrow::Result<SweepRows> RowsFor(const BoundView& view, const LabelSet& labels,
+arrow::Result<SweepRows> RowsFor(const BoundView& view, const Needs& needs, const LabelSet& labels,
                                  const KnowledgeCut& cut, FeatureLog* log) {
   ARROW_ASSIGN_OR_RAISE(const auto clustered, log->Clustered(view));
   ARROW_ASSIGN_OR_RAISE(const auto parts,
-                        log->ScanParts(view, QueryFor(view, labels, clustered.get())));
-  RowCollector all(view, labels, cut);
+                        log->ScanParts(view, QueryFor(view, needs, labels, clustered.get())));
+  RowCollector all(needs, labels, cut);
   if (labels.times().empty()) return all.Finish();
   if (clustered != nullptr) {
-    ARROW_RETURN_NOT_OK(CollectFromRuns(view, *clustered, labels, cut, &all));
+    ARROW_RETURN_NOT_OK(CollectFromRuns(needs, *clustered, labels, cut, &all));
   }
-  if (parts.size() == 1 || view.engine()->layout().versioned) {
+  if (parts.size() == 1 || needs.layout().versioned) {
     for (const auto& part : parts) ARROW_RETURN_NOT_OK(Collect(view, part.get(), &all));
     return all.Finish();
   }
   std::vector<std::unique_ptr<RowCollector>> collectors;
   collectors.reserve(parts.size());
   for (size_t i = 0; i < parts.size(); ++i) {
-    collectors.push_back(std::make_unique<RowCollector>(view, labels, cut));
+    collectors.push_back(std::make_unique<RowCollector>(needs, labels, cut));
   }
   ARROW_RETURN_NOT_OK(base::RunParallel(parts.size(), [&](size_t part) {
     return Collect(view, parts[part].get(), collectors[part].get());
@@ -323,7 +348,8 @@ SweepLabels LabelsByPlace(const LabelSet& labels) {
 arrow::Result<ViewAnswers> AnswerBySweep(const BoundView& view, const state::ViewPlan& plan,
                                          const LabelSet& labels, const KnowledgeCut& cut,
                                          FeatureLog* log) {
-  ARROW_ASSIGN_OR_RAISE(const SweepRows rows, RowsFor(view, labels, cut, log));
+  ARROW_ASSIGN_OR_RAISE(const Needs needs, Needs::Of(plan));
+  ARROW_ASSIGN_OR_RAISE(const SweepRows rows, RowsFor(view, needs, labels, cut, log));
   ARROW_ASSIGN_OR_RAISE(auto columns,
                         Sweep(plan, rows, LabelsByPlace(labels), labels.keys().size()));
   ViewAnswers answers;

@@ -11,7 +11,8 @@
 
 namespace icecore::feature {
 
-// `plan` is the view's. Holds the rows that a label can reach.
+// `plan` is of the view's rows, and of some or all of its features. Holds the rows that a label can
+// reach with one of these.
 arrow::Result<ViewAnswers> AnswerBySweep(const BoundView& view, const state::ViewPlan& plan,
                                          const LabelSet& labels, const KnowledgeCut& cut,
                                          FeatureLog* log);

@@ -16,6 +16,7 @@
 #include <future>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -116,7 +117,8 @@ arrow::Result<Arrays> RequestColumns(const BoundService& service, const arrow::T
 // The uses of one view: their labels are answered together.
 struct ViewJob {
   std::shared_ptr<const BoundView> view;
-  state::ViewPlan plan;
+  state::ViewPlan plan;          // of `features`
+  std::vector<size_t> features;  // places among the view's
   std::vector<size_t> uses;
   std::string labels;  // what makes its labels; jobs of the same share them
 };
@@ -138,22 +140,51 @@ struct Piece {
   size_t next = 0;                  // block
 };
 
+// As-of features need no rows held, windows those of their length: apart, neither pays for the
+// other. Over versions both need the rows that are held.
+std::vector<std::vector<size_t>> FeaturesByJob(const state::ViewLayout& layout) {
+  std::vector<size_t> all(layout.features.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  std::vector<size_t> as_of;
+  std::vector<size_t> windows;
+  for (const size_t i : all) {
+    const bool chosen = layout.features[i].kind == state::FeatureLayout::Kind::kAsOf;
+    (chosen ? as_of : windows).push_back(i);
+  }
+  if (layout.versioned || as_of.empty() || windows.empty()) return {all};
+  return {as_of, windows};
+}
+
+arrow::Result<ViewJob> MakeJob(const std::shared_ptr<const BoundView>& view,
+                               std::vector<size_t> features) {
+  ViewJob job;
+  job.view = view;
+  state::ViewLayout layout = view->engine()->layout();
+  std::vector<state::FeatureLayout> asked;
+  for (const size_t i : features) asked.push_back(layout.features[i]);
+  layout.features = std::move(asked);
+  ARROW_ASSIGN_OR_RAISE(job.plan, state::ViewPlan::Make(std::move(layout)));
+  job.features = std::move(features);
+  for (const auto& type : view->key_types()) job.labels += type->ToString() + "\n";
+  return job;
+}
+
 arrow::Result<std::vector<ViewJob>> MakeJobs(const BoundService& service) {
   std::vector<ViewJob> jobs;
   for (size_t i = 0; i < service.uses().size(); ++i) {
     const ViewUse& use = service.uses()[i];
-    auto job = std::find_if(jobs.begin(), jobs.end(),
-                            [&](const ViewJob& known) { return known.view == use.view; });
-    if (job == jobs.end()) {
-      jobs.emplace_back();
-      job = std::prev(jobs.end());
-      job->view = use.view;
-      ARROW_ASSIGN_OR_RAISE(job->plan, state::ViewPlan::Make(use.view->engine()->layout()));
-      for (const auto& type : use.view->key_types()) job->labels += type->ToString() + "\n";
+    const auto is_of_view = [&](const ViewJob& job) { return job.view == use.view; };
+    if (std::none_of(jobs.begin(), jobs.end(), is_of_view)) {
+      for (auto& features : FeaturesByJob(use.view->engine()->layout())) {
+        ARROW_ASSIGN_OR_RAISE(jobs.emplace_back(), MakeJob(use.view, std::move(features)));
+      }
     }
-    job->uses.push_back(i);
-    job->labels += "\n";
-    for (const std::string& column : use.key_columns) job->labels += column + "\n";
+    for (ViewJob& job : jobs) {
+      if (!is_of_view(job)) continue;
+      job.uses.push_back(i);
+      job.labels += "\n";
+      for (const std::string& column : use.key_columns) job.labels += column + "\n";
+    }
   }
   return jobs;
 }
@@ -443,8 +474,12 @@ arrow::Result<MadeBlock> StreamedTrainingSet::MakeBlock(size_t block) const {
   const int64_t start = piece_.starts[block];
   std::vector<UseValues> uses(service_.uses().size());
   for (size_t j = 0; j < jobs_.size(); ++j) {
-    for (size_t u = 0; u < jobs_[j].uses.size(); ++u) {
-      ARROW_ASSIGN_OR_RAISE(uses[jobs_[j].uses[u]], ValuesOf(piece_.answers[j], u, block));
+    const ViewJob& job = jobs_[j];
+    for (size_t u = 0; u < job.uses.size(); ++u) {
+      ARROW_ASSIGN_OR_RAISE(UseValues values, ValuesOf(piece_.answers[j], u, block));
+      UseValues& whole = uses[job.uses[u]];
+      whole.resize(job.view->feature_names().size());
+      for (size_t f = 0; f < values.size(); ++f) whole[job.features[f]] = std::move(values[f]);
     }
   }
   Arrays request;

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "icecore/feature/run_writer.h"
 #include "icecore/spec/parse.h"
@@ -104,6 +105,8 @@ class World {
     return column == nullptr ? "no column" : Text(*column);
   }
   const base::Diagnostics& diagnostics() const { return diagnostics_; }
+  // Of the least event times that logs were asked for.
+  const std::set<int64_t>& earliest_asked() const { return earliest_asked_; }
 
  private:
   // Rows up to `clustered_up_to` by _seq in runs of two, or in one that they were merged into; the
@@ -116,6 +119,7 @@ class World {
     }
     arrow::Result<std::vector<std::shared_ptr<arrow::RecordBatchReader>>> ScanParts(
         const BoundView& view, const LogQuery& query) override {
+      world->earliest_asked_.insert(query.earliest_us);
       std::vector<std::shared_ptr<arrow::RecordBatchReader>> parts(2);
       for (int64_t part = 0; part < 2; ++part) {
         ARROW_ASSIGN_OR_RAISE(parts[static_cast<size_t>(part)],
@@ -230,6 +234,7 @@ class World {
   std::optional<TableVersions> versions_;
   std::filesystem::path root_;
   int runs_ = 0;
+  std::set<int64_t> earliest_asked_;
   base::Diagnostics diagnostics_;
   spec::Project project_;
   std::map<std::string, std::shared_ptr<arrow::Table>> tables_;
@@ -290,6 +295,62 @@ TEST(TrainingSet, OtherCuts) {
   EXPECT_EQ(world.Column(spine, "total_50s", {KnowledgeCut::Kind::kLatest, 0}), "7 3 1");
   EXPECT_EQ(world.Column(spine, "x", {KnowledgeCut::Kind::kTime, 135'000'000}), "2 3 1");
   EXPECT_EQ(world.Column(spine, "n_50s", {KnowledgeCut::Kind::kTime, 135'000'000}), "2 1 1");
+}
+
+// The features of kUserViews in one view: each kind is answered from the rows that it needs.
+TEST(TrainingSet, AsOfFeaturesAndWindowsOfOneView) {
+  const std::string mixed = R"(
+entity: user
+keys: [{name: user_id, type: int64}]
+---
+feature_view: both
+entity: user
+from: processing.events
+event_time: happened_at
+known_at: told_at
+ttl: 100s
+features:
+  - {name: n, aggregate: count, windows: [50s], hop: 0s}
+  - x
+  - {name: total, aggregate: sum, of: x, windows: [50s], hop: 10s}
+  - {name: y, of: x, default: -1.0}
+  - {name: big, aggregate: count, where: "x > 2", windows: [50s], hop: 10s}
+---
+feature_service: training
+features: [both, {view: both, keys: {user_id: other}, prefix: other_}]
+)";
+  World apart(kUserViews, {{"events", UserEvents()}});
+  World together(mixed, {{"events", UserEvents()}});
+  const std::string users = "[1, 2, 1, 3, null, 1, 1, 1]";
+  const std::string others = "[2, 1, 1, 1, 1, 1, 3, 2]";
+  const std::string times = "[145, 125, 115, 115, 115, null, 199, 215]";
+  const Fields spine = {{"user_id", arrow::int64(), users},
+                        {"other", arrow::int64(), others},
+                        {"event_timestamp", Seconds(), times}};
+  const Fields of_others = {{"user_id", arrow::int64(), others},
+                            {"event_timestamp", Seconds(), times}};
+  using Kind = KnowledgeCut::Kind;
+  for (const KnowledgeCut& cut :
+       {KnowledgeCut{}, KnowledgeCut{Kind::kLatest, 0}, KnowledgeCut{Kind::kTime, 135'000'000}}) {
+    for (const std::string name : {"x", "y", "n_50s", "total_50s", "big_50s"}) {
+      EXPECT_EQ(together.Column(spine, name, cut), apart.Column(spine, name, cut)) << name;
+      EXPECT_EQ(together.Column(spine, "other_" + name, cut), apart.Column(of_others, name, cut))
+          << name;
+    }
+    const auto expected = apart.Build(spine, cut);
+    const auto built = together.Build(spine, cut);
+    ASSERT_TRUE(expected.ok() && built.ok());
+    for (const FeatureReport& report : built->features) {
+      const auto same = std::find_if(expected->features.begin(), expected->features.end(),
+                                     [&](const auto& other) { return other.name == report.name; });
+      if (same == expected->features.end()) continue;
+      EXPECT_EQ(report.nulls, same->nulls) << report.name;
+      EXPECT_EQ(report.expired, same->expired) << report.name;
+    }
+  }
+  // The first window begins at 60 s, though as-of features look at everything.
+  EXPECT_TRUE(together.earliest_asked().contains(60'000'000));
+  EXPECT_TRUE(together.earliest_asked().contains(INT64_MIN));
 }
 
 TEST(TrainingSet, KeysTooWideMatchNothing) {
