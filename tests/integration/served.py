@@ -1,13 +1,17 @@
 """`icecore serve` over a project, for the runners of this folder."""
 import http.client
 import json
+import os
 import re
+import select
 import signal
 import subprocess
+import time
 
 from project import Failed, Project
 
 ON_LOOPBACK = ("--http", "127.0.0.1:0")  # a free port
+SAYS_WITHIN_S = 60
 
 
 def expect(got, expected, what: str) -> None:
@@ -36,6 +40,7 @@ class Server:
             raise Failed(f"serve did not start: {line!r} {project.end(self.process).says}")
         self.scheme, self.port = found.group(1), int(found.group(2))
         self.flight = self.flight_address() if "--flight" in arguments else None
+        self.said = ""  # of its stderr, as far as await_says has read it
 
     def flight_address(self) -> str:
         """Where it answers Arrow Flight on this machine, as its second line says."""
@@ -64,12 +69,23 @@ class Server:
         finally:
             connection.close()
 
+    def await_says(self, words: str) -> None:
+        """Until its stderr has them, in what was not read before."""
+        begin, deadline = len(self.said), time.monotonic() + SAYS_WITHIN_S
+        while words not in self.said[begin:]:
+            if not select.select([self.process.stderr], [], [], max(deadline - time.monotonic(), 0))[0]:
+                raise Failed(f"serve does not say {words!r}: {self.said}")
+            read = os.read(self.process.stderr.fileno(), 1 << 16)
+            if not read:
+                raise Failed(f"serve ended and did not say {words!r}: {self.said}")
+            self.said += read.decode("utf-8", "replace")
+
     def end(self) -> str:
         """What it said until SIGTERM had ended it well."""
         self.process.send_signal(signal.SIGTERM)
         ended = self.project.end(self.process)
         expect(ended.code, 0, f"exit code after SIGTERM ({ended.says})")
-        return ended.says
+        return self.said + ended.says
 
 
 def count_tests(tests) -> int:

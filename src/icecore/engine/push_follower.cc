@@ -20,6 +20,9 @@ namespace icecore::engine {
 namespace {
 
 constexpr std::chrono::seconds kLongestWait(60);
+// After a failure even what is pushed just now waits so long: one table that always fails must not
+// hold up the others for kLongestWait.
+constexpr std::chrono::seconds kPause(1);
 constexpr int kGaps = 4;
 // A table that so many runs have written is packed. Its readers look at each of its files, and
 // packing few of them is not worth its commits.
@@ -77,9 +80,10 @@ class Follower final : public PushFollower {
       // a core to others.
       const std::chrono::microseconds took((base::MonotonicNanos() - begin_ns) / 1000);
       const auto gap = std::clamp(took, interval_ / kGaps, interval_);
+      const auto at_least = status.ok() ? gap : std::min<std::chrono::microseconds>(wait, kPause);
       std::unique_lock<std::mutex> guard(mutex_);
-      changed_.wait_for(guard, stop, status.ok() ? gap : wait, [] { return false; });
-      if (status.ok()) changed_.wait_for(guard, stop, interval_, [this] { return woken_; });
+      changed_.wait_for(guard, stop, at_least, [] { return false; });
+      changed_.wait_for(guard, stop, status.ok() ? interval_ : wait, [this] { return woken_; });
     }
   }
 
@@ -98,9 +102,10 @@ class Follower final : public PushFollower {
       ARROW_RETURN_NOT_OK(Open());
     }
     ARROW_ASSIGN_OR_RAISE(const bool has_new, door_->HasNew());
-    if (!has_new) {
+    if (!has_new && !unfinished_) {
       return arrow::Status::OK();
     }
+    unfinished_ = true;
     pipeline::RunRequest request;
     request.command = "push";
     request.stop = stop;
@@ -113,13 +118,20 @@ class Follower final : public PushFollower {
       return outcome.status();
     }
     for (const pipeline::StepOutcome& step : outcome->steps) {
+      for (const catalog::TableVersion& written : step.report.writes) ++writes_[written.table];
+    }
+    ARROW_RETURN_NOT_OK(FirstFailure(*outcome));
+    unfinished_ = false;
+    return arrow::Status::OK();
+  }
+
+  // Without one no step was skipped either.
+  static arrow::Status FirstFailure(const pipeline::RunOutcome& outcome) {
+    for (const pipeline::StepOutcome& step : outcome.steps) {
       if (step.status == pipeline::StepOutcome::Status::kFailed) {
         return base::MakeError(base::ErrorCode::kUnavailable,
                                step.report.thing + ": " + step.error);
       }
-    }
-    for (const pipeline::StepOutcome& step : outcome->steps) {
-      for (const catalog::TableVersion& written : step.report.writes) ++writes_[written.table];
     }
     return arrow::Status::OK();
   }
@@ -152,6 +164,9 @@ class Follower final : public PushFollower {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<PushDoor> door_;     // goes before engine_
   std::map<std::string, int> writes_;  // runs that wrote the table since it was packed
+  // Rows may have landed that are not in every table and view behind them, which the journal does
+  // not tell: a run has failed, or the process before this one was killed in the middle of one.
+  bool unfinished_ = true;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   bool woken_ = false;   // guarded by mutex_

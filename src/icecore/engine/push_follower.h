@@ -20,10 +20,11 @@ class PushFollower {
 
   // Opens the project a second time, for itself. interval_us: how often it looks for what
   // other processes pushed. A quarter of it lies between two runs at least, and under a stream as
-  // much as a run takes, up to the whole of it. A run that fails is logged and tried again, ever
-  // later up to a minute. The small files that its runs have made are packed together
-  // now and then. Without a source of pushes it does nothing. on_landed: called on the follower's
-  // thread, must not block.
+  // much as a run takes, up to the whole of it. The first run comes at once, for what has landed
+  // and was not loaded. A run of which a step fails is logged and tried again, ever later up to a
+  // minute, or with the next push. The small files that its runs have made are packed together
+  // now and then. Without a source of pushes it does nothing. on_landed: called on the
+  // follower's thread, must not block.
   static arrow::Result<std::unique_ptr<PushFollower>> Start(const OpenOptions& options,
                                                             int64_t interval_us,
                                                             OnLanded on_landed);

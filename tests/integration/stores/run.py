@@ -23,10 +23,40 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [TESTS, os.path.join(TESTS, "fault")]
+sys.path[:0] = [TESTS, os.path.join(TESTS, "fault"), os.path.dirname(HERE)]
 from flow import NOW, USERS, Flow  # noqa: E402
-from project import Failed  # noqa: E402
+from project import Failed, Project  # noqa: E402
+from served import ON_LOOPBACK, Server, expect  # noqa: E402
 from servers import PASSWORD, DynamoDb, Missing, Redis, RedisCluster, SecureRedis, Store  # noqa: E402
+
+WAIT_S = 60
+CLICKS = """\
+source: clicks
+from: {push: {}}
+contract:
+  columns:
+    - {name: user, type: string, required: true}
+    - {name: at, type: timestamp, required: true}
+    - {name: n, type: int64}
+---
+table: clicks
+zone: processing
+mode: append
+sql: select "user", "at", n from landing.clicks
+---
+entity: user
+keys: [{name: user, type: string}]
+---
+feature_view: seen
+entity: user
+from: processing.clicks
+event_time: at
+online: true
+features: [n]
+---
+feature_service: model
+features: [seen]
+"""
 
 
 class Given:
@@ -42,6 +72,47 @@ class Given:
         flow.project.write("icecore.yaml", "language: 1\nproject: fault\nlake: lake\n"
                                            f"online: {online or self.store.online(name)}\nnow: {NOW}\n")
         return flow
+
+    def clicks(self) -> Project:
+        """A project that takes pushes, its view in the store under a prefix of its own, loaded with one row."""
+        self.flows += 1
+        name = f"{os.path.basename(self.folder)}-{self.flows}"
+        project = Project(self.icecore, os.path.join(self.folder, name))
+        project.write("icecore.yaml", f"language: 1\nproject: clicks\nonline: {self.store.online(name)}\nnow: {NOW}\n")
+        project.write("definitions/all.yaml", CLICKS)
+        project.write("rows.ndjson", json.dumps(click("first", 1)) + "\n")
+        project.must("apply")
+        project.must("push", "clicks", "--file", "rows.ndjson")
+        project.must("run")
+        return project
+
+
+def click(user: str, n: int) -> dict:
+    return {"user": user, "at": "2024-02-01T00:00:00Z", "n": n}
+
+
+def push(server: Server, user: str, n: int) -> None:
+    status, text = server.send("POST", "/push", {"source": "clicks", "rows": [click(user, n)]})
+    expect(status, 200, f"status of a push ({text})")
+
+
+def served_n(server: Server, user: str):
+    """None as long as there is no answer, too: a store that comes back needs its time."""
+    status, text = server.send("POST", "/v1/features", {"service": "model", "entities": {"user": user}})
+    return json.loads(text)["features"]["n"]["values"][0] if status == 200 else None
+
+
+def metric(server: Server, series: str) -> float | None:
+    found = re.search(rf"^{re.escape(series)} (\S+)$", server.send("GET", "/metrics")[1], re.MULTILINE)
+    return float(found.group(1)) if found else None
+
+
+def until(what: str, is_so) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise Failed(f"not within {WAIT_S} s: {what}")
+        time.sleep(0.05)
 
 
 def contract(given: Given) -> None:
@@ -204,6 +275,24 @@ def down(given: Given) -> None:
     flow.audit()
 
 
+def pushes(given: Given) -> None:
+    """What is pushed while the store is away is served once it is back, without another push."""
+    in_time = 'icecore_push_to_servable_seconds_count{source="clicks"}'
+    project = given.clicks()
+    with Server(project, *ON_LOOPBACK) as server:
+        until("the first row", lambda: served_n(server, "first") == 1)
+        given.store.stop(signal.SIGKILL)
+        try:
+            push(server, "away", 2)
+            server.await_says("pushes wait")
+            until("the row in the lake", lambda: project.value("select count(*) from processing.clicks") == 2)
+            expect(metric(server, in_time), 0, "pushes that count as servable")
+        finally:
+            given.store.start()
+        until("the row that was pushed meanwhile", lambda: served_n(server, "away") == 2)
+        until("that it counts as servable", lambda: metric(server, in_time) == 1)
+
+
 def secrets(given: Given) -> None:
     """A wrong password, a missing certificate, an authority that is not ours: refused, and nothing secret is said or kept."""
     flow = given.flow()
@@ -241,10 +330,10 @@ def secrets(given: Given) -> None:
                         raise Failed(f"the password stands in {name}")
 
 
-CHECKS = {Redis: [contract, as_lmdb, serves, kills, restart, down],
+CHECKS = {Redis: [contract, as_lmdb, serves, kills, restart, down, pushes],
           RedisCluster: [contract, as_lmdb, kills, restart, down],
           SecureRedis: [secrets],
-          DynamoDb: [contract, as_lmdb, serves, kills, restart, down]}
+          DynamoDb: [contract, as_lmdb, serves, kills, restart, down, pushes]}
 
 
 def main() -> int:
