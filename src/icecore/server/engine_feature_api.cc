@@ -60,6 +60,46 @@ struct Definitions {
   std::shared_ptr<engine::PushDoor> door;  // goes before it
 };
 
+// What takes pushes at one moment. Immutable, so that a push waits for no change of definitions.
+struct PushSide {
+  std::shared_ptr<engine::PushDoor> door;
+  std::shared_ptr<const spec::Project> project;  // of the same definitions; lives with its engine
+};
+
+std::shared_ptr<const PushSide> PushSideOf(const Definitions& definitions) {
+  return std::make_shared<const PushSide>(
+      PushSide{definitions.door, std::shared_ptr<const spec::Project>(
+                                     definitions.engine, &definitions.engine->project())});
+}
+
+// Rows of a view come from its table, or the store would hold what the lake does not; and a table
+// is made by SQL, so that rows of the view are no rows of a source.
+// Rows that the contract would put into quarantine for their columns alone are told at once: who
+// writes to a view names the view's columns, not the source's.
+arrow::Status CheckColumns(const spec::Project& project, const PushedRows& rows,
+                           const std::string& source) {
+  const spec::Source* found = rows.columns.empty() ? nullptr : project.FindSource(source);
+  if (found == nullptr || found->contract.columns.empty()) {
+    return arrow::Status::OK();
+  }
+  const std::string taken = "the rows of view '" + rows.view + "' come from source '" + source;
+  std::vector<std::string> known;
+  for (const spec::ColumnContract& column : found->contract.columns) {
+    known.push_back(column.name);
+    if (column.required &&
+        std::find(rows.columns.begin(), rows.columns.end(), column.name) == rows.columns.end()) {
+      return FieldError("df." + column.name, "missing; " + taken + "', which requires it");
+    }
+  }
+  for (const std::string& name : rows.columns) {
+    // Feast's client adds the time of creation to all that it writes.
+    if (name != "created" && std::find(known.begin(), known.end(), name) == known.end()) {
+      return FieldError("df." + name, "unknown; " + taken + "'" + base::DidYouMean(name, known));
+    }
+  }
+  return arrow::Status::OK();
+}
+
 // `is_defined`: a service of the project, no list of features.
 PlanPtr MakePlan(const Definitions& definitions, engine::UsageRecorder* usage, bool is_defined,
                  std::shared_ptr<const engine::OnlineService> service) {
@@ -125,7 +165,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     ARROW_RETURN_NOT_OK(OpenServices(newest_, &serving));
     serving_ = std::make_shared<const Serving>(std::move(serving));
     store_ = newest_.store;
-    door_ = newest_.door;
+    push_side_ = PushSideOf(newest_);
     LookUpState();
     return arrow::Status::OK();
   }
@@ -196,24 +236,14 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   }
 
   arrow::Result<std::string> PushTarget(const PushedRows& rows) override {
-    const auto door = door_.load();
-    if (rows.source.empty()) {
-      return door->SourceOfView(rows.view);
-    }
-    const std::string& given = rows.source;
-    std::string name = given.starts_with("source.") ? given.substr(7) : given;
-    const auto& sources = door->sources();
-    if (std::find(sources.begin(), sources.end(), name) == sources.end()) {
-      return MakeError(ErrorCode::kNotFound, "no source '" + name + "' that takes pushes" +
-                                                 base::DidYouMean(name, sources));
-    }
-    return name;
+    return TargetAt(push_side_.load()->door.get(), rows);
   }
 
   arrow::Result<PushAnswer> Push(const PushedRows& rows) override {
-    ARROW_ASSIGN_OR_RAISE(const std::string source, PushTarget(rows));
-    ARROW_RETURN_NOT_OK(CheckColumns(rows, source));
-    ARROW_ASSIGN_OR_RAISE(const auto receipt, door_.load()->Push({source, rows.lines, rows.key}));
+    const auto side = push_side_.load();
+    ARROW_ASSIGN_OR_RAISE(const std::string source, TargetAt(side->door.get(), rows));
+    ARROW_RETURN_NOT_OK(CheckColumns(*side->project, rows, source));
+    ARROW_ASSIGN_OR_RAISE(const auto receipt, side->door->Push({source, rows.lines, rows.key}));
     if (!receipt.duplicate) {
       freshness_.Accepted(source, base::MonotonicNanos());
       if (wake_) wake_();
@@ -247,32 +277,18 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   }
 
  private:
-  // Rows of a view come from its table, or the store would hold what the lake does not; and a table
-  // is made by SQL, so that rows of the view are no rows of a source.
-  // Rows that the contract would put into quarantine for their columns alone are told at once: who
-  // writes to a view names the view's columns, not the source's.
-  arrow::Status CheckColumns(const PushedRows& rows, const std::string& source) {
-    std::lock_guard lock(engine_mutex_);
-    const spec::Source* found = newest_.engine->project().FindSource(source);
-    if (rows.columns.empty() || found == nullptr || found->contract.columns.empty()) {
-      return arrow::Status::OK();
+  static arrow::Result<std::string> TargetAt(engine::PushDoor* door, const PushedRows& rows) {
+    if (rows.source.empty()) {
+      return door->SourceOfView(rows.view);
     }
-    const std::string taken = "the rows of view '" + rows.view + "' come from source '" + source;
-    std::vector<std::string> known;
-    for (const spec::ColumnContract& column : found->contract.columns) {
-      known.push_back(column.name);
-      if (column.required &&
-          std::find(rows.columns.begin(), rows.columns.end(), column.name) == rows.columns.end()) {
-        return FieldError("df." + column.name, "missing; " + taken + "', which requires it");
-      }
+    const std::string& given = rows.source;
+    std::string name = given.starts_with("source.") ? given.substr(7) : given;
+    const auto& sources = door->sources();
+    if (std::find(sources.begin(), sources.end(), name) == sources.end()) {
+      return MakeError(ErrorCode::kNotFound, "no source '" + name + "' that takes pushes" +
+                                                 base::DidYouMean(name, sources));
     }
-    for (const std::string& name : rows.columns) {
-      // Feast's client adds the time of creation to all that it writes.
-      if (name != "created" && std::find(known.begin(), known.end(), name) == known.end()) {
-        return FieldError("df." + name, "unknown; " + taken + "'" + base::DidYouMean(name, known));
-      }
-    }
-    return arrow::Status::OK();
+    return name;
   }
 
   arrow::Result<Definitions> OpenDefinitions() {
@@ -360,7 +376,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     opened.picked = old->picked;  // each is looked at again when it is asked for
     newest_ = std::move(definitions);
     store_ = newest_.store;
-    door_ = newest_.door;
+    push_side_ = PushSideOf(newest_);
     serving_ = std::make_shared<const Serving>(std::move(opened));
     return arrow::Status::OK();
   }
@@ -574,8 +590,8 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   std::unique_ptr<engine::UsageFlusher> usage_;
   std::shared_ptr<const engine::Engine> first_;
   std::atomic<std::shared_ptr<const Serving>> serving_;
-  std::atomic<std::shared_ptr<online::Store>> store_;    // of newest_
-  std::atomic<std::shared_ptr<engine::PushDoor>> door_;  // of newest_
+  std::atomic<std::shared_ptr<online::Store>> store_;         // of newest_
+  std::atomic<std::shared_ptr<const PushSide>> push_side_;  // of newest_
 
   std::mutex engine_mutex_;  // guards what follows, and whoever changes serving_
   Definitions newest_;

@@ -30,6 +30,7 @@ from served import ON_LOOPBACK, Server, expect  # noqa: E402
 from servers import PASSWORD, DynamoDb, Missing, Redis, RedisCluster, SecureRedis, Store  # noqa: E402
 
 WAIT_S = 60
+AT_ONCE_S = 3  # less than a client of a store waits for an answer
 CLICKS = """\
 source: clicks
 from: {push: {}}
@@ -293,6 +294,33 @@ def pushes(given: Given) -> None:
         until("that it counts as servable", lambda: metric(server, in_time) == 1)
 
 
+def pushes_pass_a_reload(given: Given) -> None:
+    """A push needs no store: while definitions are taken over that a store holds up, it is answered at once."""
+    project = given.clicks()
+    with Server(project, *ON_LOOPBACK) as server:
+        until("the first row", lambda: served_n(server, "first") == 1)
+        reloads = lambda: sum(metric(server, f'icecore_definitions_reloads_total{{result="{result}"}}')  # noqa: E731
+                              for result in ("ok", "failed"))
+        given.store.pause()
+        try:
+            more = "features: [n, {name: clicks, aggregate: count, windows: [1d]}]"
+            project.write("definitions/all.yaml", CLICKS.replace("features: [n]", more))
+            project.must("apply")
+            slowest, deadline = 0.0, time.monotonic() + WAIT_S
+            while reloads() == 0:
+                if time.monotonic() > deadline:
+                    raise Failed("the definitions are not looked at")
+                begin = time.monotonic()
+                push(server, "meanwhile", 3)
+                slowest = max(slowest, time.monotonic() - begin)
+                time.sleep(0.05)
+        finally:
+            given.store.resume()
+        if slowest > AT_ONCE_S:
+            raise Failed(f"a push took {slowest:.1f} s")
+        until("what was pushed", lambda: served_n(server, "meanwhile") == 3)
+
+
 def secrets(given: Given) -> None:
     """A wrong password, a missing certificate, an authority that is not ours: refused, and nothing secret is said or kept."""
     flow = given.flow()
@@ -330,7 +358,7 @@ def secrets(given: Given) -> None:
                         raise Failed(f"the password stands in {name}")
 
 
-CHECKS = {Redis: [contract, as_lmdb, serves, kills, restart, down, pushes],
+CHECKS = {Redis: [contract, as_lmdb, serves, kills, restart, down, pushes, pushes_pass_a_reload],
           RedisCluster: [contract, as_lmdb, kills, restart, down],
           SecureRedis: [secrets],
           DynamoDb: [contract, as_lmdb, serves, kills, restart, down, pushes]}

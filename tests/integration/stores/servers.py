@@ -105,6 +105,15 @@ class Store:
         for process in self.processes:
             process.start()
 
+    def pause(self) -> None:
+        """The servers hold their connections, and answer nothing until they are resumed."""
+        for process in self.processes:
+            process.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        for process in self.processes:
+            process.process.send_signal(signal.SIGCONT)
+
 
 def redis_command(folder: str, port: int, *more: str) -> list[str]:
     # What is acknowledged is on the disk: a server that is killed has lost nothing.
