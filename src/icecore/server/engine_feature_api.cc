@@ -30,6 +30,7 @@ constexpr size_t kMaxPicked = 256;
 constexpr int64_t kUsageIntervalUs = 5'000'000;
 constexpr int kMaxTries = 10;
 constexpr int64_t kRetryNanos = 15'000'000'000;
+constexpr int64_t kLongLookNanos = 3'000'000'000;  // a store that takes longer is not ready
 
 // A service that can be asked, with the engine that it reads through.
 struct Plan {
@@ -251,7 +252,14 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     return PushAnswer{source, receipt.row_count, receipt.duplicate};
   }
 
-  arrow::Status CheckReady() override { return store_.load()->Describe().status(); }
+  arrow::Status CheckReady() override {
+    const int64_t began_ns = look_began_ns_;
+    if (began_ns > 0 && base::MonotonicNanos() - began_ns > kLongLookNanos) {
+      return MakeError(ErrorCode::kUnavailable, "the online store does not answer");
+    }
+    std::lock_guard lock(state_mutex_);
+    return store_status_;
+  }
 
   ApiState State() override {
     std::lock_guard lock(state_mutex_);
@@ -563,7 +571,9 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
       state.reloads = reloads_;
       state.failed_reloads = failed_reloads_;
     }
+    look_began_ns_ = base::MonotonicNanos();
     const auto info = store_.load()->Describe();
+    look_began_ns_ = 0;
     state.store_ready = info.ok();
     if (info.ok()) {
       state.store_bytes = info->bytes;
@@ -584,6 +594,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     state.view_delays = freshness_.view_delays();
     std::lock_guard lock(state_mutex_);
     state_ = std::move(state);
+    store_status_ = info.status();
   }
 
   const engine::OpenOptions options_;
@@ -604,8 +615,10 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   std::function<void()> wake_;
   FreshnessWatch freshness_;
 
-  std::mutex state_mutex_;
+  std::atomic<int64_t> look_began_ns_ = 0;  // of the store; 0: none is under way
+  std::mutex state_mutex_;                  // guards what follows
   ApiState state_;
+  arrow::Status store_status_;
 };
 
 }  // namespace

@@ -157,7 +157,7 @@ class FeatureApi {
   // The rows are durable when this returns, and reach lake and store with the next small run. Of
   // rows for a view, a FieldError for a column that its source lacks, or requires and misses.
   virtual arrow::Result<PushAnswer> Push(const PushedRows& rows) = 0;
-  // OK when the store can be read now.
+  // OK when the store could be read when it was last looked at. At once, without asking it.
   virtual arrow::Status CheckReady() = 0;
   // At once, without asking the store.
   virtual ApiState State() = 0;

@@ -336,6 +336,9 @@ TEST_F(HttpServerTest, AFullQueueRefusesAtOnce) {
   EXPECT_EQ(refused.status, 503);
   EXPECT_EQ(refused.headers.at("Retry-After"), "1");
   EXPECT_TRUE(MetricsHave("icecore_http_refused_total{reason=\"queue\"} 1\n"));
+  for (const char* probe : {"/healthz", "/readyz", "/health"}) {
+    EXPECT_EQ(Ask(Get(probe)).status, 200) << probe;
+  }
   api_.Open();
   EXPECT_EQ(first.Receive().status, 200);
   EXPECT_EQ(second.Receive().status, 200);

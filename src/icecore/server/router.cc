@@ -25,12 +25,12 @@ constexpr std::array<Route, 10> kRoutes = {{
     {Endpoint::kServices, "/v1/services", kGet, true, false, Right::kRead},
     {Endpoint::kMetrics, "/metrics", kGet, false, false, Right::kMetrics},
     {Endpoint::kHealth, "/healthz", kGet, false, true, Right::kRead},
-    {Endpoint::kReady, "/readyz", kGet, true, true, Right::kRead},
+    {Endpoint::kReady, "/readyz", kGet, false, true, Right::kRead},
     {Endpoint::kOpenApi, "/openapi.json", kGet, false, true, Right::kRead},
     {Endpoint::kFeastFeatures, "/get-online-features", "POST", true, false, Right::kRead},
     {Endpoint::kFeastPush, "/push", "POST", true, false, Right::kPush},
     {Endpoint::kFeastWrite, "/write-to-online-store", "POST", true, false, Right::kPush},
-    {Endpoint::kFeastHealth, "/health", kGet, true, true, Right::kRead},
+    {Endpoint::kFeastHealth, "/health", kGet, false, true, Right::kRead},
 }};
 
 std::string_view PathOf(std::string_view target) { return target.substr(0, target.find('?')); }

@@ -81,8 +81,7 @@ arrow::Result<std::unique_ptr<FlightServer>> StartFlight(const std::string& addr
   return FlightServer::Start(options, api, server->metrics());
 }
 
-// Follows what changes on the disk: definitions, tokens, certificates. Looks once a second, and at
-// once when it is woken.
+// Follows what changes on the disk. Looks once a second, and at once when it is woken.
 class Watcher {
  public:
   using Look = std::function<void()>;
@@ -152,21 +151,19 @@ void PrintAddresses(const std::string& project, const HttpServer::Options& optio
   std::fflush(stdout);
 }
 
-// Takes over what changed under a running server: definitions, tokens, certificates.
-class Renewal {
+// Takes over tokens and certificates that changed under a running server.
+class AccessRenewal {
  public:
   // What is given outlives this; `access` and `flight` may be null.
-  Renewal(const HttpServer::Options& options, EngineFeatureApi* api, AccessControl* access,
-          HttpServer* server, FlightServer* flight)
+  AccessRenewal(const HttpServer::Options& options, AccessControl* access, HttpServer* server,
+                FlightServer* flight)
       : options_(options),
-        api_(api),
         access_(access),
         server_(server),
         flight_(flight),
         tls_times_(FileTimes(options)) {}
 
   void operator()() {
-    Report(api_->Refresh());
     if (access_ != nullptr) Report(access_->Refresh());
     if (std::string times = FileTimes(options_); times != tls_times_) {
       tls_times_ = std::move(times);
@@ -183,12 +180,28 @@ class Renewal {
 
  private:
   const HttpServer::Options& options_;
-  EngineFeatureApi* const api_;
   AccessControl* const access_;
   HttpServer* const server_;
   FlightServer* const flight_;
   std::string tls_times_;
   bool flight_waits_ = false;  // for a certificate that HTTP has
+};
+
+// Definitions are looked at apart: that asks the store, and while one does not answer, a revoked
+// token must not go on counting.
+class Watchers {
+ public:
+  Watchers(AccessRenewal* access, EngineFeatureApi* api)
+      : access_([access] { (*access)(); }), definitions_([api] { Report(api->Refresh()); }) {}
+
+  void Wake() {
+    access_.Wake();
+    definitions_.Wake();
+  }
+
+ private:
+  Watcher access_;
+  Watcher definitions_;
 };
 
 }  // namespace
@@ -212,9 +225,9 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
   }
   RequestLog request_log(stderr, kLogBytes);
   options.request_log = &request_log;
-  std::atomic<Watcher*> watching = nullptr;
+  std::atomic<Watchers*> watching = nullptr;
   options.on_hangup = [&watching] {
-    if (Watcher* const watcher = watching) watcher->Wake();
+    if (Watchers* const watchers = watching) watchers->Wake();
   };
   std::atomic<engine::PushFollower*> following = nullptr;
   api->OnPushed([&following] {
@@ -237,14 +250,14 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
                         StartFlight(flight_address, options, api.get(), server.get()));
   following = follower.get();
   flying = flight.get();
-  Renewal renewal(options, api.get(), access.get(), server.get(), flight.get());
-  std::optional<Watcher> watcher;
-  watcher.emplace([&renewal] { renewal(); });
-  watching = &*watcher;
+  AccessRenewal renewal(options, access.get(), server.get(), flight.get());
+  std::optional<Watchers> watchers;
+  watchers.emplace(&renewal, api.get());
+  watching = &*watchers;
   PrintAddresses(project.name, options, server->port(), flight.get());
   server->Wait();
   watching = nullptr;
-  watcher.reset();  // it would give a server that ends another certificate
+  watchers.reset();  // they would give a server that ends another certificate
   if (flight != nullptr) {
     flight->Drain();  // had its drain begun before it was known
     flight->Wait();

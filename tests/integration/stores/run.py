@@ -321,6 +321,43 @@ def pushes_pass_a_reload(given: Given) -> None:
         until("what was pushed", lambda: served_n(server, "meanwhile") == 3)
 
 
+def tokens_and_probes_pass_a_pause(given: Given) -> None:
+    """While a store does not answer: a revoked token ends, and who asks whether the server is ready is answered at once."""
+    project = given.clicks()
+    kept, revoked = (json.loads(project.must("token", "new", "--scope", scope, "--json")) for scope in ("read", "metrics"))
+    asked = {"service": "model", "entities": {"user": "first"}}
+    with Server(project, *ON_LOOPBACK) as server:
+        def status(method: str, path: str, token: dict, document=None) -> int:
+            return server.send(method, path, document, {"Authorization": f"Bearer {token['token']}"})[0]
+
+        until("answers", lambda: status("POST", "/v1/features", kept, asked) == 200)
+        expect(status("GET", "/metrics", revoked), 200, "status by a token that counts")
+        given.store.pause()
+        readers = [threading.Thread(target=status, args=("POST", "/v1/features", kept, asked)) for _ in range(8)]
+        try:
+            for reader in readers:
+                reader.start()
+            project.must("token", "revoke", revoked["id"])
+            begin = time.monotonic()
+            until("the end of a revoked token", lambda: status("GET", "/metrics", revoked) == 401)
+            took = {"the end of a token": time.monotonic() - begin, "/readyz": 0.0}
+
+            def is_ready() -> bool:
+                begin = time.monotonic()
+                ready = server.send("GET", "/readyz")[0] == 200
+                took["/readyz"] = max(took["/readyz"], time.monotonic() - begin)
+                return ready
+
+            until("that it is not ready", lambda: not is_ready())
+            if max(took.values()) > AT_ONCE_S:
+                raise Failed(f"seconds: {took}")
+        finally:
+            given.store.resume()
+            for reader in readers:
+                reader.join()
+        until("that it is ready", lambda: server.send("GET", "/readyz")[0] == 200)
+
+
 def secrets(given: Given) -> None:
     """A wrong password, a missing certificate, an authority that is not ours: refused, and nothing secret is said or kept."""
     flow = given.flow()
@@ -358,7 +395,7 @@ def secrets(given: Given) -> None:
                         raise Failed(f"the password stands in {name}")
 
 
-CHECKS = {Redis: [contract, as_lmdb, serves, kills, restart, down, pushes, pushes_pass_a_reload],
+CHECKS = {Redis: [contract, as_lmdb, serves, kills, restart, down, pushes, pushes_pass_a_reload, tokens_and_probes_pass_a_pause],
           RedisCluster: [contract, as_lmdb, kills, restart, down],
           SecureRedis: [secrets],
           DynamoDb: [contract, as_lmdb, serves, kills, restart, down, pushes]}
