@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
@@ -32,8 +33,11 @@ constexpr int64_t kPackedBytes = int64_t{8} << 20;
 
 class Follower final : public PushFollower {
  public:
-  Follower(OpenOptions options, int64_t interval_us, OnLanded on_landed)
-      : options_(std::move(options)), interval_(interval_us), on_landed_(std::move(on_landed)) {}
+  Follower(OpenOptions options, Pace pace, OnLanded on_landed)
+      : options_(std::move(options)),
+        interval_(pace.look_us),
+        advance_interval_(pace.advance_us),
+        on_landed_(std::move(on_landed)) {}
 
   void Wake() override {
     {
@@ -45,7 +49,7 @@ class Follower final : public PushFollower {
 
   arrow::Status Init() {
     ARROW_RETURN_NOT_OK(Open());
-    if (!door_->sources().empty()) {
+    if (!door_->sources().empty() || !ViewsToAdvance().empty()) {
       thread_ = std::jthread([this](const std::stop_token& stop) { Follow(stop); });
     }
     return arrow::Status::OK();
@@ -67,7 +71,7 @@ class Follower final : public PushFollower {
         woken_ = false;
       }
       const int64_t begin_ns = base::MonotonicNanos();
-      const arrow::Status status = Take(stop);
+      const arrow::Status status = Try([&] { return TakeOnce(stop); }, stop);
       if (status.ok()) {
         wait = interval_;
         on_landed_(begin_ns);
@@ -76,6 +80,7 @@ class Follower final : public PushFollower {
         base::Log(base::LogLevel::kWarning, "pushes wait: " + status.message());
         wait = std::min<std::chrono::microseconds>(wait * 2, kLongestWait);
       }
+      Advance(stop);
       // Runs that follow at once would make many small commits of a stream, and leave nothing of
       // a core to others.
       const std::chrono::microseconds took((base::MonotonicNanos() - begin_ns) / 1000);
@@ -83,23 +88,78 @@ class Follower final : public PushFollower {
       const auto at_least = status.ok() ? gap : std::min<std::chrono::microseconds>(wait, kPause);
       std::unique_lock<std::mutex> guard(mutex_);
       changed_.wait_for(guard, stop, at_least, [] { return false; });
-      changed_.wait_for(guard, stop, status.ok() ? interval_ : wait, [this] { return woken_; });
+      changed_.wait_for(guard, stop, status.ok() ? UntilNextLook() : wait,
+                        [this] { return woken_; });
     }
   }
 
-  // A run by definitions that others have replaced is refused: then by those in force now.
-  arrow::Status Take(const std::stop_token& stop) {
+  // Where nothing can be pushed, the next look is for the views.
+  std::chrono::microseconds UntilNextLook() const {
+    if (door_ == nullptr || !door_->sources().empty()) return interval_;
+    const std::chrono::nanoseconds left(next_advance_ns_ - base::MonotonicNanos());
+    return std::clamp(std::chrono::duration_cast<std::chrono::microseconds>(left), interval_,
+                      advance_interval_);
+  }
+
+  // `once` works with an engine that is open. A run by definitions that others have replaced is
+  // refused, and closes it: then by those in force now.
+  template <typename Once>
+  arrow::Status Try(const Once& once, const std::stop_token& stop) {
     const bool was_open = door_ != nullptr;
-    arrow::Status status = TakeOnce(stop);
+    arrow::Status status = was_open ? arrow::Status::OK() : Open();
+    if (status.ok()) status = once();
     if (!status.ok() && was_open && door_ == nullptr && !stop.stop_requested()) {
-      status = TakeOnce(stop);
+      status = Open();
+      if (status.ok()) status = once();
     }
     return status;
   }
 
+  arrow::Result<pipeline::RunOutcome> Run(pipeline::RunRequest request) {
+    auto outcome = engine_->Run(std::move(request));
+    if (!outcome.ok()) {
+      door_.reset();
+    }
+    return outcome;
+  }
+
+  // Full names. None where the clock stands still: answers are as good as they were.
+  std::vector<std::string> ViewsToAdvance() const {
+    std::vector<std::string> names;
+    if (options_.now_us || engine_->project().now_us) return names;
+    for (const spec::FeatureView& view : engine_->project().views) {
+      if (view.online && !view.on_request()) names.push_back("view." + view.name);
+    }
+    return names;
+  }
+
+  void Advance(const std::stop_token& stop) {
+    if (stop.stop_requested() || base::MonotonicNanos() < next_advance_ns_) return;
+    const arrow::Status status = Try([&] { return AdvanceOnce(stop); }, stop);
+    if (!status.ok() && !stop.stop_requested()) {
+      base::Log(base::LogLevel::kWarning, "views stay where they are: " + status.message());
+    }
+    const std::chrono::nanoseconds pause = status.ok() ? advance_interval_ : kLongestWait;
+    next_advance_ns_ = base::MonotonicNanos() + pause.count();
+  }
+
+  arrow::Status AdvanceOnce(const std::stop_token& stop) {
+    pipeline::RunRequest request;
+    request.command = "materialize";
+    request.names = ViewsToAdvance();
+    request.land = false;
+    request.compute = false;
+    request.stop = stop;
+    if (request.names.empty()) {
+      return arrow::Status::OK();
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto outcome, Run(std::move(request)));
+    return FirstFailure(outcome);
+  }
+
   arrow::Status TakeOnce(const std::stop_token& stop) {
-    if (door_ == nullptr) {
-      ARROW_RETURN_NOT_OK(Open());
+    if (door_->sources().empty()) {
+      return arrow::Status::OK();
     }
     ARROW_ASSIGN_OR_RAISE(const bool has_new, door_->HasNew());
     if (!has_new && !unfinished_) {
@@ -112,15 +172,11 @@ class Follower final : public PushFollower {
     for (const std::string& source : door_->sources()) {
       request.names.push_back("source." + source + "+");
     }
-    auto outcome = engine_->Run(std::move(request));
-    if (!outcome.ok()) {
-      door_.reset();
-      return outcome.status();
-    }
-    for (const pipeline::StepOutcome& step : outcome->steps) {
+    ARROW_ASSIGN_OR_RAISE(const auto outcome, Run(std::move(request)));
+    for (const pipeline::StepOutcome& step : outcome.steps) {
       for (const catalog::TableVersion& written : step.report.writes) ++writes_[written.table];
     }
-    ARROW_RETURN_NOT_OK(FirstFailure(*outcome));
+    ARROW_RETURN_NOT_OK(FirstFailure(outcome));
     unfinished_ = false;
     return arrow::Status::OK();
   }
@@ -160,6 +216,7 @@ class Follower final : public PushFollower {
 
   const OpenOptions options_;
   const std::chrono::microseconds interval_;
+  const std::chrono::microseconds advance_interval_;
   const OnLanded on_landed_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<PushDoor> door_;     // goes before engine_
@@ -167,6 +224,7 @@ class Follower final : public PushFollower {
   // Rows may have landed that are not in every table and view behind them, which the journal does
   // not tell: a run has failed, or the process before this one was killed in the middle of one.
   bool unfinished_ = true;
+  int64_t next_advance_ns_ = 0;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   bool woken_ = false;   // guarded by mutex_
@@ -176,9 +234,8 @@ class Follower final : public PushFollower {
 }  // namespace
 
 arrow::Result<std::unique_ptr<PushFollower>> PushFollower::Start(const OpenOptions& options,
-                                                                 int64_t interval_us,
-                                                                 OnLanded on_landed) {
-  auto follower = std::make_unique<Follower>(options, interval_us, std::move(on_landed));
+                                                                 Pace pace, OnLanded on_landed) {
+  auto follower = std::make_unique<Follower>(options, pace, std::move(on_landed));
   ARROW_RETURN_NOT_OK(follower->Init());
   return std::unique_ptr<PushFollower>(std::move(follower));
 }

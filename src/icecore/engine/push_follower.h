@@ -1,6 +1,7 @@
 #pragma once
-// Lands what is pushed while a process serves: source, contract, tables and online views of the
-// sources of pushes, in small batches.
+// What a process that serves does beside answering: it lands what is pushed (source, contract,
+// tables and online views of the sources of pushes, in small batches), and brings the online views
+// forward in time.
 
 #include <arrow/result.h>
 
@@ -18,15 +19,21 @@ class PushFollower {
   // views.
   using OnLanded = std::function<void(int64_t begin_ns)>;
 
-  // Opens the project a second time, for itself. interval_us: how often it looks for what
-  // other processes pushed. A quarter of it lies between two runs at least, and under a stream as
-  // much as a run takes, up to the whole of it. The first run comes at once, for what has landed
-  // and was not loaded. A run of which a step fails is logged and tried again, ever later up to a
-  // minute, or with the next push. The small files that its runs have made are packed together
-  // now and then. Without a source of pushes it does nothing. on_landed: called on the
-  // follower's thread, must not block.
-  static arrow::Result<std::unique_ptr<PushFollower>> Start(const OpenOptions& options,
-                                                            int64_t interval_us,
+  struct Pace {
+    int64_t look_us = 0;     // between two looks for what other processes pushed
+    int64_t advance_us = 0;  // between two loads of all online views
+  };
+
+  // Opens the project a second time, for itself.
+  // Pushes: a quarter of look_us lies between two runs at least, and under a stream as much as a
+  // run takes, up to the whole of it. The first run comes at once, for what has landed and was not
+  // loaded. A run of which a step fails is logged and tried again, ever later up to a minute, or
+  // with the next push. The small files that its runs have made are packed together now and then.
+  // Views: loaded at once and then every advance_us, whether or not there are new rows, for rows
+  // that were known ahead and for the time that answers are good for; not where the project's clock
+  // stands still. What fails is logged and tried again a minute later.
+  // on_landed: called on the follower's thread, must not block.
+  static arrow::Result<std::unique_ptr<PushFollower>> Start(const OpenOptions& options, Pace pace,
                                                             OnLanded on_landed);
   // Waits for the run at hand.
   virtual ~PushFollower() = default;

@@ -25,7 +25,8 @@ namespace icecore::server {
 namespace {
 
 constexpr std::chrono::seconds kLookInterval{1};
-constexpr int64_t kFollowIntervalUs = 50'000;
+// Answers are good for an hour after a load (docs/decisions/online-horizon.md): several may fail.
+constexpr engine::PushFollower::Pace kPace{.look_us = 50'000, .advance_us = 600'000'000};
 constexpr size_t kLogBytes = size_t{4} << 20;
 
 const std::string& Either(const std::string& said, const std::string& defined) {
@@ -243,7 +244,7 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
   // Goes first: it may be in the middle of a run.
   ARROW_ASSIGN_OR_RAISE(
       const auto follower,
-      engine::PushFollower::Start(open_options, kFollowIntervalUs,
+      engine::PushFollower::Start(open_options, kPace,
                                   [&api](int64_t begin_ns) { api->PushesServable(begin_ns); }));
   // Nothing can fail behind it, so that neither a drain nor a push meets one that has gone.
   ARROW_ASSIGN_OR_RAISE(const auto flight,

@@ -235,6 +235,29 @@ def requests_have_ids(project: Project) -> None:
     expect({(line["path"], line["status"], line["service"]) for line in lines}, {("/v1/features", 200, "model")}, "lines")
 
 
+def time_goes_on(project: Project) -> None:
+    """Loaded two hours ago: answers are good again without a run, and have the row that was known only since."""
+    moving = Project(project.icecore, project.path("moving"))
+    moment = lambda minutes_ago: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60 * minutes_ago))  # noqa: E731
+    moving.write("icecore.yaml", "language: 1\nproject: moving\n")
+    moving.write("definitions/all.yaml", DEFINITIONS.format(features=FIRST)
+                 .replace("    - {name: x,", "    - {name: told, type: timestamp}\n    - {name: x,")
+                 .replace("event_time: happened_at", "event_time: happened_at\nknown_at: told"))
+    moving.write("data/1.csv", f"user_id,happened_at,told,x\n1,{moment(300)},{moment(300)},1\n1,{moment(200)},{moment(20)},2\n")
+    moving.must("apply")
+    moving.must("run", "--now", moment(120))
+    with AnyServer(moving, *ON_LOOPBACK) as server:
+        deadline, got = time.monotonic() + WAIT_S, None
+        while got != (2, False):
+            if time.monotonic() > deadline:
+                raise Failed(f"value and stale: {got}, not (2, False)")
+            status, text = server.send("POST", "/v1/features", {"service": "model", "entities": {"user_id": 1}})
+            expect(status, 200, f"status of {text}")
+            document = json.loads(text)
+            got = document["features"]["x"]["values"][0], document["views"]["seen"]["stale"]
+            time.sleep(0.05)
+
+
 def top_shows_the_load(project: Project) -> None:
     with Server(project) as server:
         clients = Clients(server.port)
@@ -260,7 +283,7 @@ def main() -> int:
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="reload-") as temporary:
         for test in (definitions_change_under_load, views_are_loaded_anew_under_load, unapplied_definitions_change_nothing,
-                     drains_under_load, requests_have_ids, top_shows_the_load):
+                     drains_under_load, requests_have_ids, top_shows_the_load, time_goes_on):
             try:
                 test(prepared(given.icecore, os.path.join(temporary, test.__name__)))
                 passed += 1
