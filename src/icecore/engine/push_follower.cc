@@ -49,9 +49,7 @@ class Follower final : public PushFollower {
 
   arrow::Status Init() {
     ARROW_RETURN_NOT_OK(Open());
-    if (!door_->sources().empty() || !ViewsToAdvance().empty()) {
-      thread_ = std::jthread([this](const std::stop_token& stop) { Follow(stop); });
-    }
+    thread_ = std::jthread([this](const std::stop_token& stop) { Follow(stop); });
     return arrow::Status::OK();
   }
 
@@ -59,8 +57,24 @@ class Follower final : public PushFollower {
   arrow::Status Open() {
     door_.reset();
     ARROW_ASSIGN_OR_RAISE(engine_, Engine::Open(options_));
-    ARROW_ASSIGN_OR_RAISE(door_, engine_->OpenPushDoor());
+    ARROW_ASSIGN_OR_RAISE(auto door, engine_->OpenPushDoor());
+    ARROW_ASSIGN_OR_RAISE(version_, NewestVersion());
+    door_ = std::move(door);
     return arrow::Status::OK();
+  }
+
+  arrow::Result<int64_t> NewestVersion() {
+    ARROW_ASSIGN_OR_RAISE(const auto latest, engine_->catalog().LatestVersion());
+    return latest ? latest->version : 0;
+  }
+
+  // By the definitions that were applied last: they may have other sources and views.
+  arrow::Status OpenNewest() {
+    if (door_ != nullptr) {
+      ARROW_ASSIGN_OR_RAISE(const int64_t newest, NewestVersion());
+      if (newest == version_) return arrow::Status::OK();
+    }
+    return Open();
   }
 
   void Follow(const std::stop_token& stop) {
@@ -93,24 +107,21 @@ class Follower final : public PushFollower {
     }
   }
 
-  // Where nothing can be pushed, the next look is for the views.
+  // Where nothing can be pushed, it is for other definitions and the views.
   std::chrono::microseconds UntilNextLook() const {
-    if (door_ == nullptr || !door_->sources().empty()) return interval_;
-    const std::chrono::nanoseconds left(next_advance_ns_ - base::MonotonicNanos());
-    return std::clamp(std::chrono::duration_cast<std::chrono::microseconds>(left), interval_,
-                      advance_interval_);
+    const bool has_sources = door_ == nullptr || !door_->sources().empty();
+    return has_sources ? interval_ : std::max<std::chrono::microseconds>(interval_, kPause);
   }
 
-  // `once` works with an engine that is open. A run by definitions that others have replaced is
-  // refused, and closes it: then by those in force now.
+  // `once` works with an engine that is open. A run by definitions that others have replaced just
+  // now is refused, and closes it: then by those in force.
   template <typename Once>
   arrow::Status Try(const Once& once, const std::stop_token& stop) {
-    const bool was_open = door_ != nullptr;
-    arrow::Status status = was_open ? arrow::Status::OK() : Open();
-    if (status.ok()) status = once();
-    if (!status.ok() && was_open && door_ == nullptr && !stop.stop_requested()) {
-      status = Open();
-      if (status.ok()) status = once();
+    ARROW_RETURN_NOT_OK(OpenNewest());
+    arrow::Status status = once();
+    if (!status.ok() && door_ == nullptr && !stop.stop_requested()) {
+      ARROW_RETURN_NOT_OK(Open());
+      status = once();
     }
     return status;
   }
@@ -219,7 +230,8 @@ class Follower final : public PushFollower {
   const std::chrono::microseconds advance_interval_;
   const OnLanded on_landed_;
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<PushDoor> door_;     // goes before engine_
+  std::unique_ptr<PushDoor> door_;     // goes before engine_; null: to be opened anew
+  int64_t version_ = 0;                // of the definitions of both
   std::map<std::string, int> writes_;  // runs that wrote the table since it was packed
   // Rows may have landed that are not in every table and view behind them, which the journal does
   // not tell: a run has failed, or the process before this one was killed in the middle of one.

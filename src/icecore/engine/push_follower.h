@@ -24,7 +24,7 @@ class PushFollower {
     int64_t advance_us = 0;  // between two loads of all online views
   };
 
-  // Opens the project a second time, for itself.
+  // Opens the project a second time, for itself, and again when other definitions were applied.
   // Pushes: a quarter of look_us lies between two runs at least, and under a stream as much as a
   // run takes, up to the whole of it. The first run comes at once, for what has landed and was not
   // loaded. A run of which a step fails is logged and tried again, ever later up to a minute, or

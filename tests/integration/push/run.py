@@ -156,6 +156,26 @@ def acknowledged_rows_survive_a_kill(project: Project) -> None:
     expect(project.value("""select count(*) from landing.clicks where "user" = 'kept'"""), acknowledged, "rows")
 
 
+def sources_come_later(project: Project) -> None:
+    """What is pushed to a source that was applied under the running server lands, too."""
+    with Server(project) as server:
+        more = DEFINITIONS
+        for old, new in (("clicks", "taps"), ("seen", "felt"), ("model", "touch"), ("user", "hand")):
+            more = more.replace(old, new)
+        project.write("definitions/more.yaml", more)
+        project.must("apply")
+        rows = {"source": "taps", "rows": [{"hand": "left", "at": "2024-03-01T10:00:00Z", "n": 8}]}
+        asked = {"service": "touch", "entities": {"hand": "left"}}
+        answer = lambda: server.post("/v1/features", asked)  # noqa: E731
+        deadline = time.monotonic() + WAIT_S
+        pushed = False
+        while not pushed or answer()[0] != 200 or json.loads(answer()[1])["features"]["n"]["values"] != [8]:
+            pushed = pushed or server.post("/push", rows)[0] == 200
+            if time.monotonic() > deadline:
+                raise Failed(f"pushed: {pushed}, answer: {answer()}")
+            time.sleep(0.05)
+
+
 def landed_rows_are_loaded(project: Project) -> None:
     """What a killed server had landed and not loaded, which no push tells the next one."""
     project.write("more.ndjson", '{"user": "between", "at": "2024-03-01T10:00:00Z", "n": 1}\n')
@@ -172,7 +192,7 @@ def main() -> int:
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="push-") as temporary:
         for test in (rows_arrive, feast_pushes, rows_of_a_view_arrive, keys_are_taken_once, acknowledged_rows_survive_a_kill,
-                     landed_rows_are_loaded):
+                     landed_rows_are_loaded, sources_come_later):
             try:
                 test(prepared(given.icecore, os.path.join(temporary, test.__name__)))
                 passed += 1
