@@ -4,7 +4,6 @@
 
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
-#include "icecore/base/log.h"
 
 namespace icecore::server {
 namespace {
@@ -45,7 +44,6 @@ std::optional<arrow::Result<FeatureResponse>> AskCounted(FeatureApi* api, Metric
   }
   if (status >= 500) {
     metrics->CountStoreError(base::ErrorCodeName(code));
-    base::Log(base::LogLevel::kError, "feature request failed: " + response.status().message());
   }
   return asked;
 }

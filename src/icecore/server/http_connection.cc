@@ -305,6 +305,8 @@ void HttpConnection::LogRequest(const HttpReply& reply) const {
   record.bytes = static_cast<int64_t>(reply.body.size());
   record.service = reply.service;
   record.token_id = caller_ == nullptr ? std::string_view() : caller_->id;
+  record.code = reply.error_code;
+  record.message = reply.error_message;
   log->Write(record);
 }
 

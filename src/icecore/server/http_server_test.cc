@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -155,6 +156,34 @@ TEST_F(HttpServerTest, MetricsTellHowLongRowsTook) {
       MetricsHave("icecore_view_commit_to_servable_seconds_bucket{view=\"v\",le=\"0.05\"} 1\n"));
   EXPECT_TRUE(
       MetricsHave("icecore_push_to_servable_seconds_bucket{source=\"events\",le=\"0.1\"} 1\n"));
+}
+
+TEST_F(HttpServerTest, ARequestThatFailsIsOneLineThatSaysWhy) {
+  std::FILE* const out = std::tmpfile();
+  ASSERT_NE(out, nullptr);
+  ::testing::internal::CaptureStderr();
+  std::string id;
+  {
+    RequestLog log(out, 1 << 20);
+    HttpServer::Options options;
+    options.request_log = &log;
+    Start(options);
+    id = Ask(Post(R"({"service":"corrupt","entities":{}})")).headers.at("X-Request-Id");
+    Ask(PostTo("/get-online-features", R"({"feature_service":"corrupt","entities":{}})"));
+    server_.reset();
+  }
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  std::rewind(out);
+  for (const char* path : {"/v1/features", "/get-online-features"}) {
+    char line[4096];
+    ASSERT_NE(std::fgets(line, sizeof line, out), nullptr);
+    const auto record = nlohmann::json::parse(line);
+    EXPECT_EQ(record["path"], path);
+    EXPECT_EQ(record["code"], "corrupt");
+    EXPECT_EQ(record["message"], "a cell is damaged");
+    if (path == std::string("/v1/features")) EXPECT_EQ(record["request_id"], id);
+  }
+  std::fclose(out);
 }
 
 TEST_F(HttpServerTest, ConnectionsAreKeptAndClosedAsAsked) {

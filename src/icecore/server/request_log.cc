@@ -33,6 +33,10 @@ std::string LineOf(const RequestRecord& record) {
   AppendNumber("bytes", record.bytes, &line);
   if (!record.service.empty()) AppendText("service", record.service, &line);
   if (!record.token_id.empty()) AppendText("token", record.token_id, &line);
+  if (!record.code.empty()) AppendText("code", record.code, &line);
+  if (record.status >= 500 && !record.message.empty()) {
+    AppendText("message", record.message, &line);
+  }
   line += "}\n";
   return line;
 }

@@ -22,6 +22,10 @@ struct RequestRecord {
   int64_t bytes = 0;          // of the answer's body
   std::string_view service;   // "" where none was asked
   std::string_view token_id;  // "" without a token
+  std::string_view code;      // of the error answered, "" for none
+  // Of that error. Written where the fault is ours (500 and above) only: others may repeat what was
+  // asked.
+  std::string_view message;
 };
 
 // Thread safe. A thread of its own writes, so that a slow reader of the log holds up no request; of

@@ -63,6 +63,29 @@ TEST_F(RequestLogTest, ALineIsADocument) {
       "duration_ms":1.234,"bytes":17,"service":"s\""})"));
 }
 
+TEST_F(RequestLogTest, MessagesAreOfOurOwnFaultsOnly) {
+  std::FILE* out = Writer();
+  {
+    RequestLog log(out, 1 << 20);
+    RequestRecord record = Record();
+    record.status = 500;
+    record.code = "corrupt";
+    record.message = "a cell is damaged";
+    log.Write(record);
+    record.status = 400;
+    record.code = "invalid_argument";
+    record.message = "'entities.user': \"ann\" is no int64";
+    log.Write(record);
+  }
+  std::fclose(out);
+  const auto lines = Lines();
+  ASSERT_EQ(lines.size(), 2);
+  EXPECT_EQ(lines[0]["code"], "corrupt");
+  EXPECT_EQ(lines[0]["message"], "a cell is damaged");
+  EXPECT_EQ(lines[1]["code"], "invalid_argument");
+  EXPECT_FALSE(lines[1].contains("message"));
+}
+
 TEST_F(RequestLogTest, WhatDoesNotFitIsDroppedAndCounted) {
   std::FILE* out = Writer();
   const size_t line_bytes =

@@ -56,10 +56,17 @@ HttpReply WrongMethod(std::string_view allowed) {
   return reply;
 }
 
+// What the body says in some form, as the log has it.
+void SetError(std::string_view code, std::string_view message, HttpReply* reply) {
+  reply->error_code = std::string(code);
+  reply->error_message = std::string(message);
+}
+
 HttpReply ForbiddenReply(const std::string& scope) {
   HttpReply reply;
   reply.status = 403;
   AppendAccessError("denied", "the token lacks the scope " + scope, scope, &reply.body);
+  SetError("denied", "", &reply);
   return reply;
 }
 
@@ -69,9 +76,11 @@ std::string CallerOf(const HttpRequest& request) {
 
 HttpReply FeastErrorReply(const arrow::Status& status, Missing missing) {
   HttpReply reply;
-  const int code = base::HttpStatusOf(base::CodeOf(status));
-  reply.status = FieldOf(status).empty() ? static_cast<unsigned>(code) : 422;
+  const base::ErrorCode code = base::CodeOf(status);
+  reply.status =
+      FieldOf(status).empty() ? static_cast<unsigned>(base::HttpStatusOf(code)) : 422U;
   AppendFeastError(status, missing, &reply.body);
+  SetError(base::ErrorCodeName(code), status.message(), &reply);
   reply.retry_after_s = reply.status == 503 ? 1 : 0;
   return reply;
 }
@@ -92,6 +101,9 @@ HttpReply FeastHealth(const arrow::Status& ready) {
   HttpReply reply;
   reply.status = ready.ok() ? 200 : 503;
   reply.retry_after_s = ready.ok() ? 0 : 1;
+  if (!ready.ok()) {
+    SetError(base::ErrorCodeName(base::CodeOf(ready)), ready.message(), &reply);
+  }
   return reply;
 }
 
@@ -108,6 +120,7 @@ HttpReply ErrorReply(unsigned status, std::string_view code, std::string_view me
   HttpReply reply;
   reply.status = status;
   AppendError(code, message, "", &reply.body);
+  SetError(code, message, &reply);
   if (status == 503) {
     reply.retry_after_s = 1;
   }
@@ -119,6 +132,7 @@ HttpReply ErrorReply(const arrow::Status& status) {
   HttpReply reply;
   reply.status = static_cast<unsigned>(base::HttpStatusOf(code));
   AppendError(base::ErrorCodeName(code), status.message(), FieldOf(status), &reply.body);
+  SetError(base::ErrorCodeName(code), status.message(), &reply);
   if (reply.status == 503) {
     reply.retry_after_s = 1;
   }
@@ -142,6 +156,7 @@ HttpReply UnauthenticatedReply(const Route* route) {
       "no valid token: send 'Authorization: Bearer TOKEN' of a token with the scope " + scope +
           " (`icecore token new --scope " + scope + "` makes one)",
       scope, &reply.body);
+  SetError("unauthenticated", "", &reply);
   return reply;
 }
 

@@ -34,6 +34,8 @@ struct HttpReply {
   std::string allow;          // with 405
   int64_t retry_after_s = 0;  // with 503
   std::string service;        // that was asked, for the log
+  std::string error_code;     // of the body's error, for the log; "" for none
+  std::string error_message;  // of that error
 };
 
 // {"error":…} with the status that belongs to the code; 503 asks to come again after a second.
