@@ -147,19 +147,26 @@ bool HasFileStore(const spec::Project& project) {
                      [](const spec::FeatureView& view) { return view.online; });
 }
 
-arrow::Result<std::optional<online::PackReport>> PackOnlineStore(
-    engine::Engine* engine, const CompactArguments& arguments) {
+struct OnlineUpkeep {
+  std::vector<std::string> dropped;  // views that are not defined any more
+  std::optional<online::PackReport> packed;
+};
+
+arrow::Result<OnlineUpkeep> KeepOnlineStore(engine::Engine* engine,
+                                            const CompactArguments& arguments) {
+  OnlineUpkeep upkeep;
   const bool by_itself = arguments.tables.empty() && HasFileStore(engine->project());
   if (!arguments.online && !by_itself) {
-    return std::nullopt;
+    return upkeep;
   }
   online::PackRule rule;
   if (arguments.free_percent.has_value()) {
     rule = {*arguments.free_percent, 0};
   }
   ARROW_ASSIGN_OR_RAISE(online::Store * store, engine->OnlineStore());
-  ARROW_ASSIGN_OR_RAISE(auto report, store->Pack(rule));
-  return report;
+  ARROW_ASSIGN_OR_RAISE(upkeep.dropped, engine->DropDepartedViews());
+  ARROW_ASSIGN_OR_RAISE(upkeep.packed, store->Pack(rule));
+  return upkeep;
 }
 
 json ToJson(const std::optional<online::PackReport>& report) {
@@ -203,18 +210,25 @@ arrow::Status Compact(Context* context, const CompactArguments& arguments) {
   if (!arguments.tables.empty() || !arguments.online) {
     ARROW_ASSIGN_OR_RAISE(compacted, engine->Compact(arguments.tables, request));
   }
-  ARROW_ASSIGN_OR_RAISE(const auto packed, PackOnlineStore(engine.get(), arguments));
+  ARROW_ASSIGN_OR_RAISE(const OnlineUpkeep upkeep, KeepOnlineStore(engine.get(), arguments));
   if (context->json) {
     json tables = json::array();
     for (const auto& table : compacted) {
       tables.push_back(ToJson(table));
     }
-    std::printf("%s\n", json{{"compacted", tables}, {"online", ToJson(packed)}}.dump(1).c_str());
+    const json document = {{"compacted", tables},
+                           {"online", ToJson(upkeep.packed)},
+                           {"dropped_views", upkeep.dropped}};
+    std::printf("%s\n", document.dump(1).c_str());
     return arrow::Status::OK();
   }
   std::string text = ToText(compacted);
-  if (packed.has_value() && (packed->packed || arguments.online)) {
-    text += ToText(*packed);
+  if (!upkeep.dropped.empty()) {
+    text += "online store: dropped what is not defined any more: " +
+            base::CommaList(upkeep.dropped) + "\n";
+  }
+  if (upkeep.packed.has_value() && (upkeep.packed->packed || arguments.online)) {
+    text += ToText(*upkeep.packed);
   }
   std::fputs(text.empty() ? "nothing to compact\n" : text.c_str(), stdout);
   return arrow::Status::OK();
@@ -226,8 +240,9 @@ void AddCompact(CLI::App* app, Context* context) {
   compact->footer(
       "Rows, their _seq and older versions stay as they are; readers and writers go on meanwhile.\n"
       "A table that was clustered once stays so: new rows are sorted, and sorted runs merged.\n"
-      "The old files go with `icecore vacuum`. An online store of files (lmdb) is copied into "
-      "full\n"
+      "The old files go with `icecore vacuum`. Views that left the definitions are dropped from "
+      "the\n"
+      "online store an hour after their last load. One of files (lmdb) is copied into full\n"
       "pages where that gives back 30 % of its file and 16 MiB; who reads or writes it goes over\n"
       "to the copy, loads wait while it is made. Runs at a lower priority (nice 10), so that what\n"
       "answers requests on the same machine goes first.");

@@ -458,6 +458,25 @@ class EngineImpl : public Engine {
     return online_.get();
   }
 
+  arrow::Result<std::vector<std::string>> DropDepartedViews() override {
+    std::vector<std::string> dropped;
+    if (const arrow::Status applied = RequireApplied().status(); !applied.ok()) {
+      if (base::CodeOf(applied) != ErrorCode::kInvalidDefinition) return applied;
+      return dropped;
+    }
+    ARROW_ASSIGN_OR_RAISE(online::Store * store, OnlineStore());
+    ARROW_ASSIGN_OR_RAISE(const auto info, store->Describe());
+    for (const auto& [name, position] : info.views) {
+      const spec::FeatureView* view = project_.FindView(name);
+      const bool is_defined = view != nullptr && view->online && !view->on_request();
+      if (!is_defined && position.applied_until < clock_->NowMicros()) {
+        ARROW_RETURN_NOT_OK(store->Drop(name));
+        dropped.push_back(name);
+      }
+    }
+    return dropped;
+  }
+
  private:
   // Null where nothing is to be logged. What cannot be logged is served all the same.
   online::ServedLog* OpenServedLog() {

@@ -220,6 +220,10 @@ class Engine {
       const std::vector<std::string>& tables, pipeline::VacuumRequest request) = 0;
   virtual arrow::Result<pipeline::RestoreReport> Restore(pipeline::RestoreRequest request) = 0;
   virtual arrow::Result<online::Store*> OnlineStore() = 0;
+  // Removes views from the online store that left the definitions, and gives their names. Those
+  // that were loaded within the last hour stay: servers may still answer by older definitions. Does
+  // nothing while the files differ from what was applied.
+  virtual arrow::Result<std::vector<std::string>> DropDepartedViews() = 0;
   virtual arrow::Result<pipeline::AnalysedProject> Analyse() = 0;
 };
 

@@ -571,6 +571,15 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
       state.reloads = reloads_;
       state.failed_reloads = failed_reloads_;
     }
+    std::vector<std::string> views;
+    for (const spec::FeatureView& view : engine->project().views) {
+      if (view.online && !view.on_request()) {
+        views.push_back(view.name);
+      }
+    }
+    const auto is_defined = [&views](const std::string& view) {
+      return std::find(views.begin(), views.end(), view) != views.end();
+    };
     look_began_ns_ = base::MonotonicNanos();
     const auto info = store_.load()->Describe();
     look_began_ns_ = 0;
@@ -579,19 +588,16 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
       state.store_bytes = info->bytes;
       state.store_cells = info->cells;
       for (const auto& [view, position] : info->views) {
+        // What left the definitions stays in the store for a while, and nobody brings it forward.
+        if (!is_defined(view)) continue;
         state.views.push_back({view, position.fingerprint, position.seq, position.applied_at});
-      }
-    }
-    std::vector<std::string> views;
-    for (const spec::FeatureView& view : engine->project().views) {
-      if (view.online && !view.on_request()) {
-        views.push_back(view.name);
       }
     }
     if (const auto looked = freshness_.LookAtLoads(&engine->catalog(), views); !looked.ok()) {
       base::Log(base::LogLevel::kWarning, "the loads are not known: " + looked.message());
     }
     state.view_delays = freshness_.view_delays();
+    std::erase_if(state.view_delays, [&](const ViewDelays& one) { return !is_defined(one.view); });
     std::lock_guard lock(state_mutex_);
     state_ = std::move(state);
     store_status_ = info.status();

@@ -52,6 +52,15 @@ feature_service: model
 features: [seen]
 """
 
+GONE = """\
+feature_view: gone
+entity: user
+from: processing.clicks
+event_time: at
+online: true
+features: [n]
+"""
+
 
 def await_value(server: Server, series: str, wanted: float) -> None:
     deadline = time.monotonic() + WAIT_S
@@ -90,9 +99,12 @@ def prepared(icecore: str, folder: str) -> Project:
     project.write("icecore.yaml", "language: 1\nproject: metrics\n")
     project.write("definitions/all.yaml", DEFINITIONS)
     project.write("rows.ndjson", json.dumps({"user": "first", "at": now(3600), "n": 1}) + "\n")
+    project.write("definitions/gone.yaml", GONE)
     project.must("apply")
     project.must("push", "clicks", "--file", "rows.ndjson")
     project.must("run")
+    os.remove(project.path("definitions/gone.yaml"))
+    project.must("apply")
     return project
 
 
@@ -163,6 +175,11 @@ def figures_are_right(text: str) -> None:
         expect(value(text, series), float(wanted), series)
 
 
+def what_left_the_definitions_has_no_series(text: str) -> None:
+    if 'view="seen"' not in text or 'view="gone"' in text:
+        raise Failed("the views that have series are not those that are defined")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Holds /metrics of `icecore serve` to Prometheus' own check.")
     parser.add_argument("--icecore", required=True)
@@ -170,7 +187,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="metrics-") as temporary:
         with Server(prepared(given.icecore, os.path.join(temporary, "project")), *ON_LOOPBACK, "--flight", "127.0.0.1:0") as server:
             text = asked_of_everything(server)
-        tests = (promtool_finds_nothing, documentation_names_every_metric, dashboard_asks_for_what_there_is, figures_are_right)
+        tests = (promtool_finds_nothing, documentation_names_every_metric, dashboard_asks_for_what_there_is, figures_are_right,
+                 what_left_the_definitions_has_no_series)
         return count_tests((test.__name__, lambda test=test: test(text)) for test in tests)
 
 
