@@ -458,6 +458,8 @@ class EngineImpl : public Engine {
     return online_.get();
   }
 
+  int64_t ServedLogDropped() const override { return served_log_ ? served_log_->dropped() : 0; }
+
   arrow::Result<std::vector<std::string>> DropDepartedViews() override {
     std::vector<std::string> dropped;
     if (const arrow::Status applied = RequireApplied().status(); !applied.ok()) {

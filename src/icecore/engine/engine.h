@@ -87,6 +87,11 @@ class PushDoor {
   virtual arrow::Result<ingest::PushReceipt> Push(const PushRequest& request) = 0;
   // Pushes that no run has taken yet, over all sources.
   virtual arrow::Result<bool> HasNew() = 0;
+  // Rows that were ever pushed, by source.
+  virtual arrow::Result<std::map<std::string, int64_t>> RowsPushed() = 0;
+  // Those of them that had landed when HasNew looked last; without sources that it has not looked
+  // at.
+  virtual std::map<std::string, int64_t> RowsLanded() = 0;
   // The one source of pushes that the view's rows come from, by whatever tables. kNotFound for an
   // unknown view, with the nearest name; kUnsupported where there is none or more than one.
   virtual arrow::Result<std::string> SourceOfView(const std::string& view) = 0;
@@ -220,6 +225,8 @@ class Engine {
       const std::vector<std::string>& tables, pipeline::VacuumRequest request) = 0;
   virtual arrow::Result<pipeline::RestoreReport> Restore(pipeline::RestoreRequest request) = 0;
   virtual arrow::Result<online::Store*> OnlineStore() = 0;
+  // Vectors that the served log had no room for, since the engine was opened.
+  virtual int64_t ServedLogDropped() const = 0;
   // Removes views from the online store that left the definitions, and gives their names. Those
   // that were loaded within the last hour stay: servers may still answer by older definitions. Does
   // nothing while the files differ from what was applied.

@@ -47,23 +47,38 @@ class JournalsDoor final : public PushDoor {
   }
 
   arrow::Result<bool> HasNew() override {
+    bool has_new = false;
     for (const auto& [name, journal] : journals_) {
       ARROW_ASSIGN_OR_RAISE(const int64_t last, journal->LastNumber());
       // One asks the lake at a time: its open tables are of the run that reads them.
       const std::lock_guard<std::mutex> guard(mutex_);
-      int64_t& landed = landed_[name];
-      if (last > landed) {
+      ingest::PushPosition& landed = landed_[name];
+      if (last > landed.number) {
         const spec::Source& source = *workspace_.project->FindSource(name);
         ARROW_ASSIGN_OR_RAISE(const auto raw,
                               pipeline::LoadTable(workspace_, pipeline::RawTableName(source)));
-        ARROW_ASSIGN_OR_RAISE(const auto position, pipeline::LandedPushes(*raw));
-        landed = position.number;
+        ARROW_ASSIGN_OR_RAISE(landed, pipeline::LandedPushes(*raw));
       }
-      if (last > landed) {
-        return true;
-      }
+      has_new = has_new || last > landed.number;
     }
-    return false;
+    return has_new;
+  }
+
+  arrow::Result<std::map<std::string, int64_t>> RowsPushed() override {
+    std::map<std::string, int64_t> rows;
+    for (const auto& [name, journal] : journals_) {
+      ARROW_ASSIGN_OR_RAISE(rows[name], journal->RowsTaken());
+    }
+    return rows;
+  }
+
+  std::map<std::string, int64_t> RowsLanded() override {
+    std::map<std::string, int64_t> rows;
+    const std::lock_guard<std::mutex> guard(mutex_);
+    for (const auto& [name, position] : landed_) {
+      rows[name] = position.rows;
+    }
+    return rows;
   }
 
   arrow::Result<std::string> SourceOfView(const std::string& view) override {
@@ -112,7 +127,7 @@ class JournalsDoor final : public PushDoor {
   std::vector<std::string> names_;
   std::mutex mutex_;
   std::map<std::string, arrow::Result<std::string>> source_of_view_;  // guarded by mutex_
-  std::map<std::string, int64_t> landed_;  // guarded by mutex_; what is known to have landed
+  std::map<std::string, ingest::PushPosition> landed_;  // guarded by mutex_; as far as known
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@
 namespace icecore::engine {
 namespace {
 
+constexpr std::string_view kView = "view.";
 constexpr std::chrono::seconds kLongestWait(60);
 // After a failure even what is pushed just now waits so long: one table that always fails must not
 // hold up the others for kLongestWait.
@@ -33,11 +35,11 @@ constexpr int64_t kPackedBytes = int64_t{8} << 20;
 
 class Follower final : public PushFollower {
  public:
-  Follower(OpenOptions options, Pace pace, OnLanded on_landed)
+  Follower(OpenOptions options, Pace pace, Listener* listener)
       : options_(std::move(options)),
         interval_(pace.look_us),
         advance_interval_(pace.advance_us),
-        on_landed_(std::move(on_landed)) {}
+        listener_(listener) {}
 
   void Wake() override {
     {
@@ -88,7 +90,7 @@ class Follower final : public PushFollower {
       const arrow::Status status = Try([&] { return TakeOnce(stop); }, stop);
       if (status.ok()) {
         wait = interval_;
-        on_landed_(begin_ns);
+        listener_->OnServable(begin_ns);
         Pack(stop);
       } else if (!stop.stop_requested()) {
         base::Log(base::LogLevel::kWarning, "pushes wait: " + status.message());
@@ -130,6 +132,12 @@ class Follower final : public PushFollower {
     auto outcome = engine_->Run(std::move(request));
     if (!outcome.ok()) {
       door_.reset();
+      return outcome;
+    }
+    for (const pipeline::StepOutcome& step : outcome->steps) {
+      if (step.report.step == "online" && step.status == pipeline::StepOutcome::Status::kFailed) {
+        listener_->OnLoadFailed(step.report.thing.substr(kView.size()), step.code);
+      }
     }
     return outcome;
   }
@@ -139,7 +147,7 @@ class Follower final : public PushFollower {
     std::vector<std::string> names;
     if (options_.now_us || engine_->project().now_us) return names;
     for (const spec::FeatureView& view : engine_->project().views) {
-      if (view.online && !view.on_request()) names.push_back("view." + view.name);
+      if (view.online && !view.on_request()) names.push_back(std::string(kView) + view.name);
     }
     return names;
   }
@@ -173,6 +181,7 @@ class Follower final : public PushFollower {
       return arrow::Status::OK();
     }
     ARROW_ASSIGN_OR_RAISE(const bool has_new, door_->HasNew());
+    listener_->OnLanded(door_->RowsLanded());
     if (!has_new && !unfinished_) {
       return arrow::Status::OK();
     }
@@ -183,13 +192,16 @@ class Follower final : public PushFollower {
     for (const std::string& source : door_->sources()) {
       request.names.push_back("source." + source + "+");
     }
-    ARROW_ASSIGN_OR_RAISE(const auto outcome, Run(std::move(request)));
-    for (const pipeline::StepOutcome& step : outcome.steps) {
-      for (const catalog::TableVersion& written : step.report.writes) ++writes_[written.table];
+    const auto outcome = Run(std::move(request));
+    const arrow::Status ended = outcome.ok() ? FirstFailure(*outcome) : outcome.status();
+    listener_->OnRunEnded(ended.ok());
+    if (outcome.ok()) {
+      for (const pipeline::StepOutcome& step : outcome->steps) {
+        for (const catalog::TableVersion& written : step.report.writes) ++writes_[written.table];
+      }
     }
-    ARROW_RETURN_NOT_OK(FirstFailure(outcome));
-    unfinished_ = false;
-    return arrow::Status::OK();
+    unfinished_ = !ended.ok();
+    return ended;
   }
 
   // Without one no step was skipped either.
@@ -228,7 +240,7 @@ class Follower final : public PushFollower {
   const OpenOptions options_;
   const std::chrono::microseconds interval_;
   const std::chrono::microseconds advance_interval_;
-  const OnLanded on_landed_;
+  Listener* const listener_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<PushDoor> door_;     // goes before engine_; null: to be opened anew
   int64_t version_ = 0;                // of the definitions of both
@@ -246,8 +258,8 @@ class Follower final : public PushFollower {
 }  // namespace
 
 arrow::Result<std::unique_ptr<PushFollower>> PushFollower::Start(const OpenOptions& options,
-                                                                 Pace pace, OnLanded on_landed) {
-  auto follower = std::make_unique<Follower>(options, pace, std::move(on_landed));
+                                                                 Pace pace, Listener* listener) {
+  auto follower = std::make_unique<Follower>(options, pace, listener);
   ARROW_RETURN_NOT_OK(follower->Init());
   return std::unique_ptr<PushFollower>(std::move(follower));
 }

@@ -6,18 +6,30 @@
 #include <arrow/result.h>
 
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <memory>
+#include <string>
 
+#include "icecore/base/error.h"
 #include "icecore/engine/engine.h"
 
 namespace icecore::engine {
 
 class PushFollower {
  public:
-  // Given a moment (base::MonotonicNanos): what was pushed before it has landed, and is in the
-  // views.
-  using OnLanded = std::function<void(int64_t begin_ns)>;
+  // Is told on the follower's thread, and must not block.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    // What was pushed before that moment (base::MonotonicNanos) has landed, and is in the views.
+    virtual void OnServable(int64_t begin_ns) = 0;
+    // Rows of each source that have landed, ever. With every look.
+    virtual void OnLanded(const std::map<std::string, int64_t>& rows) = 0;
+    // A run for pushes has ended, with all its steps or without.
+    virtual void OnRunEnded(bool ok) = 0;
+    // A view could not be loaded, with pushes or in time.
+    virtual void OnLoadFailed(const std::string& view, base::ErrorCode code) = 0;
+  };
 
   struct Pace {
     int64_t look_us = 0;     // between two looks for what other processes pushed
@@ -32,9 +44,9 @@ class PushFollower {
   // Views: loaded at once and then every advance_us, whether or not there are new rows, for rows
   // that were known ahead and for the time that answers are good for; not where the project's clock
   // stands still. What fails is logged and tried again a minute later.
-  // on_landed: called on the follower's thread, must not block.
+  // The listener outlives it.
   static arrow::Result<std::unique_ptr<PushFollower>> Start(const OpenOptions& options, Pace pace,
-                                                            OnLanded on_landed);
+                                                            Listener* listener);
   // Waits for the run at hand.
   virtual ~PushFollower() = default;
 

@@ -1,9 +1,14 @@
 #include "icecore/engine/push_follower.h"
 
+#include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -41,6 +46,34 @@ features: [amount]
 feature_service: model
 features: [spending]
 )";
+
+// Passes on the first time that something is servable.
+class Listener : public PushFollower::Listener {
+ public:
+  void OnServable(int64_t) override {
+    if (const auto tell = std::exchange(on_servable, nullptr)) tell();
+  }
+  void OnLanded(const std::map<std::string, int64_t>& rows) override {
+    const std::lock_guard lock(mutex_);
+    landed_ = rows;
+  }
+  void OnRunEnded(bool ok) override { ++(ok ? good_runs : failed_runs); }
+  void OnLoadFailed(const std::string& view, base::ErrorCode code) override {
+    ADD_FAILURE() << view << " " << base::ErrorCodeName(code);
+  }
+  std::map<std::string, int64_t> landed() {
+    const std::lock_guard lock(mutex_);
+    return landed_;
+  }
+
+  std::function<void()> on_servable;
+  std::atomic<int> good_runs = 0;
+  std::atomic<int> failed_runs = 0;
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, int64_t> landed_;
+};
 
 // A project by the machine's clock, with one pushed row.
 class PushFollowerTest : public ::testing::Test {
@@ -81,19 +114,22 @@ TEST_F(PushFollowerTest, SaysThatRowsHaveLandedWhenTheyAreLoaded) {
   ASSERT_FALSE(Position().has_value());
   online::Store* const store = Must(engine_->OnlineStore());
   std::promise<bool> loaded;
-  bool told = false;
-  const auto follower = Must(PushFollower::Start(Options(), kPace, [&](int64_t) {
-    if (!std::exchange(told, true)) loaded.set_value(Must(store->Position("spending")).has_value());
-  }));
+  Listener listener;
+  listener.on_servable = [&] { loaded.set_value(Must(store->Position("spending")).has_value()); };
+  const auto follower = Must(PushFollower::Start(Options(), kPace, &listener));
   auto answer = loaded.get_future();
   ASSERT_EQ(answer.wait_for(std::chrono::nanoseconds(kLongNanos)), std::future_status::ready);
   EXPECT_TRUE(answer.get());
+  EXPECT_EQ(listener.good_runs, 1);
+  EXPECT_EQ(listener.failed_runs, 0);
+  EXPECT_EQ(listener.landed(), (std::map<std::string, int64_t>{{"taps", 1}}));
 }
 
 TEST_F(PushFollowerTest, BringsViewsForwardAgainAndAgain) {
   Run(/*materialize=*/true);
   const int64_t seq = Position()->seq;
-  const auto follower = Must(PushFollower::Start(Options(), kPace, [](int64_t) {}));
+  Listener listener;
+  const auto follower = Must(PushFollower::Start(Options(), kPace, &listener));
   for (int load = 0; load < 3; ++load) {
     ASSERT_TRUE(MovesBeyond(Position()->applied_until)) << load;
   }

@@ -274,6 +274,7 @@ class Runner {
                                          : Status::kNothing;
     if (!status.ok()) {
       step.error = status.message();
+      step.code = base::CodeOf(status);
       failed_.insert(thing);
     }
     Record(step, started_at);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "icecore/base/error.h"
 #include "icecore/pipeline/analysis.h"
 #include "icecore/pipeline/step_commit.h"
 
@@ -31,6 +32,7 @@ struct StepOutcome {
   Status status = Status::kNothing;
   StepReport report;
   std::string error;
+  base::ErrorCode code = base::ErrorCode::kInternal;  // of a step that failed
 };
 
 struct RunOutcome {

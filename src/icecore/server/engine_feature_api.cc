@@ -265,13 +265,24 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     std::lock_guard lock(state_mutex_);
     ApiState state = state_;
     state.push_delays = freshness_.push_delays();
+    state.push_runs = push_runs_;
+    state.failed_push_runs = failed_push_runs_;
     return state;
   }
 
   void OnPushed(std::function<void()> wake) override { wake_ = std::move(wake); }
 
-  void PushesServable(int64_t begin_ns) override {
+  void OnServable(int64_t begin_ns) override {
     freshness_.Servable(begin_ns, base::MonotonicNanos());
+  }
+  void OnLanded(const std::map<std::string, int64_t>& rows) override {
+    std::lock_guard lock(state_mutex_);
+    landed_ = rows;
+  }
+  void OnRunEnded(bool ok) override { ++(ok ? push_runs_ : failed_push_runs_); }
+  void OnLoadFailed(const std::string& view, ErrorCode code) override {
+    std::lock_guard lock(state_mutex_);
+    ++load_errors_[{view, code}];
   }
 
   arrow::Status Refresh() override {
@@ -382,6 +393,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
       }
     }
     opened.picked = old->picked;  // each is looked at again when it is asked for
+    dropped_before_ += newest_.engine->ServedLogDropped();
     newest_ = std::move(definitions);
     store_ = newest_.store;
     push_side_ = PushSideOf(newest_);
@@ -568,6 +580,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
       state.now_us = newest_.engine->clock().NowMicros();
       state.definitions_version = newest_.version;
       state.pending_services = static_cast<int64_t>(pending_.size());
+      state.served_log_dropped = dropped_before_ + engine->ServedLogDropped();
       state.reloads = reloads_;
       state.failed_reloads = failed_reloads_;
     }
@@ -598,9 +611,30 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     }
     state.view_delays = freshness_.view_delays();
     std::erase_if(state.view_delays, [&](const ViewDelays& one) { return !is_defined(one.view); });
+    LookUpPushes(&state);
     std::lock_guard lock(state_mutex_);
+    for (const std::string& view : views) {
+      load_errors_.try_emplace({view, ErrorCode::kUnavailable}, 0);
+    }
+    for (const auto& [what, count] : load_errors_) {
+      if (is_defined(what.first)) state.load_errors.push_back({what.first, what.second, count});
+    }
     state_ = std::move(state);
     store_status_ = info.status();
+  }
+
+  void LookUpPushes(ApiState* state) {
+    const auto pushed = push_side_.load()->door->RowsPushed();
+    if (!pushed.ok()) {
+      return base::Log(base::LogLevel::kWarning,
+                       "what waits to land is not known: " + pushed.status().message());
+    }
+    std::lock_guard lock(state_mutex_);
+    for (const auto& [source, rows] : *pushed) {
+      if (const auto landed = landed_.find(source); landed != landed_.end()) {
+        state->push_backlog.push_back({source, std::max<int64_t>(rows - landed->second, 0)});
+      }
+    }
   }
 
   const engine::OpenOptions options_;
@@ -617,6 +651,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   int64_t failed_at_ns_ = 0;
   int64_t reloads_ = 0;
   int64_t failed_reloads_ = 0;
+  int64_t dropped_before_ = 0;  // by served logs of older definitions
 
   std::function<void()> wake_;
   FreshnessWatch freshness_;
@@ -625,6 +660,11 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   std::mutex state_mutex_;                  // guards what follows
   ApiState state_;
   arrow::Status store_status_;
+  std::map<std::string, int64_t> landed_;  // rows, by source
+  std::map<std::pair<std::string, ErrorCode>, int64_t> load_errors_;
+
+  std::atomic<int64_t> push_runs_ = 0;
+  std::atomic<int64_t> failed_push_runs_ = 0;
 };
 
 }  // namespace

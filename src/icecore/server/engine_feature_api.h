@@ -6,12 +6,14 @@
 #include <string>
 
 #include "icecore/engine/engine.h"
+#include "icecore/engine/push_follower.h"
 #include "icecore/server/feature_service_api.h"
 
 namespace icecore::server {
 
-// Answers by the definitions that were applied, and follows them: see Refresh.
-class EngineFeatureApi : public FeatureApi {
+// Answers by the definitions that were applied, and follows them: see Refresh. What it hears of the
+// follower of pushes is in its State.
+class EngineFeatureApi : public FeatureApi, public engine::PushFollower::Listener {
  public:
   // Opens every service of the project at once, so that a wrong definition shows before the first
   // request.
@@ -28,9 +30,6 @@ class EngineFeatureApi : public FeatureApi {
   // `wake` is called after each push that was taken, by the thread that took it. To be said before
   // anything is pushed.
   virtual void OnPushed(std::function<void()> wake) = 0;
-
-  // What was pushed before begin_ns (base::MonotonicNanos) is in lake and store now.
-  virtual void PushesServable(int64_t begin_ns) = 0;
 };
 
 }  // namespace icecore::server

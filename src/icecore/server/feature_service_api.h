@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "icecore/base/error.h"
 #include "icecore/pipeline/delay_counts.h"
 #include "icecore/state/answer_block.h"
 
@@ -120,6 +121,19 @@ struct PushDelays {
   pipeline::DelayCounts delays;
 };
 
+// Rows of a source that were pushed and have not landed.
+struct PushBacklog {
+  std::string source;
+  int64_t rows = 0;
+};
+
+// Loads of a view that failed, since the server started.
+struct LoadErrors {
+  std::string view;
+  base::ErrorCode code = base::ErrorCode::kInternal;
+  int64_t count = 0;
+};
+
 // What the API says of itself for the metrics, as last looked up.
 struct ApiState {
   int64_t now_us = 0;  // the project's clock
@@ -133,6 +147,11 @@ struct ApiState {
   std::vector<ViewFreshness> views;
   std::vector<ViewDelays> view_delays;
   std::vector<PushDelays> push_delays;
+  std::vector<PushBacklog> push_backlog;
+  int64_t push_runs = 0;  // that brought pushes into lake and store
+  int64_t failed_push_runs = 0;
+  std::vector<LoadErrors> load_errors;  // every view that is defined has one for kUnavailable
+  int64_t served_log_dropped = 0;       // vectors
 };
 
 // Thread safe: the server's workers call it at the same time. Calls may block; they should not take

@@ -200,6 +200,11 @@ class FakeApi : public FeatureApi {
     state.view_delays[0].delays.since_commit.Add(30'000);
     state.push_delays.push_back({"events", {}});
     state.push_delays[0].delays.Add(60'000);
+    state.push_backlog = {{"events", 5}};
+    state.push_runs = 7;
+    state.failed_push_runs = 2;
+    state.load_errors = {{"v", base::ErrorCode::kUnavailable, 3}};
+    state.served_log_dropped = 11;
     return state;
   }
 

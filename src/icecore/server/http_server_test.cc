@@ -158,6 +158,18 @@ TEST_F(HttpServerTest, MetricsTellHowLongRowsTook) {
       MetricsHave("icecore_push_to_servable_seconds_bucket{source=\"events\",le=\"0.1\"} 1\n"));
 }
 
+TEST_F(HttpServerTest, MetricsTellWhatGoesWrongWithPushesAndLoads) {
+  Start();
+  const std::string text = Ask(Get("/metrics")).body;
+  for (const char* line : {"icecore_push_backlog{source=\"events\"} 5\n",
+                           "icecore_push_runs_total{result=\"ok\"} 7\n",
+                           "icecore_push_runs_total{result=\"failed\"} 2\n",
+                           "icecore_load_errors_total{code=\"unavailable\",view=\"v\"} 3\n",
+                           "icecore_served_log_dropped_total 11\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+}
+
 TEST_F(HttpServerTest, ARequestThatFailsIsOneLineThatSaysWhy) {
   std::FILE* const out = std::tmpfile();
   ASSERT_NE(out, nullptr);

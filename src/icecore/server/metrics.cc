@@ -13,6 +13,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "icecore/base/error.h"
+
 namespace icecore::server {
 namespace {
 
@@ -279,6 +281,31 @@ void AddDelays(const ApiState& state, prometheus::Registry* registry) {
   }
 }
 
+void AddPushesAndLoads(const ApiState& state, prometheus::Registry* registry) {
+  auto& backlog = Family(prometheus::BuildGauge, "icecore_push_backlog",
+                         "Rows that were pushed and have not landed in the lake yet, by source.",
+                         *registry);
+  for (const PushBacklog& one : state.push_backlog) {
+    backlog.Add({{"source", one.source}}).Set(static_cast<double>(one.rows));
+  }
+  auto& runs = Family(prometheus::BuildCounter, "icecore_push_runs_total",
+                      "Runs that bring pushes into lake and online store, by result.", *registry);
+  runs.Add({{"result", "ok"}}).Increment(static_cast<double>(state.push_runs));
+  runs.Add({{"result", "failed"}}).Increment(static_cast<double>(state.failed_push_runs));
+  auto& errors = Family(prometheus::BuildCounter, "icecore_load_errors_total",
+                        "Loads of a view into the online store by this server that failed, by view "
+                        "and code.",
+                        *registry);
+  for (const LoadErrors& one : state.load_errors) {
+    errors.Add({{"view", one.view}, {"code", std::string(base::ErrorCodeName(one.code))}})
+        .Increment(static_cast<double>(one.count));
+  }
+  Family(prometheus::BuildCounter, "icecore_served_log_dropped_total",
+         "Vectors of the sample that the served log had no room for.", *registry)
+      .Add({})
+      .Increment(static_cast<double>(state.served_log_dropped));
+}
+
 // What is looked up for one scrape and not counted on the way.
 std::vector<prometheus::MetricFamily> StateFamilies(const ApiState& state) {
   prometheus::Registry registry;
@@ -314,6 +341,7 @@ std::vector<prometheus::MetricFamily> StateFamilies(const ApiState& state) {
     sequence.Add({{"view", view.view}}).Set(static_cast<double>(view.seq));
   }
   AddDelays(state, &registry);
+  AddPushesAndLoads(state, &registry);
   return registry.Collect();
 }
 

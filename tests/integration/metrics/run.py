@@ -124,6 +124,7 @@ def asked_of_everything(server: Server) -> str:
     await_value(server, 'icecore_flight_calls_total{method="DoGet",status="ok"}', 1)
     await_value(server, 'icecore_view_event_to_servable_seconds_count{view="seen"}', 1)
     await_value(server, 'icecore_push_to_servable_seconds_count{source="clicks"}', 1)
+    await_value(server, 'icecore_push_backlog{source="clicks"}', 0)
     return metrics_of(server)
 
 
@@ -165,6 +166,8 @@ def figures_are_right(text: str) -> None:
             ('icecore_flight_batch_duration_seconds_count{method="DoGet"}', 1), ('icecore_flight_calls_in_flight', 0),
             ('icecore_feature_values_total{service="model",status="not_found"}', 1),
             ('icecore_pushed_rows_total{source="clicks"}', 1),
+            ('icecore_push_runs_total{result="failed"}', 0), ('icecore_load_errors_total{code="unavailable",view="seen"}', 0),
+            ('icecore_served_log_dropped_total', 0),
             # The row pushed was 20 seconds old; what was loaded before the server is not counted.
             ('icecore_view_event_to_servable_seconds_bucket{view="seen",le="10"}', 0),
             ('icecore_view_event_to_servable_seconds_bucket{view="seen",le="300"}', 1),
@@ -173,6 +176,7 @@ def figures_are_right(text: str) -> None:
             ('icecore_view_commit_to_servable_seconds_bucket{view="seen",le="60"}', 1),
             ('icecore_push_to_servable_seconds_bucket{source="clicks",le="60"}', 1)]:
         expect(value(text, series), float(wanted), series)
+    expect(value(text, 'icecore_push_runs_total{result="ok"}') >= 1, True, "a run for the push")
 
 
 def what_left_the_definitions_has_no_series(text: str) -> None:

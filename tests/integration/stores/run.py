@@ -288,6 +288,8 @@ def pushes(given: Given) -> None:
             server.await_says("pushes wait")
             until("the row in the lake", lambda: project.value("select count(*) from processing.clicks") == 2)
             expect(metric(server, in_time), 0, "pushes that count as servable")
+            for series in ('icecore_push_runs_total{result="failed"}', 'icecore_load_errors_total{code="unavailable",view="seen"}'):
+                until(series, lambda series=series: metric(server, series) > 0)
         finally:
             given.store.start()
         until("the row that was pushed meanwhile", lambda: served_n(server, "away") == 2)

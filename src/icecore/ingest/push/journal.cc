@@ -202,6 +202,13 @@ class FolderJournal final : public PushJournal {
     return last_number_;
   }
 
+  arrow::Result<int64_t> RowsTaken() override {
+    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_SH));
+    const std::lock_guard<std::mutex> guard(mutex_);
+    ARROW_RETURN_NOT_OK(Refresh());
+    return NextRow();
+  }
+
   arrow::Status Release(int64_t number) override {
     ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_EX));
     const std::lock_guard<std::mutex> guard(mutex_);

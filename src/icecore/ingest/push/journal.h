@@ -47,6 +47,9 @@ class PushJournal {
   // The number of the newest entry, 0 for none.
   virtual arrow::Result<int64_t> LastNumber() = 0;
 
+  // Rows of all entries there ever were.
+  virtual arrow::Result<int64_t> RowsTaken() = 0;
+
   // Entries up to `number` are durable elsewhere: segments that hold nothing newer are deleted once
   // their keys are older than the retention. May be called again.
   virtual arrow::Status Release(int64_t number) = 0;

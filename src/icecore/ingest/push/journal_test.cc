@@ -204,6 +204,7 @@ TEST_F(JournalTest, ALostJournalGoesOnBehindWhatWasTaken) {
   ASSERT_TRUE(journal->ContinueBehind(7, 70).ok());
   EXPECT_EQ(journal->Append("", Row(8), 1)->number, 8);
   EXPECT_EQ((*Open()->ReadAfter(7, 100)).front().first_row, 70);
+  EXPECT_EQ(*Open()->RowsTaken(), 71);
 }
 
 TEST_F(JournalTest, Limits) {
@@ -213,6 +214,7 @@ TEST_F(JournalTest, Limits) {
   EXPECT_EQ(CodeOf(journal->Append("", std::string(kMaxEntryBytes + 1, ' '), 1).status()),
             ErrorCode::kLimit);
   EXPECT_EQ(*journal->LastNumber(), 0);
+  EXPECT_EQ(*journal->RowsTaken(), 0);
 }
 
 TEST(CheckPushedRowsTest, TakesObjectsOnly) {
