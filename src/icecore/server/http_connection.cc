@@ -88,6 +88,9 @@ void AppendHead(const HttpReply& reply, std::string_view request_id, bool keep_a
   if (!reply.allow.empty()) {
     out->append("\r\nAllow: ").append(reply.allow);
   }
+  if (reply.status == 415) {
+    out->append("\r\nAccept-Encoding: identity");
+  }
   if (reply.status == 401) {
     out->append("\r\nWWW-Authenticate: Bearer realm=\"icecore\"");
   }
@@ -324,6 +327,11 @@ std::optional<HttpReply> HttpConnection::CheckHeader() {
   if (server_.on_loopback && !wants_token && !host.empty() && !IsLoopbackName(host)) {
     return ErrorReply(403, "denied",
                       "this server answers on its own machine only, as localhost or 127.0.0.1");
+  }
+  const auto encoding = message[http::field::content_encoding];
+  if (!encoding.empty() && !beast::iequals(encoding, "identity")) {
+    return ErrorReply(415, "unsupported",
+                      "the body is encoded (Content-Encoding); send it as it is");
   }
   if (!wants_token || (route_ != nullptr && route_->is_open)) {
     return std::nullopt;

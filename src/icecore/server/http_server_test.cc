@@ -275,6 +275,15 @@ TEST_F(HttpServerTest, LongBodiesAreRefusedUnread) {
   EXPECT_EQ(api_.calls(), 0);
 }
 
+TEST_F(HttpServerTest, EncodedBodiesAreRefused) {
+  Start();
+  const Reply refused = Ask(Post(kEcho, "Content-Encoding: gzip\r\n"));
+  EXPECT_EQ(refused.status, 415);
+  EXPECT_EQ(refused.headers.at("Accept-Encoding"), "identity");
+  EXPECT_NE(refused.body.find("Content-Encoding"), std::string::npos) << refused.body;
+  EXPECT_EQ(Ask(Post(kEcho, "Content-Encoding: Identity\r\n")).status, 200);
+}
+
 TEST_F(HttpServerTest, BrokenRequestsAreRefused) {
   Start();
   EXPECT_EQ(Ask("\x16\x03\x01 nonsense\r\n\r\n").status, 400);
