@@ -244,7 +244,7 @@ void AddCompact(CLI::App* app, Context* context) {
       "the\n"
       "online store an hour after their last load. One of files (lmdb) is copied into full\n"
       "pages where that gives back 30 % of its file and 16 MiB; who reads or writes it goes over\n"
-      "to the copy, loads wait while it is made. Runs at a lower priority (nice 10), so that what\n"
+      "to the copy, loads wait while it is made. Runs at a lower priority (nice 19), so that what\n"
       "answers requests on the same machine goes first.");
   auto arguments = std::make_shared<CompactArguments>();
   compact->add_option("TABLE", arguments->tables, "Tables; default: all, and the online store");
