@@ -224,8 +224,9 @@ arrow::Status Compact(Context* context, const CompactArguments& arguments) {
   }
   std::string text = ToText(compacted);
   if (!upkeep.dropped.empty()) {
-    text += "online store: dropped what is not defined any more: " +
-            base::CommaList(upkeep.dropped) + "\n";
+    text +=
+        "online store: dropped what is not defined any more: " + base::CommaList(upkeep.dropped) +
+        "\n";
   }
   if (upkeep.packed.has_value() && (upkeep.packed->packed || arguments.online)) {
     text += ToText(*upkeep.packed);

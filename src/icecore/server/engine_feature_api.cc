@@ -68,9 +68,9 @@ struct PushSide {
 };
 
 std::shared_ptr<const PushSide> PushSideOf(const Definitions& definitions) {
-  return std::make_shared<const PushSide>(
-      PushSide{definitions.door, std::shared_ptr<const spec::Project>(
-                                     definitions.engine, &definitions.engine->project())});
+  return std::make_shared<const PushSide>(PushSide{
+      definitions.door,
+      std::shared_ptr<const spec::Project>(definitions.engine, &definitions.engine->project())});
 }
 
 // Rows of a view come from its table, or the store would hold what the lake does not; and a table
@@ -641,7 +641,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   std::unique_ptr<engine::UsageFlusher> usage_;
   std::shared_ptr<const engine::Engine> first_;
   std::atomic<std::shared_ptr<const Serving>> serving_;
-  std::atomic<std::shared_ptr<online::Store>> store_;         // of newest_
+  std::atomic<std::shared_ptr<online::Store>> store_;       // of newest_
   std::atomic<std::shared_ptr<const PushSide>> push_side_;  // of newest_
 
   std::mutex engine_mutex_;  // guards what follows, and whoever changes serving_

@@ -161,11 +161,11 @@ TEST_F(HttpServerTest, MetricsTellHowLongRowsTook) {
 TEST_F(HttpServerTest, MetricsTellWhatGoesWrongWithPushesAndLoads) {
   Start();
   const std::string text = Ask(Get("/metrics")).body;
-  for (const char* line : {"icecore_push_backlog{source=\"events\"} 5\n",
-                           "icecore_push_runs_total{result=\"ok\"} 7\n",
-                           "icecore_push_runs_total{result=\"failed\"} 2\n",
-                           "icecore_load_errors_total{code=\"unavailable\",view=\"v\"} 3\n",
-                           "icecore_served_log_dropped_total 11\n"}) {
+  for (const char* line :
+       {"icecore_push_backlog{source=\"events\"} 5\n", "icecore_push_runs_total{result=\"ok\"} 7\n",
+        "icecore_push_runs_total{result=\"failed\"} 2\n",
+        "icecore_load_errors_total{code=\"unavailable\",view=\"v\"} 3\n",
+        "icecore_served_log_dropped_total 11\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
 }

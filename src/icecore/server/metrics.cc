@@ -282,9 +282,9 @@ void AddDelays(const ApiState& state, prometheus::Registry* registry) {
 }
 
 void AddPushesAndLoads(const ApiState& state, prometheus::Registry* registry) {
-  auto& backlog = Family(prometheus::BuildGauge, "icecore_push_backlog",
-                         "Rows that were pushed and have not landed in the lake yet, by source.",
-                         *registry);
+  auto& backlog =
+      Family(prometheus::BuildGauge, "icecore_push_backlog",
+             "Rows that were pushed and have not landed in the lake yet, by source.", *registry);
   for (const PushBacklog& one : state.push_backlog) {
     backlog.Add({{"source", one.source}}).Set(static_cast<double>(one.rows));
   }

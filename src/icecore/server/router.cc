@@ -77,8 +77,7 @@ std::string CallerOf(const HttpRequest& request) {
 HttpReply FeastErrorReply(const arrow::Status& status, Missing missing) {
   HttpReply reply;
   const base::ErrorCode code = base::CodeOf(status);
-  reply.status =
-      FieldOf(status).empty() ? static_cast<unsigned>(base::HttpStatusOf(code)) : 422U;
+  reply.status = FieldOf(status).empty() ? static_cast<unsigned>(base::HttpStatusOf(code)) : 422U;
   AppendFeastError(status, missing, &reply.body);
   SetError(base::ErrorCodeName(code), status.message(), &reply);
   reply.retry_after_s = reply.status == 503 ? 1 : 0;

@@ -242,9 +242,8 @@ arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSe
   };
   ARROW_ASSIGN_OR_RAISE(auto server, HttpServer::Start(options, api.get()));
   // Goes first: it may be in the middle of a run.
-  ARROW_ASSIGN_OR_RAISE(
-      const auto follower,
-      engine::PushFollower::Start(open_options, kPace, api.get()));
+  ARROW_ASSIGN_OR_RAISE(const auto follower,
+                        engine::PushFollower::Start(open_options, kPace, api.get()));
   // Nothing can fail behind it, so that neither a drain nor a push meets one that has gone.
   ARROW_ASSIGN_OR_RAISE(const auto flight,
                         StartFlight(flight_address, options, api.get(), server.get()));
