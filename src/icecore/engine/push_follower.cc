@@ -129,11 +129,13 @@ class Follower final : public PushFollower {
   }
 
   arrow::Result<pipeline::RunOutcome> Run(pipeline::RunRequest request) {
+    const std::stop_token stop = request.stop;
     auto outcome = engine_->Run(std::move(request));
     if (!outcome.ok()) {
       door_.reset();
       return outcome;
     }
+    if (stop.stop_requested()) return outcome;  // what was cut short has not failed
     for (const pipeline::StepOutcome& step : outcome->steps) {
       if (step.report.step == "online" && step.status == pipeline::StepOutcome::Status::kFailed) {
         listener_->OnLoadFailed(step.report.thing.substr(kView.size()), step.code);
@@ -194,7 +196,7 @@ class Follower final : public PushFollower {
     }
     const auto outcome = Run(std::move(request));
     const arrow::Status ended = outcome.ok() ? FirstFailure(*outcome) : outcome.status();
-    listener_->OnRunEnded(ended.ok());
+    if (ended.ok() || !stop.stop_requested()) listener_->OnRunEnded(ended.ok());
     if (outcome.ok()) {
       for (const pipeline::StepOutcome& step : outcome->steps) {
         for (const catalog::TableVersion& written : step.report.writes) ++writes_[written.table];
