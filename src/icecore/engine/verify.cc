@@ -337,22 +337,28 @@ class Verifier {
     return arrow::Table::Make(arrow::schema(fields), columns, group.size());
   }
 
-  static arrow::Result<std::map<std::string, std::shared_ptr<arrow::Array>>> Recompute(
-      const pipeline::Workspace& then, const feature::BoundService& service,
-      const online::ServedVectors& group, const Pins& pins) {
+  // A feature's answers to a group's vectors, by its name.
+  using Answers = std::map<std::string, state::VectorSink::Column>;
+
+  static arrow::Result<Answers> Recompute(const pipeline::Workspace& then,
+                                          const feature::BoundService& service,
+                                          const online::ServedVectors& group, const Pins& pins) {
     pipeline::PinnedFeatureLog log(then, pins);
     ARROW_ASSIGN_OR_RAISE(const auto spine, SpineOf(group));
-    ARROW_ASSIGN_OR_RAISE(const auto built, feature::BuildTrainingSet(service, spine, {}, &log));
-    std::map<std::string, std::shared_ptr<arrow::Array>> values;
-    for (const feature::OutputFeature& output : service.outputs()) {
-      const auto column = built.table->GetColumnByName(output.name);
+    ARROW_ASSIGN_OR_RAISE(auto built, feature::BuildTrainingSet(service, spine, {}, &log));
+    Answers answers;
+    for (size_t i = 0; i < service.outputs().size(); ++i) {
+      const std::string& name = service.outputs()[i].name;
+      const auto column = built.table->GetColumnByName(name);
+      state::VectorSink::Column& of_feature = answers[name];
+      of_feature.statuses = std::move(built.statuses[i]);
       if (column->num_chunks() == 0) {
-        ARROW_ASSIGN_OR_RAISE(values[output.name], arrow::MakeEmptyArray(column->type()));
+        ARROW_ASSIGN_OR_RAISE(of_feature.values, arrow::MakeEmptyArray(column->type()));
       } else {
-        ARROW_ASSIGN_OR_RAISE(values[output.name], Joined(column->chunks()));
+        ARROW_ASSIGN_OR_RAISE(of_feature.values, Joined(column->chunks()));
       }
     }
-    return values;
+    return answers;
   }
 
   struct Difference {
@@ -384,7 +390,7 @@ class Verifier {
       }
       const auto column = static_cast<size_t>(at - names.begin());
       for (int64_t row = 0; row < group.size(); ++row) {
-        if (Same(*group.values[column], *recomputed->at(output.name), row)) {
+        if (Same(ServedAt(group, column, row), At(recomputed->at(output.name), row))) {
           ++report_.equal;
         } else {
           differences.push_back({&output, column, row});
@@ -397,18 +403,45 @@ class Verifier {
     return freshness_.Add(then, service, group, pins);
   }
 
-  static bool Same(const arrow::Array& a, const arrow::Array& b, int64_t row) {
-    return a.type()->Equals(*b.type()) &&
-           a.RangeEquals(
-               b, row, row + 1, row,
-               arrow::EqualOptions::Defaults().nans_equal(true).signed_zeros_equal(false));
+  // One feature's answer to one vector.
+  struct Answer {
+    const arrow::Array* values = nullptr;
+    int64_t row = 0;
+    state::ValueStatus status = state::ValueStatus::kPresent;
+  };
+  static Answer At(const state::VectorSink::Column& column, int64_t row) {
+    return {column.values.get(), row, column.statuses[static_cast<size_t>(row)]};
+  }
+  static Answer ServedAt(const online::ServedVectors& group, size_t column, int64_t row) {
+    return {group.values[column].get(), row, group.statuses[column][static_cast<size_t>(row)]};
   }
 
-  // Names the cause of every difference: would other rows, or no ttl, give what was served?
+  static bool SameValue(const Answer& a, const Answer& b) {
+    return a.values->type()->Equals(*b.values->type()) &&
+           a.values->RangeEquals(
+               *b.values, a.row, a.row + 1, b.row,
+               arrow::EqualOptions::Defaults().nans_equal(true).signed_zeros_equal(false));
+  }
+  // A null and a default do not tell why they were given: the status does.
+  static bool Same(const Answer& a, const Answer& b) {
+    return a.status == b.status && SameValue(a, b);
+  }
+
+  // Would later rows, or no ttl, give what was served?
+  static VerifyCause CauseOf(const Answer& served, const Answer& recomputed,
+                             const Answer& with_later_rows, const Answer& never_expired) {
+    if (Same(served, with_later_rows)) return VerifyCause::kPosition;
+    if (Same(served, never_expired)) return VerifyCause::kExpired;
+    const bool only_called_expired = served.status == state::ValueStatus::kExpired &&
+                                     recomputed.status != state::ValueStatus::kNotFound &&
+                                     SameValue(served, recomputed);
+    return only_called_expired ? VerifyCause::kExpired : VerifyCause::kBug;
+  }
+
+  // Names the cause of every difference.
   arrow::Status Explain(const pipeline::Workspace& then, const spec::FeatureService& narrow,
                         const feature::BoundService& service, const online::ServedVectors& group,
-                        const Pins& pins,
-                        const std::map<std::string, std::shared_ptr<arrow::Array>>& recomputed,
+                        const Pins& pins, const Answers& recomputed,
                         const std::vector<Difference>& differences) {
     Pins open = pins;
     for (auto& [view, pin] : open) {
@@ -427,27 +460,28 @@ class Verifier {
                           Recompute(without_ttl, *unexpiring, group, pins));
     for (const Difference& difference : differences) {
       const std::string& name = difference.output->name;
-      const arrow::Array& served = *group.values[difference.column];
-      const bool was_expired =
-          group.statuses[difference.column][static_cast<size_t>(difference.row)] ==
-          state::ValueStatus::kExpired;
-      VerifyCause cause = VerifyCause::kBug;
-      if (Same(served, *with_later_rows.at(name), difference.row)) {
-        cause = VerifyCause::kPosition;
-      } else if (was_expired || Same(served, *never_expired.at(name), difference.row)) {
-        cause = VerifyCause::kExpired;
-      }
+      const int64_t row = difference.row;
+      const Answer answer = At(recomputed.at(name), row);
+      const VerifyCause cause =
+          CauseOf(ServedAt(group, difference.column, row), answer,
+                  At(with_later_rows.at(name), row), At(never_expired.at(name), row));
       ++report_.mismatched;
       ++report_.mismatches_by_cause[std::string(VerifyCauseName(cause))];
       if (report_.examples.size() < kMaxExamples) {
-        ARROW_RETURN_NOT_OK(AddExample(group, difference, cause, *recomputed.at(name)));
+        ARROW_RETURN_NOT_OK(AddExample(group, difference, cause, answer));
       }
     }
     return arrow::Status::OK();
   }
 
+  static arrow::Result<std::string> TextOf(const Answer& answer, bool with_status) {
+    ARROW_ASSIGN_OR_RAISE(std::string text, base::ValueText(*answer.values, answer.row));
+    if (with_status) text += " (" + std::string(state::ValueStatusName(answer.status)) + ")";
+    return text;
+  }
+
   arrow::Status AddExample(const online::ServedVectors& group, const Difference& difference,
-                           VerifyCause cause, const arrow::Array& recomputed) {
+                           VerifyCause cause, const Answer& recomputed) {
     Mismatch example;
     example.feature = difference.output->name;
     example.view = difference.output->view;
@@ -457,9 +491,10 @@ class Verifier {
       ARROW_ASSIGN_OR_RAISE(const auto text, base::ValueText(*group.keys[i], difference.row));
       example.key += (i == 0 ? "" : " ") + group.service->key_names[i] + "=" + text;
     }
-    ARROW_ASSIGN_OR_RAISE(example.served,
-                          base::ValueText(*group.values[difference.column], difference.row));
-    ARROW_ASSIGN_OR_RAISE(example.recomputed, base::ValueText(recomputed, difference.row));
+    const Answer served = ServedAt(group, difference.column, difference.row);
+    const bool only_status = SameValue(served, recomputed);
+    ARROW_ASSIGN_OR_RAISE(example.served, TextOf(served, only_status));
+    ARROW_ASSIGN_OR_RAISE(example.recomputed, TextOf(recomputed, only_status));
     report_.examples.push_back(std::move(example));
     return arrow::Status::OK();
   }

@@ -38,7 +38,7 @@ enum class VerifyCause {
   kDefinition,  // the definition that served it cannot be had any more
   kGeneration,  // the table was rebuilt, and its log does not tell of the generation any more
   kRetention,   // rows of the version are gone: vacuum, erasure, a log that was cut
-  kExpired,     // the two disagree on whether the row was older than the ttl
+  kExpired,     // the store gave what the ttl had ended, or called an equal value expired
   kPosition,    // the answer holds rows beyond the position it names
   kBug,         // none of these: the store gave what its rows do not
 };
@@ -50,7 +50,7 @@ struct Mismatch {
   std::string view;
   std::string key;  // "carrier=UA origin=JFK"
   int64_t t_us = 0;
-  std::string served;
+  std::string served;  // with its status where the values are equal: "null (expired)"
   std::string recomputed;
   VerifyCause cause = VerifyCause::kBug;
 };

@@ -7,6 +7,8 @@
 
 #include <filesystem>
 
+#include "icecore/engine/served_service.h"
+#include "icecore/online/served_log.h"
 #include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/pipeline_fixture.h"
 #include "icecore/pipeline/training.h"
@@ -125,6 +127,43 @@ class VerifyTest : public ::testing::Test {
     MustBeOk(load->Commit(*position));
   }
 
+  // Writes the served log anew, as if user `user` had got this for `amount`.
+  void TamperLog(int64_t user, std::optional<double> amount, state::ValueStatus status) {
+    engine_.reset();
+    pipeline::OpenProject::Options without_store;
+    without_store.online = false;
+    const std::string folder =
+        ServedLogFolder(pipeline::OpenProject(root(), without_store).project());
+    std::vector<online::ServedVectors> records;
+    Must(online::ReadServedLog(folder, [&](online::ServedVectors vectors) {
+      records.push_back(std::move(vectors));
+      return arrow::Status::OK();
+    }));
+    std::filesystem::remove_all(folder);
+    online::ServedLogOptions options;
+    options.folder = folder;
+    options.fraction = 1;
+    const auto log = Must(online::ServedLog::Open(options));
+    for (online::ServedVectors& vectors : records) {
+      const auto& users = static_cast<const arrow::Int64Array&>(*vectors.keys[0]);
+      const auto& given = static_cast<const arrow::DoubleArray&>(*vectors.values[0]);
+      arrow::DoubleBuilder amounts;
+      std::vector<int64_t> rows;
+      for (int64_t row = 0; row < vectors.size(); ++row) {
+        const bool is_it = users.Value(row) == user;
+        if (is_it) vectors.statuses[0][static_cast<size_t>(row)] = status;
+        std::optional<double> value = amount;
+        if (!is_it) value = given.IsValid(row) ? std::optional(given.Value(row)) : std::nullopt;
+        MustBeOk(value ? amounts.Append(*value) : amounts.AppendNull());
+        rows.push_back(row);
+      }
+      vectors.values[0] = Must(amounts.Finish());
+      MustBeOk(log->Offer(vectors, rows));
+    }
+    MustBeOk(log->Flush());
+    Open();
+  }
+
   pipeline::TemporaryFolder folder_;
   std::unique_ptr<Engine> engine_;
 };
@@ -207,6 +246,37 @@ TEST_F(VerifyTest, ExpiryIsTheServedOne) {
   const VerifyReport report = Verify();
   EXPECT_TRUE(report.passed());
   EXPECT_EQ(report.vectors_by_version, (std::map<int64_t, int64_t>{{1, 3}, {2, 3}}));
+}
+
+TEST_F(VerifyTest, AStatusBehindAnEqualValueIsFound) {
+  Serve();
+  TamperLog(3, std::nullopt, state::ValueStatus::kExpired);  // there are no rows of user 3
+  const VerifyReport report = Verify();
+  EXPECT_FALSE(report.passed());
+  EXPECT_EQ(report.equal, 8);
+  EXPECT_EQ(report.mismatches_by_cause, (std::map<std::string, int64_t>{{"bug", 1}}));
+  ASSERT_EQ(report.examples.size(), 1U);
+  EXPECT_EQ(report.examples[0].served, "null (expired)");
+  EXPECT_EQ(report.examples[0].recomputed, "null (not_found)");
+}
+
+TEST_F(VerifyTest, OnlyWhatTheTtlExplainsIsCalledExpired) {
+  Define("1h", "30d");
+  Open();
+  Apply();
+  Run();
+  Serve();
+  EXPECT_TRUE(Verify().passed());
+  const std::map<std::string, int64_t> expired = {{"expired", 1}};
+  const std::map<std::string, int64_t> bug = {{"bug", 1}};
+  TamperLog(1, 0.2, state::ValueStatus::kPresent);  // its row, which is older than the ttl
+  EXPECT_EQ(Verify().mismatches_by_cause, expired);
+  TamperLog(1, 42, state::ValueStatus::kExpired);  // no row's value
+  EXPECT_EQ(Verify().mismatches_by_cause, bug);
+  TamperLog(1, 42, state::ValueStatus::kPresent);
+  EXPECT_EQ(Verify().mismatches_by_cause, bug);
+  TamperLog(1, std::nullopt, state::ValueStatus::kNotFound);
+  EXPECT_EQ(Verify().mismatches_by_cause, bug);
 }
 
 TEST_F(VerifyTest, AnOldDefinitionIsRecomputedAsItWas) {

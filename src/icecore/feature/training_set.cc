@@ -236,9 +236,12 @@ class LockedLog final : public FeatureLog {
   FeatureLog* const log_;
 };
 
+using Statuses = std::vector<std::vector<state::ValueStatus>>;  // by feature, by row
+
 struct MadeBlock {
   std::shared_ptr<arrow::RecordBatch> rows;
   std::vector<FeatureReport> reports;
+  Statuses statuses;
 };
 
 class StreamedTrainingSet final : public TrainingSetReader {
@@ -255,6 +258,7 @@ class StreamedTrainingSet final : public TrainingSetReader {
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override;
   const std::vector<FeatureReport>& features() const override { return reports_; }
+  const Statuses& statuses() const override { return statuses_; }
 
  private:
   arrow::Result<int64_t> PieceRows(const arrow::RecordBatch& first) const;
@@ -283,6 +287,7 @@ class StreamedTrainingSet final : public TrainingSetReader {
   int64_t block_rows_ = 0;
   std::atomic<int64_t> held_bytes_ = 0;  // of the piece's answers
   std::vector<FeatureReport> reports_;
+  Statuses statuses_;  // of the batch read last
   Piece piece_;
   std::deque<std::future<arrow::Result<MadeBlock>>> making_;  // last: they use all the others
 };
@@ -486,7 +491,7 @@ arrow::Result<MadeBlock> StreamedTrainingSet::MakeBlock(size_t block) const {
   for (const auto& column : piece_.request) {
     request.push_back(column->Slice(start, spine->num_rows()));
   }
-  ARROW_ASSIGN_OR_RAISE(const auto columns,
+  ARROW_ASSIGN_OR_RAISE(auto columns,
                         service_.Assemble(std::move(uses), request,
                                           piece_.event_timestamp->Slice(start, spine->num_rows())));
   Arrays arrays = spine->columns();
@@ -494,7 +499,8 @@ arrow::Result<MadeBlock> StreamedTrainingSet::MakeBlock(size_t block) const {
   made.reports.resize(columns.size());
   for (size_t i = 0; i < columns.size(); ++i) {
     Count(columns[i], &made.reports[i]);
-    arrays.push_back(columns[i].values);
+    arrays.push_back(std::move(columns[i].values));
+    made.statuses.push_back(std::move(columns[i].statuses));
   }
   made.rows = arrow::RecordBatch::Make(schema_, spine->num_rows(), std::move(arrays));
   return made;
@@ -524,6 +530,7 @@ arrow::Status StreamedTrainingSet::ReadNext(std::shared_ptr<arrow::RecordBatch>*
     reports_[f].nulls += made->reports[f].nulls;
     reports_[f].expired += made->reports[f].expired;
   }
+  statuses_ = std::move(made->statuses);
   *out = std::move(made->rows);
   return arrow::Status::OK();
 }
@@ -545,7 +552,18 @@ arrow::Result<TrainingSet> BuildTrainingSet(const BoundService& service,
       const auto reader,
       OpenTrainingSet(service, std::make_shared<arrow::TableBatchReader>(spine), cut, log, {}));
   TrainingSet set;
-  ARROW_ASSIGN_OR_RAISE(set.table, reader->ToTable());
+  set.statuses.resize(service.outputs().size());
+  arrow::RecordBatchVector batches;
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
+    if (batch == nullptr) break;
+    for (size_t f = 0; f < set.statuses.size(); ++f) {
+      const auto& of_batch = reader->statuses()[f];
+      set.statuses[f].insert(set.statuses[f].end(), of_batch.begin(), of_batch.end());
+    }
+    batches.push_back(std::move(batch));
+  }
+  ARROW_ASSIGN_OR_RAISE(set.table, arrow::Table::FromRecordBatches(reader->schema(), batches));
   set.features = reader->features();
   return set;
 }

@@ -37,6 +37,8 @@ class TrainingSetReader : public arrow::RecordBatchReader {
  public:
   // Of the rows read so far.
   virtual const std::vector<FeatureReport>& features() const = 0;
+  // Of the rows of the batch read last: by feature, by row.
+  virtual const std::vector<std::vector<state::ValueStatus>>& statuses() const = 0;
 };
 
 // `spine` holds the service's key columns, `event_timestamp` (timestamp, date or RFC 3339 text;
@@ -52,9 +54,10 @@ arrow::Result<std::shared_ptr<TrainingSetReader>> OpenTrainingSet(
 struct TrainingSet {
   std::shared_ptr<arrow::Table> table;
   std::vector<FeatureReport> features;
+  std::vector<std::vector<state::ValueStatus>> statuses;  // by feature, by row
 };
 
-// As OpenTrainingSet, all of it at once.
+// As OpenTrainingSet, all of it at once; nothing is spilled.
 arrow::Result<TrainingSet> BuildTrainingSet(const BoundService& service,
                                             const std::shared_ptr<arrow::Table>& spine,
                                             const KnowledgeCut& cut, FeatureLog* log);
