@@ -347,11 +347,8 @@ class TrainingRun {
     card_.inputs = tables->Inputs();
     spine_ = std::make_shared<MeasuredReader>(std::move(spine), false);
     log_ = std::make_unique<pipeline::LakeFeatureLog>(*workspace_, tables->LogPins());
-    feature::TrainingSetOptions options;
-    options.memory_bytes = workspace_->project->memory_bytes;
-    options.scratch_dir = workspace_->scratch_root;
     ARROW_ASSIGN_OR_RAISE(streamed_, feature::OpenTrainingSet(*service_, spine_, card_.known_at,
-                                                              log_.get(), options));
+                                                              log_.get(), Bounds()));
     rows_ = std::make_shared<MeasuredReader>(streamed_, digested);
     return arrow::Status::OK();
   }
@@ -440,6 +437,13 @@ class TrainingRun {
     return feature::BuildTrainingSet(*service_, spine, cut, &log);
   }
 
+  feature::TrainingSetOptions Bounds() const {
+    feature::TrainingSetOptions options;
+    options.memory_bytes = workspace_->project->memory_bytes;
+    options.scratch_dir = workspace_->scratch_root;
+    return options;
+  }
+
   void AddFeatures(const std::vector<feature::FeatureReport>& reports) {
     const auto& outputs = service_->outputs();
     for (size_t i = 0; i < outputs.size(); ++i) {
@@ -476,8 +480,9 @@ class TrainingRun {
   arrow::Status MeasureAges(const std::shared_ptr<arrow::Table>& spine,
                             const pipeline::PinnedTables& tables) {
     const spec::FeatureService& service = *workspace_->project->FindService(service_->name());
-    ARROW_ASSIGN_OR_RAISE(const auto ages, pipeline::AgesOf(*workspace_, project_, service, spine,
-                                                            card_.known_at, tables.LogPins()));
+    ARROW_ASSIGN_OR_RAISE(const auto ages,
+                          pipeline::AgesOf(*workspace_, project_, service, spine, card_.known_at,
+                                           tables.LogPins(), Bounds()));
     for (pipeline::FeatureCard& feature : card_.features) {
       if (const auto age = ages.find(feature.name); age != ages.end()) {
         feature.age = age->second;

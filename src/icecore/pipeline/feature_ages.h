@@ -25,12 +25,11 @@ struct FeatureAge {
 
 // By the final name of each as-of feature of the service that has an age: those of views without
 // time (`always`) and without any value have none. The rows chosen are found as for the features
-// themselves, with the view's event time in the place of its values.
-arrow::Result<std::map<std::string, FeatureAge>> AgesOf(const Workspace& workspace,
-                                                        const AnalysedProject& project,
-                                                        const spec::FeatureService& service,
-                                                        const std::shared_ptr<arrow::Table>& spine,
-                                                        const feature::KnowledgeCut& cut,
-                                                        const TablePins& pins);
+// themselves, under their own filters, with the view's event time in the place of their values;
+// 8 bytes are held per value that has an age.
+arrow::Result<std::map<std::string, FeatureAge>> AgesOf(
+    const Workspace& workspace, const AnalysedProject& project, const spec::FeatureService& service,
+    const std::shared_ptr<arrow::Table>& spine, const feature::KnowledgeCut& cut,
+    const TablePins& pins, const feature::TrainingSetOptions& options);
 
 }  // namespace icecore::pipeline
