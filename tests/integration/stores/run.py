@@ -29,7 +29,7 @@ from project import Failed, Project  # noqa: E402
 from served import ON_LOOPBACK, Server, expect  # noqa: E402
 from servers import PASSWORD, DynamoDb, Missing, Redis, RedisCluster, SecureRedis, Store  # noqa: E402
 
-WAIT_S = 60
+WAIT_S = 150  # more than the longest wait between two tries of `serve`
 AT_ONCE_S = 3  # less than a client of a store waits for an answer
 TWO_LOOKS_S = 30  # at a store that hangs, by a server: one that was under way, and one for other definitions
 CLICKS = """\
