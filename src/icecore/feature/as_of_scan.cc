@@ -223,6 +223,7 @@ class AsOfScan {
 
   arrow::Status TakeValues() {
     std::vector<std::shared_ptr<arrow::DataType>> types;
+    types.reserve(asked_.size());
     for (const int value : asked_) {
       types.push_back(plan_.layout.value_types[static_cast<size_t>(value)]);
     }

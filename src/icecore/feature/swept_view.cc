@@ -196,7 +196,7 @@ struct PickedRows {
 arrow::Status AddPicked(const ClusteredRun& run, int64_t batch, const Needs& needs,
                         const PickedRows& picked, RowCollector* collector) {
   const arrow::RecordBatch& rows = run.Batch(batch);
-  const auto first = static_cast<size_t>(3 + needs.layout().mask_count);  // of the values
+  const auto first = 3 + static_cast<size_t>(needs.layout().mask_count);  // of the values
   Arrays columns(static_cast<size_t>(rows.num_columns()));
   for (size_t i = 0; i < columns.size(); ++i) {
     if (i >= first && !needs.values[i - first]) continue;

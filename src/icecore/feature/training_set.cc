@@ -161,6 +161,7 @@ arrow::Result<ViewJob> MakeJob(const std::shared_ptr<const BoundView>& view,
   job.view = view;
   state::ViewLayout layout = view->engine()->layout();
   std::vector<state::FeatureLayout> asked;
+  asked.reserve(features.size());
   for (const size_t i : features) asked.push_back(layout.features[i]);
   layout.features = std::move(asked);
   ARROW_ASSIGN_OR_RAISE(job.plan, state::ViewPlan::Make(std::move(layout)));

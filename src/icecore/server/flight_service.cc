@@ -343,10 +343,9 @@ void FlightService::Call::End(const arrow::Status& status) {
   record.duration_ns = duration_ns;
   record.service = service_name_;
   record.token_id = caller_ == nullptr ? std::string_view() : caller_->id;
-  const std::string message = status.message();
   if (!status.ok()) {
     record.code = StatusLabel(status);
-    record.message = message;
+    record.message = status.message();
   }
   options.request_log->Write(record);
 }
