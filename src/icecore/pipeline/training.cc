@@ -28,6 +28,8 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
+constexpr int64_t kEnoughToReadAhead = int64_t{1} << 29;
+
 // Which rows of its table a load brings.
 struct Wanted {
   online::ViewPosition taken;    // those that were taken by then are not brought again
@@ -186,6 +188,10 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
   options.columns = view.columns();
   options.seq = wanted.seq;
   options.predicates = EventTimesBetween(*plan->snapshot, view, wanted.earliest, INT64_MAX);
+  // Whole row groups that are decoded ahead take a hundred megabytes each.
+  if (plan->fresh && workspace.project->memory_bytes < kEnoughToReadAhead) {
+    options.ahead_from_bytes = INT64_MAX;
+  }
   ARROW_ASSIGN_OR_RAISE(auto reader,
                         lake::Scan(*workspace.store, *plan->snapshot, options, workspace.access));
   // What is loaded anew was servable long ago, and facts of always have no time.
