@@ -9,9 +9,9 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/ordered_work.h"
-#include "icecore/base/time.h"
 #include "icecore/online/lmdb/key_cells.h"
 #include "icecore/online/lmdb/lmdb_store.h"
+#include "icecore/online/position_checks.h"
 
 namespace icecore::online::lmdb {
 namespace {
@@ -50,14 +50,6 @@ void LmdbLoad::Resume() {
 
 arrow::Status LmdbLoad::CheckPosition(const ViewRecord& record,
                                       const ViewPosition& position) const {
-  if (position.fingerprint != view_.fingerprint) {
-    return base::MakeError(base::ErrorCode::kInternal, "the load of view " + view_.name +
-                                                           " was begun with another fingerprint");
-  }
-  if (position.applied_until < position.applied_at) {
-    return base::MakeError(base::ErrorCode::kInternal,
-                           "view " + view_.name + ": applied_until lies before applied_at");
-  }
   if (is_making_) {
     if (!record.in_making) {
       return base::MakeError(base::ErrorCode::kConflict,
@@ -70,28 +62,9 @@ arrow::Status LmdbLoad::CheckPosition(const ViewRecord& record,
                              "the load of view " + view_.name + " was begun for another position");
     }
   }
-  if (fresh_ || !record.loaded) {
-    return arrow::Status::OK();
-  }
-  const ViewPosition& old = record.position;
-  if (old.fingerprint != position.fingerprint) {
-    return base::MakeError(base::ErrorCode::kConflict,
-                           "view " + view_.name + " was loaded with another definition meanwhile");
-  }
-  if (position.applied_at < old.applied_at || position.applied_until < old.applied_until) {
-    return base::MakeError(base::ErrorCode::kInvalidArgument,
-                           "view " + view_.name + " holds what was known at " +
-                               base::FormatInstantShort(old.applied_at) +
-                               " and cannot go back to " +
-                               base::FormatInstantShort(position.applied_at) +
-                               "; use a later time, or materialize with --full");
-  }
-  if (position.seq < old.seq) {
-    return base::MakeError(
-        base::ErrorCode::kConflict,
-        "view " + view_.name + " already holds rows up to _seq " + std::to_string(old.seq));
-  }
-  return arrow::Status::OK();
+  const bool is_new = fresh_ || !record.loaded;
+  return CheckAdvance(view_.name, view_.fingerprint,
+                      is_new ? std::nullopt : std::optional(record.position), position);
 }
 
 arrow::Status LmdbLoad::Failed(const arrow::Status& status) const {
