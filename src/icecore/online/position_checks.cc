@@ -8,9 +8,8 @@ namespace icecore::online {
 using base::ErrorCode;
 using base::MakeError;
 
-arrow::Status CheckReadable(const StoredView& view, const std::optional<ViewPosition>& held,
-                            int64_t t) {
-  if (!held.has_value()) {
+arrow::Status CheckReadable(const StoredView& view, const ViewPosition* held, int64_t t) {
+  if (held == nullptr) {
     return MakeError(ErrorCode::kNotFound, "view " + view.name +
                                                " is not in the online store; run 'icecore "
                                                "materialize " +

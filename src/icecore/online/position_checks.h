@@ -11,10 +11,9 @@
 
 namespace icecore::online {
 
-// Whether a store that holds the view at `held` (nullopt: never loaded) answers `view` at t: the
+// Whether a store that holds the view at `held` (null: never loaded) answers `view` at t: the
 // errors of Store::Read.
-arrow::Status CheckReadable(const StoredView& view, const std::optional<ViewPosition>& held,
-                            int64_t t);
+arrow::Status CheckReadable(const StoredView& view, const ViewPosition* held, int64_t t);
 
 // Whether a load of the view with `fingerprint` may bring it from `held` (nullopt: a new
 // generation) to `next`.

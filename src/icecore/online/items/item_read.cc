@@ -125,7 +125,7 @@ class ItemStore::Request {
   arrow::Result<ViewAnswer> Answer(size_t i) {
     const StoredView& view = *reads_[i].view;
     const ItemViewRecord& record = records_.at(view.name)->record;
-    ARROW_RETURN_NOT_OK(CheckReadable(view, record.Held(), t_));
+    ARROW_RETURN_NOT_OK(CheckReadable(view, record.loaded ? &record.position : nullptr, t_));
     state::AnswerSink sink(view.engine->output_types(), encoded_[i].num_rows());
     const std::string space =
         SpaceName(record.view_id, static_cast<uint32_t>(record.position.generation));

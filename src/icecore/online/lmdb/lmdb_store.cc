@@ -8,11 +8,11 @@
 #include <utility>
 
 #include "icecore/base/error.h"
-#include "icecore/base/time.h"
 #include "icecore/online/key_encoding.h"
 #include "icecore/online/lmdb/key_cells.h"
 #include "icecore/online/lmdb/lmdb_load.h"
 #include "icecore/online/lmdb/pack.h"
+#include "icecore/online/position_checks.h"
 #include "icecore/state/answer_block.h"
 
 namespace icecore::online::lmdb {
@@ -23,25 +23,8 @@ using RecordPtr = std::shared_ptr<const ViewRecord>;
 arrow::Result<RecordPtr> RecordForRead(const Transaction& transaction, const StoredView& view,
                                        int64_t t, ViewRecords* records) {
   ARROW_ASSIGN_OR_RAISE(RecordPtr record, records->Get(transaction, view.name));
-  if (record == nullptr || !record->loaded) {
-    return base::MakeError(base::ErrorCode::kNotFound, "view " + view.name +
-                                                           " is not in the online store; run "
-                                                           "'icecore materialize " +
-                                                           view.name + "' first");
-  }
-  if (record->position.fingerprint != view.fingerprint) {
-    return base::MakeError(base::ErrorCode::kConflict,
-                           "the online store holds view " + view.name +
-                               " by another definition; run 'icecore materialize " + view.name +
-                               "'");
-  }
-  if (t < record->position.applied_at) {
-    return base::MakeError(base::ErrorCode::kInvalidArgument,
-                           "view " + view.name + " is asked for " + base::FormatInstantShort(t) +
-                               ", but the online store no longer holds what was known before " +
-                               base::FormatInstantShort(record->position.applied_at) +
-                               "; ask for that time or later, or use a training set");
-  }
+  const bool is_loaded = record != nullptr && record->loaded;
+  ARROW_RETURN_NOT_OK(CheckReadable(view, is_loaded ? &record->position : nullptr, t));
   return record;
 }
 
