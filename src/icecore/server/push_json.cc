@@ -1,41 +1,88 @@
 #include "icecore/server/push_json.h"
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "icecore/base/error.h"
+#include "icecore/ingest/files/encoding.h"
+#include "icecore/ingest/files/json_object.h"
 
 namespace icecore::server {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using ingest::JsonMember;
 
-constexpr int kMaxDepth = 32;
+// The members of the body, by name.
+class Document {
+ public:
+  static arrow::Result<Document> Parse(std::string_view body) {
+    if (!ingest::IsUtf8(body)) {
+      return FieldError("body", "not UTF-8");
+    }
+    Document document;
+    const std::string problem = ingest::SplitJsonObject(body, &document.members_);
+    if (!problem.empty()) {
+      return FieldError("body", "expected a JSON object: " + problem);
+    }
+    for (const JsonMember& member : document.members_) {
+      document.names_.push_back(NameOf(member));
+    }
+    return document;
+  }
 
-arrow::Result<Json> ParseBounded(const std::string& body) {
-  bool too_deep = false;
-  const auto look = [&](int depth, Json::parse_event_t, Json&) {
-    too_deep = too_deep || depth > kMaxDepth;
-    return !too_deep;
-  };
-  Json document = Json::parse(body, look, /*allow_exceptions=*/false);
-  if (too_deep) {
-    return FieldError("body", "nested too deeply");
+  // nullptr where it is missing; twice is an error.
+  arrow::Result<const JsonMember*> Find(const std::string& name) const {
+    const JsonMember* found = nullptr;
+    for (size_t i = 0; i < members_.size(); ++i) {
+      if (names_[i] != name) {
+        continue;
+      }
+      if (found != nullptr) {
+        return FieldError(name, "given twice");
+      }
+      found = &members_[i];
+    }
+    return found;
   }
-  if (document.is_discarded() || !document.is_object()) {
-    return FieldError("body", "expected a JSON object");
-  }
-  return document;
-}
 
-arrow::Result<std::string> TextOf(const Json& document, const char* field) {
-  const auto found = document.find(field);
-  if (found == document.end() || !found->is_string() ||
-      found->get_ref<const std::string&>().empty()) {
-    return FieldError(field, "expected a name");
+  arrow::Result<std::string> Text(const std::string& name) const {
+    ARROW_ASSIGN_OR_RAISE(const JsonMember* member, Find(name));
+    if (member == nullptr || member->kind != JsonMember::Kind::kString || member->text.empty()) {
+      return FieldError(name, "expected a name");
+    }
+    return TextOf(*member);
   }
-  return found->get<std::string>();
-}
+
+  // The text of an object or array; "" where it is neither.
+  arrow::Result<std::string_view> Container(const std::string& name) const {
+    ARROW_ASSIGN_OR_RAISE(const JsonMember* member, Find(name));
+    const bool is_one = member != nullptr && member->kind == JsonMember::Kind::kContainer;
+    return is_one ? member->text : std::string_view();
+  }
+
+  static std::string NameOf(const JsonMember& member) {
+    std::string name(member.key);
+    if (member.key_escaped) {
+      ingest::DecodeJsonString(member.key, &name);
+    }
+    return name;
+  }
+
+  static std::string TextOf(const JsonMember& member) {
+    std::string text(member.text);
+    if (member.escaped) {
+      ingest::DecodeJsonString(member.text, &text);
+    }
+    return text;
+  }
+
+ private:
+  std::vector<JsonMember> members_;
+  std::vector<std::string> names_;
+};
 
 arrow::Status TooMany(const std::string& field, int64_t max_rows) {
   return base::MakeError(base::ErrorCode::kLimit, "'" + field + "': more than " +
@@ -43,67 +90,121 @@ arrow::Status TooMany(const std::string& field, int64_t max_rows) {
                                                       " rows in one request; push in several");
 }
 
-// Bytes that are not UTF-8 were refused by the parser.
-std::string LineOf(const Json& row) {
-  return row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+// JSON as it was written, on one line: line ends stand between its tokens only.
+void AppendOnOneLine(std::string_view value, std::string* out) {
+  const size_t begin = out->size();
+  out->append(value);
+  for (const char end : {'\n', '\r'}) {
+    std::replace(out->begin() + static_cast<std::ptrdiff_t>(begin), out->end(), end, ' ');
+  }
+}
+
+void AppendQuoted(std::string_view between_quotes, std::string* out) {
+  out->push_back('"');
+  out->append(between_quotes);
+  out->push_back('"');
+}
+
+// The elements of an array, at most max_rows.
+arrow::Status SplitRows(std::string_view array, const std::string& field, const char* expected,
+                        int64_t max_rows, std::vector<JsonMember>* elements) {
+  if (!array.starts_with('[')) {
+    return FieldError(field, expected);
+  }
+  const std::string problem =
+      ingest::SplitJsonArray(array, static_cast<size_t>(max_rows), elements);
+  if (!problem.empty()) {
+    return FieldError(field, std::string(expected) + ": " + problem);
+  }
+  return static_cast<int64_t>(elements->size()) > max_rows ? TooMany(field, max_rows)
+                                                           : arrow::Status::OK();
 }
 
 // Objects, one a line.
-arrow::Result<std::string> LinesOfRows(const Json& document, int64_t max_rows) {
-  const auto rows = document.find("rows");
-  if (rows == document.end() || !rows->is_array()) {
-    return FieldError("rows", "expected a list of objects");
-  }
-  if (static_cast<int64_t>(rows->size()) > max_rows) {
-    return TooMany("rows", max_rows);
-  }
+arrow::Result<std::string> LinesOfRows(const Document& document, int64_t max_rows) {
+  ARROW_ASSIGN_OR_RAISE(const std::string_view array, document.Container("rows"));
+  std::vector<JsonMember> rows;
+  ARROW_RETURN_NOT_OK(SplitRows(array, "rows", "expected a list of objects", max_rows, &rows));
   std::string lines;
-  for (size_t i = 0; i < rows->size(); ++i) {
-    if (!(*rows)[i].is_object()) {
+  lines.reserve(array.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].kind != JsonMember::Kind::kContainer || !rows[i].text.starts_with('{')) {
       return FieldError("rows[" + std::to_string(i) + "]", "expected an object");
     }
-    lines += LineOf((*rows)[i]);
+    AppendOnOneLine(rows[i].text, &lines);
+    lines.push_back('\n');
   }
   return lines;
 }
 
+struct Column {
+  std::string name;
+  std::string_view key;  // as it was written
+  std::vector<JsonMember> values;
+};
+
+arrow::Result<std::vector<Column>> ColumnsOf(const Document& document, int64_t max_rows) {
+  constexpr char kExpected[] = "expected an object of columns, each a list of values";
+  ARROW_ASSIGN_OR_RAISE(const std::string_view object, document.Container("df"));
+  std::vector<JsonMember> members;
+  if (!object.starts_with('{') || !ingest::SplitJsonObject(object, &members).empty() ||
+      members.empty()) {
+    return FieldError("df", kExpected);
+  }
+  std::vector<Column> columns;
+  std::set<std::string> names;
+  for (const JsonMember& member : members) {
+    Column column{Document::NameOf(member), member.key, {}};
+    const std::string field = "df." + column.name;
+    if (!names.insert(column.name).second) {
+      return FieldError(field, "given twice");
+    }
+    const bool is_array = member.kind == JsonMember::Kind::kContainer;
+    ARROW_RETURN_NOT_OK(SplitRows(is_array ? member.text : std::string_view(), field,
+                                  "expected a list of values", max_rows, &column.values));
+    if (!columns.empty() && column.values.size() != columns.front().values.size()) {
+      return FieldError(field, "has " + std::to_string(column.values.size()) +
+                                   " values, the first has " +
+                                   std::to_string(columns.front().values.size()) +
+                                   "; columns must be of one length");
+    }
+    columns.push_back(std::move(column));
+  }
+  return columns;
+}
+
 // Columns of one length, turned to rows.
-arrow::Result<std::string> LinesOfColumns(const Json& document, int64_t max_rows) {
-  const auto columns = document.find("df");
-  if (columns == document.end() || !columns->is_object() || columns->empty()) {
-    return FieldError("df", "expected an object of columns, each a list of values");
-  }
-  size_t count = 0;
-  for (auto column = columns->begin(); column != columns->end(); ++column) {
-    const std::string field = "df." + column.key();
-    if (!column->is_array()) {
-      return FieldError(field, "expected a list of values");
-    }
-    if (static_cast<int64_t>(column->size()) > max_rows) {
-      return TooMany(field, max_rows);
-    }
-    if (column != columns->begin() && column->size() != count) {
-      return FieldError(field, "has " + std::to_string(column->size()) + " values, the first has " +
-                                   std::to_string(count) + "; columns must be of one length");
-    }
-    count = column->size();
-  }
+std::string LinesOfColumns(const std::vector<Column>& columns) {
   std::string lines;
-  for (size_t row = 0; row < count; ++row) {
-    Json object = Json::object();
-    for (auto column = columns->begin(); column != columns->end(); ++column) {
-      object[column.key()] = (*column)[row];
+  for (size_t row = 0; row < columns.front().values.size(); ++row) {
+    char before = '{';
+    for (const Column& column : columns) {
+      lines.push_back(std::exchange(before, ','));
+      AppendQuoted(column.key, &lines);
+      lines.push_back(':');
+      const JsonMember& value = column.values[row];
+      if (value.kind == JsonMember::Kind::kString) {
+        AppendQuoted(value.text, &lines);
+      } else {
+        AppendOnOneLine(value.text, &lines);
+      }
     }
-    lines += LineOf(object);
+    lines += "}\n";
   }
   return lines;
 }
 
 // Rows reach the lake and the store both; who wants one of them alone is told.
-arrow::Status CheckTo(const Json& document) {
-  const auto to = document.find("to");
-  if (to == document.end() || *to == "online" || *to == "online_and_offline") {
+arrow::Status CheckTo(const Document& document) {
+  ARROW_ASSIGN_OR_RAISE(const JsonMember* to, document.Find("to"));
+  if (to == nullptr) {
     return arrow::Status::OK();
+  }
+  if (to->kind == JsonMember::Kind::kString) {
+    const std::string text = Document::TextOf(*to);
+    if (text == "online" || text == "online_and_offline") {
+      return arrow::Status::OK();
+    }
   }
   return FieldError("to",
                     "expected \"online\" or \"online_and_offline\": rows reach the lake and the "
@@ -120,22 +221,24 @@ arrow::Result<ParsedPush> ParsePush(const std::string& body, bool write, int64_t
   }
   ParsedPush push;
   push.form = write ? PushForm::kFeastWrite : PushForm::kFeast;
-  ARROW_ASSIGN_OR_RAISE(const Json document, ParseBounded(body));
+  ARROW_ASSIGN_OR_RAISE(const Document document, Document::Parse(body));
+  ARROW_ASSIGN_OR_RAISE(const JsonMember* feast_source, document.Find("push_source_name"));
   if (write) {
-    ARROW_ASSIGN_OR_RAISE(push.rows.view, TextOf(document, "feature_view_name"));
-  } else if (document.contains("push_source_name")) {
-    ARROW_ASSIGN_OR_RAISE(push.rows.source, TextOf(document, "push_source_name"));
+    ARROW_ASSIGN_OR_RAISE(push.rows.view, document.Text("feature_view_name"));
+  } else if (feast_source != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(push.rows.source, document.Text("push_source_name"));
     ARROW_RETURN_NOT_OK(CheckTo(document));
   } else {
     push.form = PushForm::kOurs;
-    ARROW_ASSIGN_OR_RAISE(push.rows.source, TextOf(document, "source"));
+    ARROW_ASSIGN_OR_RAISE(push.rows.source, document.Text("source"));
     ARROW_ASSIGN_OR_RAISE(push.rows.lines, LinesOfRows(document, max_rows));
     return push;
   }
-  ARROW_ASSIGN_OR_RAISE(push.rows.lines, LinesOfColumns(document, max_rows));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Column> columns, ColumnsOf(document, max_rows));
+  push.rows.lines = LinesOfColumns(columns);
   if (write) {
-    for (const auto& [name, values] : document.at("df").items()) {
-      push.rows.columns.push_back(name);
+    for (const Column& column : columns) {
+      push.rows.columns.push_back(column.name);
     }
   }
   return push;

@@ -38,7 +38,32 @@ TEST(PushJsonTest, RowsBecomeLines) {
   EXPECT_EQ(write.rows.lines, "");
 }
 
+// Numbers lose no digit, and a body laid out for people is rows one a line all the same.
+TEST(PushJsonTest, ValuesStayAsTheyWereWritten) {
+  const std::string row = R"({"d":12345678901234567890.123456789012345678,"e":1e400,"s":"\u00e4"})";
+  EXPECT_EQ(ParsePushed(R"({"source":"s","rows":[)" + row + "]}").ValueOrDie().rows.lines,
+            row + "\n");
+  EXPECT_EQ(
+      ParsePushed("{\"source\":\"s\",\n\"rows\":[\n{\n\"a\": 1.10,\r\n\"b\": [1,\n2]\n}\n]\n}")
+          .ValueOrDie()
+          .rows.lines,
+      "{ \"a\": 1.10,  \"b\": [1, 2] }\n");
+  EXPECT_EQ(ParsePushed("{\"push_source_name\":\"s\",\"df\":{\"a\":[1.10,-0.0,\"x\\n\"],"
+                        "\"b\\t\":[[\n],null,true]}}")
+                .ValueOrDie()
+                .rows.lines,
+            "{\"a\":1.10,\"b\\t\":[ ]}\n{\"a\":-0.0,\"b\\t\":null}\n"
+            "{\"a\":\"x\\n\",\"b\\t\":true}\n");
+  EXPECT_EQ(ParsePushed(R"({"s\u006furce":"\u0073","rows":[]})").ValueOrDie().rows.source, "s");
+}
+
 TEST(PushJsonTest, WhatIsWrongIsNamed) {
+  EXPECT_EQ(PushedFieldAtFault("{\"source\":\"\xff\",\"rows\":[]}"), "body");
+  EXPECT_EQ(PushedFieldAtFault(R"({"source":"s","source":"s","rows":[]})"), "source");
+  EXPECT_EQ(PushedFieldAtFault(R"({"source":"s","rows":[],"rows":[]})"), "rows");
+  EXPECT_EQ(PushedFieldAtFault(R"({"source":"s","rows":[{"a":}]})"), "body");
+  EXPECT_EQ(PushedFieldAtFault(R"({"push_source_name":"s","df":{"a":[1],"a":[1]}})"), "df.a");
+  EXPECT_EQ(PushedFieldAtFault(R"({"push_source_name":"s","df":{"a":[1]},"to":1})"), "to");
   EXPECT_EQ(PushedFieldAtFault("["), "body");
   EXPECT_EQ(PushedFieldAtFault("[]"), "body");
   EXPECT_EQ(PushedFieldAtFault("{\"source\":\"s\",\"rows\":" + std::string(100, '[')), "body");

@@ -76,6 +76,13 @@ inline void CheckCsv(std::string_view bytes) {
 // together anew.
 inline void CheckJson(std::string_view bytes) {
   std::vector<JsonMember> members;
+  const std::string in_array = "[" + std::string(bytes) + "]";
+  if (SplitJsonArray(in_array, bytes.size() + 1, &members).empty()) {
+    for (const JsonMember& element : members) {
+      Require(element.text.data() >= in_array.data() &&
+              element.text.data() + element.text.size() <= in_array.data() + in_array.size());
+    }
+  }
   if (!SplitJsonObject(bytes, &members).empty()) {
     return;
   }

@@ -1,7 +1,9 @@
 #include "icecore/ingest/files/json_object.h"
 
+#include <array>
 #include <bitset>
 #include <cstddef>
+#include <limits>
 #include <optional>
 
 namespace icecore::ingest {
@@ -37,6 +39,16 @@ std::optional<uint32_t> HexUnit(std::string_view text, size_t at) {
   }
   return unit;
 }
+
+// Bytes at which a string does not just go on.
+constexpr std::array<bool, 256> kStopsString = [] {
+  std::array<bool, 256> stops{};
+  for (size_t byte = 0; byte < 0x20; ++byte) {
+    stops[byte] = true;
+  }
+  stops['"'] = stops['\\'] = true;
+  return stops;
+}();
 
 bool IsHighSurrogate(uint32_t unit) { return unit >= 0xD800 && unit <= 0xDBFF; }
 bool IsLowSurrogate(uint32_t unit) { return unit >= 0xDC00 && unit <= 0xDFFF; }
@@ -102,38 +114,38 @@ class Scanner {
     }
     const size_t begin = at_;
     *escaped = false;
-    while (!at_end()) {
+    while (true) {
+      while (!at_end() && !kStopsString[static_cast<unsigned char>(text_[at_])]) {
+        ++at_;
+      }
+      if (at_end()) {
+        return Fail("'\"'");
+      }
       const char c = text_[at_];
       if (c == '"') {
         *content = text_.substr(begin, at_ - begin);
         ++at_;
         return true;
       }
-      if (static_cast<unsigned char>(c) < 0x20) {
+      if (c != '\\') {
         return Fail("an escape for a control character");
       }
       ++at_;
-      if (c == '\\') {
-        *escaped = true;
-        if (!TakeEscape()) {
-          return false;
-        }
+      *escaped = true;
+      if (!TakeEscape()) {
+        return false;
       }
     }
-    return Fail("'\"'");
   }
 
   // A number, true, false or null.
   bool TakeLiteral(JsonMember::Kind* kind) {
-    for (const auto& [word, word_kind] :
-         {std::pair<std::string_view, JsonMember::Kind>{"true", JsonMember::Kind::kBool},
-          {"false", JsonMember::Kind::kBool},
-          {"null", JsonMember::Kind::kNull}}) {
-      if (text_.substr(at_, word.size()) == word) {
-        at_ += word.size();
-        *kind = word_kind;
-        return true;
-      }
+    if (const char c = peek(); c == 't' || c == 'f') {
+      *kind = JsonMember::Kind::kBool;
+      return TakeWord(c == 't' ? "true" : "false");
+    } else if (c == 'n') {
+      *kind = JsonMember::Kind::kNull;
+      return TakeWord("null");
     }
     *kind = JsonMember::Kind::kNumber;
     return TakeNumber();
@@ -183,6 +195,14 @@ class Scanner {
   }
 
  private:
+  bool TakeWord(std::string_view word) {
+    if (text_.substr(at_, word.size()) != word) {
+      return Fail("a value");
+    }
+    at_ += word.size();
+    return true;
+  }
+
   bool TakeKey() {
     std::string_view key;
     bool escaped = false;
@@ -260,15 +280,7 @@ class Scanner {
   std::string problem_;
 };
 
-bool TakeMember(Scanner* scanner, std::string_view text, JsonMember* member) {
-  scanner->SkipSpace();
-  if (!scanner->TakeString(&member->key, &member->key_escaped)) {
-    return false;
-  }
-  scanner->SkipSpace();
-  if (!scanner->Take(':')) {
-    return scanner->Fail("':'");
-  }
+bool TakeValue(Scanner* scanner, std::string_view text, JsonMember* member) {
   scanner->SkipSpace();
   if (scanner->peek() == '"') {
     member->kind = JsonMember::Kind::kString;
@@ -287,28 +299,43 @@ bool TakeMember(Scanner* scanner, std::string_view text, JsonMember* member) {
   return true;
 }
 
-}  // namespace
+bool TakeMember(Scanner* scanner, std::string_view text, JsonMember* member) {
+  scanner->SkipSpace();
+  if (!scanner->TakeString(&member->key, &member->key_escaped)) {
+    return false;
+  }
+  scanner->SkipSpace();
+  if (!scanner->Take(':')) {
+    return scanner->Fail("':'");
+  }
+  return TakeValue(scanner, text, member);
+}
 
-std::string SplitJsonObject(std::string_view text, std::vector<JsonMember>* members) {
+// A container and nothing behind it; `take` one of what it holds.
+template <typename TakeOne>
+std::string SplitContainer(std::string_view text, char begin, char end, size_t max_members,
+                           const TakeOne& take, std::vector<JsonMember>* members) {
   members->clear();
   Scanner scanner(text);
   scanner.SkipSpace();
-  if (!scanner.Take('{')) {
-    scanner.Fail("'{'");
+  if (!scanner.Take(begin)) {
+    scanner.Fail("'" + std::string(1, begin) + "'");
     return scanner.problem();
   }
   scanner.SkipSpace();
-  bool open = !scanner.Take('}');
+  bool open = !scanner.Take(end);
   while (open) {
-    JsonMember& member = members->emplace_back();
-    if (!TakeMember(&scanner, text, &member)) {
+    if (!take(&scanner, text, &members->emplace_back())) {
       return scanner.problem();
     }
+    if (members->size() > max_members) {
+      return "";
+    }
     scanner.SkipSpace();
-    if (scanner.Take('}')) {
+    if (scanner.Take(end)) {
       open = false;
     } else if (!scanner.Take(',')) {
-      scanner.Fail("',' or '}'");
+      scanner.Fail("',' or '" + std::string(1, end) + "'");
       return scanner.problem();
     }
   }
@@ -317,6 +344,17 @@ std::string SplitJsonObject(std::string_view text, std::vector<JsonMember>* memb
     scanner.Fail("the end of the line");
   }
   return scanner.problem();
+}
+
+}  // namespace
+
+std::string SplitJsonObject(std::string_view text, std::vector<JsonMember>* members) {
+  return SplitContainer(text, '{', '}', std::numeric_limits<size_t>::max(), TakeMember, members);
+}
+
+std::string SplitJsonArray(std::string_view text, size_t max_elements,
+                           std::vector<JsonMember>* elements) {
+  return SplitContainer(text, '[', ']', max_elements, TakeValue, elements);
 }
 
 void DecodeJsonString(std::string_view escaped, std::string* out) {

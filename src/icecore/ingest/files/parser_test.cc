@@ -126,6 +126,25 @@ TEST(ParserTest, JsonIsStrict) {
   }
 }
 
+TEST(ParserTest, JsonArraysAreSliced) {
+  std::vector<JsonMember> elements;
+  EXPECT_EQ(SplitJsonArray(" [ 1.50, \"a\\n\" ,{\"b\": [2]}, null] ", 4, &elements), "");
+  ASSERT_EQ(elements.size(), 4);
+  EXPECT_EQ(elements[0].text, "1.50");
+  EXPECT_EQ(elements[1].text, "a\\n");
+  EXPECT_TRUE(elements[1].escaped);
+  EXPECT_EQ(elements[2].text, "{\"b\": [2]}");
+  EXPECT_EQ(elements[3].kind, JsonMember::Kind::kNull);
+  EXPECT_EQ(SplitJsonArray("[]", 0, &elements), "");
+  EXPECT_TRUE(elements.empty());
+  // Of what is too long it is enough to know that.
+  EXPECT_EQ(SplitJsonArray("[1,2,3 nonsense", 2, &elements), "");
+  EXPECT_EQ(elements.size(), 3);
+  for (const std::string text : {"", "{}", "[", "[1", "[1,]", "[,]", "[1 2]", "[1]]", "[tru]"}) {
+    EXPECT_NE(SplitJsonArray(text, 9, &elements), "") << text;
+  }
+}
+
 TEST(ParserTest, JsonDepthIsBounded) {
   std::vector<JsonMember> members;
   const auto nested = [](size_t depth) {
