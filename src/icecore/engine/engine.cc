@@ -125,7 +125,8 @@ class EngineImpl : public Engine {
     workspace_.project = &project_;
     workspace_.store = store_.get();
     workspace_.tables = &tables_;
-    workspace_.journals = &journals_;
+    journals_ = options.journals ? options.journals : std::make_shared<pipeline::OpenJournals>();
+    workspace_.journals = journals_.get();
     workspace_.clock = clock_.get();
     workspace_.random = &base::SystemRandom();
     workspace_.catalog = catalog_.get();
@@ -217,7 +218,7 @@ class EngineImpl : public Engine {
 
   arrow::Result<pipeline::RunOutcome> Run(pipeline::RunRequest request) override {
     ARROW_ASSIGN_OR_RAISE(request.definition_version, RequireApplied());
-    if (HasOnlineViews() && request.materialize) {
+    if (HasOnlineViews() && request.materialize && request.online) {
       ARROW_RETURN_NOT_OK(OnlineStore().status());
     }
     return pipeline::RunProject(workspace_, request);
@@ -648,7 +649,7 @@ class EngineImpl : public Engine {
   std::unique_ptr<lake::ObjectStore> store_;
   std::unique_ptr<lake::LocalCopies> copies_;  // goes before store_
   pipeline::OpenTables tables_;                // go before store_ and clock_
-  pipeline::OpenJournals journals_;
+  std::shared_ptr<pipeline::OpenJournals> journals_;
   std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<online::Store> online_;
   std::unique_ptr<online::ServedLog> served_log_;

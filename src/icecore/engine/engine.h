@@ -29,6 +29,7 @@
 #include "icecore/pipeline/restore.h"
 #include "icecore/pipeline/runner.h"
 #include "icecore/pipeline/training_card.h"
+#include "icecore/pipeline/workspace.h"
 #include "icecore/spec/model.h"
 
 namespace icecore::engine {
@@ -37,6 +38,8 @@ struct OpenOptions {
   std::string directory = ".";    // the project's folder
   std::optional<int64_t> now_us;  // --now; else the project's `now:`, else the machine's clock
   pipeline::EventListener listener;
+  // Of pushes: engines of one process that share them read each once. null: its own.
+  std::shared_ptr<pipeline::OpenJournals> journals = nullptr;
 };
 
 struct PlanReport {

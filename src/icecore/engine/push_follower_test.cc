@@ -85,7 +85,7 @@ class PushFollowerTest : public ::testing::Test {
     const auto door = Must(engine_->OpenPushDoor());
     Must(door->Push({"taps", R"({"user": 1, "at": "2024-03-09T10:00:00Z", "amount": 2})", ""}));
   }
-  OpenOptions Options() const { return {folder_.path(), std::nullopt, nullptr}; }
+  OpenOptions Options() const { return {folder_.path(), std::nullopt, nullptr, nullptr}; }
   void Run(bool materialize) {
     pipeline::RunRequest request;
     request.command = "run";

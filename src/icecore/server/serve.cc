@@ -207,8 +207,10 @@ class Watchers {
 
 }  // namespace
 
-arrow::Status Serve(const engine::OpenOptions& open_options, const spec::ServeSettings& said,
+arrow::Status Serve(const engine::OpenOptions& given, const spec::ServeSettings& said,
                     const std::string& flight_address) {
+  engine::OpenOptions open_options = given;
+  open_options.journals = std::make_shared<pipeline::OpenJournals>();
   ARROW_ASSIGN_OR_RAISE(auto api, EngineFeatureApi::Open(open_options));
   const spec::Project& project = api->project();
   HttpServer::Options options;

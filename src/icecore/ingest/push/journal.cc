@@ -10,8 +10,10 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -26,6 +28,11 @@ using base::ErrorCode;
 using base::MakeError;
 
 constexpr std::string_view kSuffix = ".journal";
+// The segment that is being written without its rows, and the lock of whoever does.
+constexpr std::string_view kThinFile = "/thin.new";
+constexpr std::string_view kThinLock = "/thin.lock";
+// A folder that changed so recently may change once more without its time of change telling.
+constexpr int64_t kSettledNanos = 50'000'000;
 constexpr int64_t kMaxGroupBytes = int64_t{64} << 20;  // of rows, appended with one sync
 constexpr int64_t kMarkBytes = int64_t{256} << 10;     // of a segment, between two known places
 
@@ -106,6 +113,16 @@ class FolderLock {
       if (errno != EINTR) return Failed("cannot lock", folder);
     }
     return FolderLock(std::move(file));
+  }
+
+  // nullopt where somebody holds it.
+  static arrow::Result<std::optional<FolderLock>> TryTake(const std::string& path) {
+    ARROW_ASSIGN_OR_RAISE(File file, File::Open(path, O_RDWR | O_CREAT));
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) {
+      return std::optional<FolderLock>(FolderLock(std::move(file)));
+    }
+    if (errno == EWOULDBLOCK || errno == EINTR) return std::optional<FolderLock>();
+    return Failed("cannot lock", path);
   }
 
  private:
@@ -190,7 +207,7 @@ class FolderJournal final : public PushJournal {
     }
     int64_t bytes = 0;
     for (--segment; segment != segments_.end() && bytes <= max_bytes; ++segment) {
-      ARROW_RETURN_NOT_OK(ReadSegment(*segment, number, max_bytes, &bytes, &entries));
+      ARROW_RETURN_NOT_OK(ReadSegment(&*segment, number, max_bytes, &bytes, &entries));
     }
     return entries;
   }
@@ -210,21 +227,8 @@ class FolderJournal final : public PushJournal {
   }
 
   arrow::Status Release(int64_t number) override {
-    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_EX));
-    const std::lock_guard<std::mutex> guard(mutex_);
-    ARROW_RETURN_NOT_OK(Refresh());
-    const int64_t kept_since = clock_->NowMicros() - options_.key_retention_us;
-    while (segments_.size() > 1 && segments_.front().last_number <= number &&
-           segments_.front().newest_key_us < kept_since) {
-      if (::unlink(segments_.front().path.c_str()) != 0 && errno != ENOENT) {
-        return Failed("cannot delete", segments_.front().path);
-      }
-      std::erase_if(keys_, [&](const auto& known) {
-        return known.second.number <= segments_.front().last_number;
-      });
-      segments_.erase(segments_.begin());
-    }
-    return arrow::Status::OK();
+    ARROW_ASSIGN_OR_RAISE(const auto landed, DeleteOld(number));
+    return landed ? Thin(*landed) : arrow::Status::OK();
   }
 
   arrow::Status ContinueBehind(int64_t number, int64_t rows) override {
@@ -248,6 +252,8 @@ class FolderJournal final : public PushJournal {
   };
   struct Segment {
     std::string path;
+    ino_t file = 0;        // what stands under the path, as far as it was read
+    bool is_thin = false;  // it has no rows, all of them have landed
     SegmentHeader header;
     int64_t read_bytes = 0;   // whole entries end here
     int64_t last_number = 0;  // first_number - 1 where it is empty
@@ -260,6 +266,68 @@ class FolderJournal final : public PushJournal {
     int64_t row_count = 0;
     int64_t time_us = 0;
   };
+
+  // The oldest of what is left whose rows have landed and are there still; never the last one.
+  arrow::Result<std::optional<Segment>> DeleteOld(int64_t number) {
+    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_EX));
+    const std::lock_guard<std::mutex> guard(mutex_);
+    ARROW_RETURN_NOT_OK(Refresh());
+    const int64_t kept_since = clock_->NowMicros() - options_.key_retention_us;
+    while (segments_.size() > 1 && segments_.front().last_number <= number &&
+           segments_.front().newest_key_us < kept_since) {
+      if (::unlink(segments_.front().path.c_str()) != 0 && errno != ENOENT) {
+        return Failed("cannot delete", segments_.front().path);
+      }
+      std::erase_if(keys_, [&](const auto& known) {
+        return known.second.number <= segments_.front().last_number;
+      });
+      segments_.erase(segments_.begin());
+    }
+    for (size_t i = 0; i + 1 < segments_.size() && segments_[i].last_number <= number; ++i) {
+      if (segments_[i].is_thin) continue;
+      ARROW_RETURN_NOT_OK(ReadTail(&segments_[i]));  // another process may have done it
+      if (!segments_[i].is_thin) return std::optional<Segment>(segments_[i]);
+    }
+    return std::optional<Segment>();
+  }
+
+  // Writes the segment anew without its rows, which nobody reads any more; its keys are of use
+  // still. A segment that is not the last one does not change, so that nobody waits meanwhile.
+  arrow::Status Thin(const Segment& segment) {
+    ARROW_ASSIGN_OR_RAISE(const auto only, FolderLock::TryTake(folder_ + std::string(kThinLock)));
+    if (!only) return arrow::Status::OK();
+    std::string thin = EncodeHeader(segment.header);
+    {
+      ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment.path, O_RDONLY));
+      ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadFrom(file, 0, segment.path));
+      std::string_view rest = std::string_view(bytes).substr(
+          kSegmentHeaderBytes, static_cast<size_t>(segment.read_bytes) - kSegmentHeaderBytes);
+      while (!rest.empty()) {
+        size_t row_bytes = 0;
+        ARROW_ASSIGN_OR_RAISE(const auto entry, TakeEntryHead(&rest, &row_bytes));
+        if (!entry) return arrow::Status::OK();  // it is another file by now
+        AppendEntry(*entry, &thin);
+      }
+    }
+    const std::string made = folder_ + std::string(kThinFile);
+    ARROW_RETURN_NOT_OK(WriteFile(made, thin));
+    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_EX));
+    const std::lock_guard<std::mutex> guard(mutex_);
+    ARROW_RETURN_NOT_OK(Refresh());
+    const auto known = std::find_if(segments_.begin(), segments_.end(), [&](const Segment& one) {
+      return one.path == segment.path && one.file == segment.file;
+    });
+    if (known == segments_.end()) return arrow::Status::OK();
+    if (::rename(made.c_str(), segment.path.c_str()) != 0) return Failed("cannot rename", made);
+    ARROW_RETURN_NOT_OK(SyncFolder(folder_));
+    return ReadTail(&*known);
+  }
+
+  static arrow::Status WriteFile(const std::string& path, std::string_view bytes) {
+    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(path, O_RDWR | O_CREAT | O_TRUNC));
+    ARROW_RETURN_NOT_OK(WriteAt(file, bytes, 0, path));
+    return ::fsync(file.get()) == 0 ? arrow::Status::OK() : Failed("cannot sync", path);
+  }
 
   // Guarded by queue_mutex_: those that share the next sync.
   std::vector<Waiting*> TakeGroup() {
@@ -310,9 +378,9 @@ class FolderJournal final : public PushJournal {
     return bytes.empty() ? arrow::Status::OK() : WriteTail(bytes);
   }
 
-  // The segment's tail behind its whole entries becomes `bytes`, durably. Refresh reads them then.
+  // The segment's tail behind its whole entries becomes `bytes`, durably.
   arrow::Status WriteTail(const std::string& bytes) {
-    const Segment& segment = segments_.back();
+    Segment& segment = segments_.back();
     ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment.path, O_RDWR));
     ARROW_ASSIGN_OR_RAISE(const std::string tail, ReadFrom(file, segment.read_bytes, segment.path));
     ARROW_RETURN_NOT_OK(CheckHalfDone(tail, segment));
@@ -329,7 +397,9 @@ class FolderJournal final : public PushJournal {
       return MakeError(ErrorCode::kOutcomeUnknown,
                        "cannot sync " + segment.path + ": " + std::strerror(errno));
     }
-    return Refresh();
+    ARROW_RETURN_NOT_OK(Take(bytes, &segment));
+    last_number_ = segment.last_number;
+    return arrow::Status::OK();
   }
 
   // What lies behind the whole entries may go only where it is what a killed writer left: then no
@@ -353,11 +423,7 @@ class FolderJournal final : public PushJournal {
     std::snprintf(name, sizeof name, "%020lld", static_cast<long long>(header.first_number));
     const std::string path = folder_ + "/" + name + std::string(kSuffix);
     const std::string temporary = path + ".new";
-    {
-      ARROW_ASSIGN_OR_RAISE(const File file, File::Open(temporary, O_RDWR | O_CREAT | O_TRUNC));
-      ARROW_RETURN_NOT_OK(WriteAt(file, EncodeHeader(header), 0, temporary));
-      if (::fsync(file.get()) != 0) return Failed("cannot sync", temporary);
-    }
+    ARROW_RETURN_NOT_OK(WriteFile(temporary, EncodeHeader(header)));
     if (::rename(temporary.c_str(), path.c_str()) != 0) return Failed("cannot rename", temporary);
     ARROW_RETURN_NOT_OK(SyncFolder(folder_));
     return Refresh();
@@ -380,6 +446,36 @@ class FolderJournal final : public PushJournal {
   // Brings what is known up to the folder: segments and entries of other processes. Under the
   // folder's lock and mutex_.
   arrow::Status Refresh() {
+    ARROW_ASSIGN_OR_RAISE(const bool changed, FolderChanged());
+    if (changed) {
+      const arrow::Status looked = LookForSegments();
+      if (!looked.ok()) folder_changed_at_ = INT64_MIN;
+      ARROW_RETURN_NOT_OK(looked);
+    } else if (!segments_.empty()) {
+      ARROW_RETURN_NOT_OK(ReadTail(&segments_.back()));
+    }
+    last_number_ = segments_.empty() ? 0 : segments_.back().last_number;
+    return arrow::Status::OK();
+  }
+
+  // Whether files may have come or gone since the last look. A folder of many segments is long to
+  // list, and each push asks.
+  arrow::Result<bool> FolderChanged() {
+    struct stat info{};
+    if (::stat(folder_.c_str(), &info) != 0) return Failed("cannot look at", folder_);
+    struct timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    const auto nanos = [](const struct timespec& time) {
+      return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+    };
+    const int64_t changed_at = nanos(info.st_mtim);
+    const bool changed = changed_at != folder_changed_at_;
+    // Without the time of a change that another may follow within the same tick.
+    folder_changed_at_ = nanos(now) - changed_at > kSettledNanos ? changed_at : INT64_MIN;
+    return changed;
+  }
+
+  arrow::Status LookForSegments() {
     std::vector<std::string> paths;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
@@ -399,7 +495,6 @@ class FolderJournal final : public PushJournal {
         ARROW_RETURN_NOT_OK(ReadTail(&segments_.back()));
       }
     }
-    last_number_ = segments_.empty() ? 0 : segments_.back().last_number;
     return arrow::Status::OK();
   }
 
@@ -420,15 +515,37 @@ class FolderJournal final : public PushJournal {
                                                   std::to_string(segments_.back().last_number));
       }
     }
-    segment.read_bytes = static_cast<int64_t>(kSegmentHeaderBytes);
-    segment.last_number = segment.header.first_number - 1;
-    segment.next_row = segment.header.first_row;
+    ARROW_ASSIGN_OR_RAISE(segment.file, FileOf(file, path));
+    BeginReading(&segment);
     segments_.push_back(std::move(segment));
     return Take(std::string_view(bytes).substr(kSegmentHeaderBytes), &segments_.back());
   }
 
+  static arrow::Result<ino_t> FileOf(const File& file, const std::string& path) {
+    struct stat info{};
+    if (::fstat(file.get(), &info) != 0) return Failed("cannot look at", path);
+    return info.st_ino;
+  }
+
+  static void BeginReading(Segment* segment) {
+    segment->read_bytes = static_cast<int64_t>(kSegmentHeaderBytes);
+    segment->last_number = segment->header.first_number - 1;
+    segment->next_row = segment->header.first_row;
+    segment->marks.clear();
+    segment->is_thin = false;
+  }
+
+  // All of it again, where another process has left out its rows since.
   arrow::Status ReadTail(Segment* segment) {
     ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment->path, O_RDONLY));
+    return ReadTail(file, segment);
+  }
+  arrow::Status ReadTail(const File& file, Segment* segment) {
+    ARROW_ASSIGN_OR_RAISE(const ino_t found, FileOf(file, segment->path));
+    if (found != segment->file) {
+      segment->file = found;
+      BeginReading(segment);
+    }
     ARROW_ASSIGN_OR_RAISE(const std::string bytes,
                           ReadFrom(file, segment->read_bytes, segment->path));
     return Take(bytes, segment);
@@ -438,7 +555,8 @@ class FolderJournal final : public PushJournal {
   arrow::Status Take(std::string_view bytes, Segment* segment) {
     while (true) {
       const size_t before = bytes.size();
-      ARROW_ASSIGN_OR_RAISE(auto entry, TakeEntry(&bytes));
+      size_t row_bytes = 0;
+      ARROW_ASSIGN_OR_RAISE(auto entry, TakeEntryHead(&bytes, &row_bytes));
       if (!entry) return arrow::Status::OK();
       if (entry->number != segment->last_number + 1 || entry->first_row != segment->next_row) {
         return MakeError(ErrorCode::kCorrupt,
@@ -449,6 +567,7 @@ class FolderJournal final : public PushJournal {
           segment->read_bytes - segment->marks.back().offset >= kMarkBytes) {
         segment->marks.push_back({entry->number, segment->read_bytes});
       }
+      segment->is_thin = row_bytes == 0;
       segment->last_number = entry->number;
       segment->next_row += entry->row_count;
       segment->read_bytes += static_cast<int64_t>(before - bytes.size());
@@ -460,34 +579,42 @@ class FolderJournal final : public PushJournal {
   }
 
   // From the last known place before the entry that is wanted, piece by piece.
-  arrow::Status ReadSegment(const Segment& segment, int64_t after, int64_t max_bytes,
-                            int64_t* bytes_read, std::vector<JournalEntry>* entries) {
-    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment.path, O_RDONLY));
+  arrow::Status ReadSegment(Segment* segment, int64_t after, int64_t max_bytes, int64_t* bytes_read,
+                            std::vector<JournalEntry>* entries) {
+    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment->path, O_RDONLY));
+    ARROW_ASSIGN_OR_RAISE(const ino_t found, FileOf(file, segment->path));
+    if (found != segment->file) ARROW_RETURN_NOT_OK(ReadTail(file, segment));
     const auto mark =
-        std::upper_bound(segment.marks.begin(), segment.marks.end(), after + 1,
+        std::upper_bound(segment->marks.begin(), segment->marks.end(), after + 1,
                          [](int64_t wanted, const Mark& m) { return wanted < m.number; });
-    int64_t offset = mark == segment.marks.begin() ? static_cast<int64_t>(kSegmentHeaderBytes)
-                                                   : std::prev(mark)->offset;
-    int64_t seen = mark == segment.marks.begin() ? segment.header.first_number - 1
-                                                 : std::prev(mark)->number - 1;
+    int64_t offset = mark == segment->marks.begin() ? static_cast<int64_t>(kSegmentHeaderBytes)
+                                                    : std::prev(mark)->offset;
+    int64_t seen = mark == segment->marks.begin() ? segment->header.first_number - 1
+                                                  : std::prev(mark)->number - 1;
     int64_t piece = 4 * kMarkBytes;
-    while (*bytes_read <= max_bytes && seen < segment.last_number) {
-      const int64_t wanted = std::min(piece, segment.read_bytes - offset);
-      ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadFrom(file, offset, segment.path, wanted));
+    while (*bytes_read <= max_bytes && seen < segment->last_number) {
+      const int64_t wanted = std::min(piece, segment->read_bytes - offset);
+      ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadFrom(file, offset, segment->path, wanted));
       std::string_view rest(bytes);
       while (*bytes_read <= max_bytes) {
         ARROW_ASSIGN_OR_RAISE(auto entry, TakeEntry(&rest));
         if (!entry) break;
         seen = entry->number;
         if (seen <= after) continue;
+        if (entry->rows.empty()) {
+          return MakeError(ErrorCode::kCorrupt, "the rows of entry " + std::to_string(seen) +
+                                                    " of the journal " + folder_ +
+                                                    " had landed and are gone");
+        }
         *bytes_read += static_cast<int64_t>(entry->rows.size());
         entries->push_back(*std::move(entry));
       }
       const int64_t taken = static_cast<int64_t>(bytes.size() - rest.size());
       const bool is_last =
-          offset + wanted >= segment.read_bytes || static_cast<int64_t>(bytes.size()) < wanted;
+          offset + wanted >= segment->read_bytes || static_cast<int64_t>(bytes.size()) < wanted;
       if (taken == 0 && is_last) {
-        return MakeError(ErrorCode::kCorrupt, segment.path + ": entry " + std::to_string(seen + 1) +
+        return MakeError(ErrorCode::kCorrupt, segment->path + ": entry " +
+                                                  std::to_string(seen + 1) +
                                                   " is damaged; bring the file back from a copy");
       }
       if (taken == 0) piece *= 2;  // an entry that is longer than a piece
@@ -509,6 +636,7 @@ class FolderJournal final : public PushJournal {
   std::vector<Segment> segments_;
   std::unordered_map<std::string, KnownKey> keys_;
   int64_t last_number_ = 0;
+  int64_t folder_changed_at_ = INT64_MIN;  // as of the last look, where that can be relied on
 };
 
 }  // namespace

@@ -41,7 +41,8 @@ class PushJournal {
                                             int64_t row_count) = 0;
 
   // Entries behind `number`, in order, until their rows exceed max_bytes; at least one where there
-  // is one. kCorrupt where the journal ends before `number`, or entries behind it are gone.
+  // is one. kCorrupt where the journal ends before `number`, or entries behind it, or their rows,
+  // are gone.
   virtual arrow::Result<std::vector<JournalEntry>> ReadAfter(int64_t number, int64_t max_bytes) = 0;
 
   // The number of the newest entry, 0 for none.
@@ -50,8 +51,9 @@ class PushJournal {
   // Rows of all entries there ever were.
   virtual arrow::Result<int64_t> RowsTaken() = 0;
 
-  // Entries up to `number` are durable elsewhere: segments that hold nothing newer are deleted once
-  // their keys are older than the retention. May be called again.
+  // Entries up to `number` are durable elsewhere: segments that hold nothing newer keep no rows,
+  // one segment a call, and are deleted once their keys are older than the retention. May be called
+  // again.
   virtual arrow::Status Release(int64_t number) = 0;
 
   // Numbers go on behind `number` (with `rows` rows before), whatever the journal holds: for a

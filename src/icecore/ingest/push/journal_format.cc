@@ -32,6 +32,38 @@ T Get(std::string_view bytes, size_t offset) {
   return value;
 }
 
+// *rows: where the entry's are among the bytes.
+arrow::Result<std::optional<JournalEntry>> TakeHead(std::string_view* bytes,
+                                                    std::string_view* rows) {
+  if (bytes->size() < kFrameBytes) {
+    return std::optional<JournalEntry>();
+  }
+  const size_t length = Get<uint32_t>(*bytes, 0);
+  if (length < kBodyHeadBytes || length > kMaxBodyBytes || length > bytes->size() - kFrameBytes) {
+    return std::optional<JournalEntry>();
+  }
+  const std::string_view body = bytes->substr(kFrameBytes, length);
+  if (Get<uint64_t>(*bytes, 4) != base::Hash64(body)) {
+    return std::optional<JournalEntry>();
+  }
+  JournalEntry entry;
+  entry.number = Get<int64_t>(body, 0);
+  entry.time_us = Get<int64_t>(body, 8);
+  entry.first_row = Get<int64_t>(body, 16);
+  entry.row_count = Get<int64_t>(body, 24);
+  const size_t key_bytes = Get<uint32_t>(body, 32);
+  entry.place = Get<uint32_t>(body, 36);
+  if (entry.number < 1 || entry.place >= entry.number || entry.first_row < 0 ||
+      entry.row_count < 1 || key_bytes > kMaxIdempotencyKeyBytes ||
+      key_bytes > body.size() - kBodyHeadBytes) {
+    return MakeError(ErrorCode::kCorrupt, "entry of a push journal with values that cannot be");
+  }
+  entry.key = body.substr(kBodyHeadBytes, key_bytes);
+  *rows = body.substr(kBodyHeadBytes + key_bytes);
+  bytes->remove_prefix(kFrameBytes + length);
+  return std::optional<JournalEntry>(std::move(entry));
+}
+
 }  // namespace
 
 std::string EncodeHeader(const SegmentHeader& header) {
@@ -76,33 +108,18 @@ void AppendEntry(const JournalEntry& entry, std::string* out) {
 }
 
 arrow::Result<std::optional<JournalEntry>> TakeEntry(std::string_view* bytes) {
-  if (bytes->size() < kFrameBytes) {
-    return std::optional<JournalEntry>();
-  }
-  const size_t length = Get<uint32_t>(*bytes, 0);
-  if (length < kBodyHeadBytes || length > kMaxBodyBytes || length > bytes->size() - kFrameBytes) {
-    return std::optional<JournalEntry>();
-  }
-  const std::string_view body = bytes->substr(kFrameBytes, length);
-  if (Get<uint64_t>(*bytes, 4) != base::Hash64(body)) {
-    return std::optional<JournalEntry>();
-  }
-  JournalEntry entry;
-  entry.number = Get<int64_t>(body, 0);
-  entry.time_us = Get<int64_t>(body, 8);
-  entry.first_row = Get<int64_t>(body, 16);
-  entry.row_count = Get<int64_t>(body, 24);
-  const size_t key_bytes = Get<uint32_t>(body, 32);
-  entry.place = Get<uint32_t>(body, 36);
-  if (entry.number < 1 || entry.place >= entry.number || entry.first_row < 0 ||
-      entry.row_count < 1 || key_bytes > kMaxIdempotencyKeyBytes ||
-      key_bytes > body.size() - kBodyHeadBytes) {
-    return MakeError(ErrorCode::kCorrupt, "entry of a push journal with values that cannot be");
-  }
-  entry.key = body.substr(kBodyHeadBytes, key_bytes);
-  entry.rows = body.substr(kBodyHeadBytes + key_bytes);
-  bytes->remove_prefix(kFrameBytes + length);
-  return std::optional<JournalEntry>(std::move(entry));
+  std::string_view rows;
+  ARROW_ASSIGN_OR_RAISE(auto entry, TakeHead(bytes, &rows));
+  if (entry) entry->rows = rows;
+  return entry;
+}
+
+arrow::Result<std::optional<JournalEntry>> TakeEntryHead(std::string_view* bytes,
+                                                         size_t* row_bytes) {
+  std::string_view rows;
+  ARROW_ASSIGN_OR_RAISE(auto entry, TakeHead(bytes, &rows));
+  *row_bytes = rows.size();
+  return entry;
 }
 
 }  // namespace icecore::ingest

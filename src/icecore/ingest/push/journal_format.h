@@ -3,6 +3,7 @@
 
 #include <arrow/result.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,7 +19,7 @@ struct JournalEntry {
   int64_t row_count = 0;
   uint32_t place = 0;  // among the entries that were synced together, from 0
   std::string key;     // the idempotency key; "" where there is none
-  std::string rows;    // JSON objects, each ended by '\n'
+  std::string rows;    // JSON objects, each ended by '\n'; "" once they have landed
 };
 
 // Where a segment begins.
@@ -41,5 +42,8 @@ void AppendEntry(const JournalEntry& entry, std::string* out);
 // beginning of an entry, or an entry that was not written whole. kCorrupt: bytes with a right
 // checksum that are no entry.
 arrow::Result<std::optional<JournalEntry>> TakeEntry(std::string_view* bytes);
+// The same without its rows, which are *row_bytes long.
+arrow::Result<std::optional<JournalEntry>> TakeEntryHead(std::string_view* bytes,
+                                                         size_t* row_bytes);
 
 }  // namespace icecore::ingest

@@ -155,6 +155,40 @@ TEST_F(JournalTest, SegmentsGoWhenTheyAreTakenAndTheirKeysAreOld) {
   EXPECT_EQ(Open()->Append("", Row(6), 1)->number, 6);
 }
 
+// Keys are of use for a day; the rows of a day would fill the disk.
+TEST_F(JournalTest, RowsGoWhenTheyAreTaken) {
+  options_.segment_bytes = 5000;
+  const auto journal = Open();
+  const std::string rows = std::string(1000, 'x') + "\n";
+  const auto append = [&](int n) { return journal->Append(std::to_string(n), rows, 1); };
+  for (int n = 1; n <= 9; ++n) ASSERT_TRUE(append(n).ok());
+  const auto other = Open();
+  const auto half_read = Open();
+  for (int n = 10; n <= 18; ++n) ASSERT_TRUE(append(n).ok());
+  ASSERT_TRUE(Open()->ReadAfter(0, 1).ok());
+  ASSERT_EQ(Segments().size(), 4u);
+  const auto bytes = [&](size_t i) { return fs::file_size(Segments()[i]); };
+  EXPECT_GT(bytes(0), 5000u);
+  for (int call = 0; call < 4; ++call) ASSERT_TRUE(journal->Release(14).ok());
+  EXPECT_LT(bytes(0), 500u);
+  EXPECT_LT(bytes(1), 500u);
+  EXPECT_GT(bytes(2), 5000u);  // entry 15 is in it
+  ASSERT_TRUE(other->Release(18).ok());
+  EXPECT_LT(bytes(2), 500u);
+  EXPECT_GT(bytes(3), 3000u);  // the last one, which is written on
+  for (const auto& reader : {Open(), Open()}) EXPECT_EQ(Rows(*reader, 15), rows + rows + rows);
+  for (PushJournal* reader : {journal.get(), other.get(), half_read.get()}) {
+    EXPECT_EQ(Rows(*reader, 15), rows + rows + rows);
+    EXPECT_EQ(CodeOf(reader->ReadAfter(3, 100).status()), ErrorCode::kCorrupt);
+    EXPECT_TRUE(reader->Append("3", rows, 1)->duplicate);
+    EXPECT_EQ(reader->Append("17", rows, 1)->number, 17);
+  }
+  EXPECT_TRUE(Open()->Append("3", rows, 1)->duplicate);
+  EXPECT_EQ(half_read->Append("new", rows, 1)->number, 19);
+  EXPECT_EQ(*journal->LastNumber(), 19);
+  EXPECT_EQ(*Open()->RowsTaken(), 19);
+}
+
 TEST_F(JournalTest, SegmentsWithoutKeysGoWhenTheyAreTaken) {
   options_.segment_bytes = 1;
   const auto journal = Open();
