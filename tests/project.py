@@ -45,21 +45,21 @@ class Project:
         return subprocess.Popen([self.icecore, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def end(self, process: subprocess.Popen) -> Ended:
+    def end(self, process: subprocess.Popen, timeout_s: float = TIMEOUT_S) -> Ended:
         try:
-            out, err = process.communicate(timeout=TIMEOUT_S)
+            out, err = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            raise Failed(f"{' '.join(process.args[1:])}: no end after {TIMEOUT_S} s") from None
+            raise Failed(f"{' '.join(process.args[1:])}: no end after {timeout_s} s") from None
         return Ended(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
 
-    def call(self, *arguments: str) -> Ended:
-        return self.end(self.start(*arguments))
+    def call(self, *arguments: str, timeout_s: float = TIMEOUT_S) -> Ended:
+        return self.end(self.start(*arguments), timeout_s)
 
-    def must(self, *arguments: str) -> str:
+    def must(self, *arguments: str, timeout_s: float = TIMEOUT_S) -> str:
         """stdout of a command that has to succeed."""
-        ended = self.call(*arguments)
+        ended = self.call(*arguments, timeout_s=timeout_s)
         if ended.code != 0:
             raise Failed(f"icecore {' '.join(arguments)}: exit code {ended.code}\n{ended.says}".rstrip())
         return ended.out

@@ -60,10 +60,11 @@ class Server:
         self.process.communicate()
 
     def send(self, method: str, path: str, document=None, headers: dict | None = None) -> tuple[int, str]:
-        """On a connection of its own; status and text."""
+        """On a connection of its own; status and text. Bytes go as they are."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(method, path, None if document is None else json.dumps(document), headers or {})
+            body = document if document is None or isinstance(document, bytes) else json.dumps(document)
+            connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

@@ -1,12 +1,10 @@
 #include "icecore/engine/push_follower.h"
 
-#include <arrow/memory_pool.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <map>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -17,6 +15,7 @@
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
+#include "icecore/engine/housekeeper.h"
 
 namespace icecore::engine {
 namespace {
@@ -27,11 +26,6 @@ constexpr std::chrono::seconds kLongestWait(60);
 // hold up the others for kLongestWait.
 constexpr std::chrono::seconds kPause(1);
 constexpr int kGaps = 4;
-// A table that so many runs have written is packed. Its readers look at each of its files, and
-// packing few of them is not worth its commits.
-constexpr int kRunsPerPacking = 64;
-// Larger ones are left to `icecore compact`: packing them would hold up what is pushed.
-constexpr int64_t kPackedBytes = int64_t{8} << 20;
 
 class Follower final : public PushFollower {
  public:
@@ -39,7 +33,8 @@ class Follower final : public PushFollower {
       : options_(std::move(options)),
         interval_(pace.look_us),
         advance_interval_(pace.advance_us),
-        listener_(listener) {}
+        listener_(listener),
+        housekeeper_(Housekeeper::Start(options_)) {}
 
   void Wake() override {
     {
@@ -91,7 +86,6 @@ class Follower final : public PushFollower {
       if (status.ok()) {
         wait = interval_;
         listener_->OnServable(begin_ns);
-        Pack(stop);
       } else if (!stop.stop_requested()) {
         base::Log(base::LogLevel::kWarning, "pushes wait: " + status.message());
         wait = std::min<std::chrono::microseconds>(wait * 2, kLongestWait);
@@ -130,6 +124,7 @@ class Follower final : public PushFollower {
 
   arrow::Result<pipeline::RunOutcome> Run(pipeline::RunRequest request) {
     const std::stop_token stop = request.stop;
+    request.logs = false;  // the housekeeper's
     auto outcome = engine_->Run(std::move(request));
     if (!outcome.ok()) {
       door_.reset();
@@ -142,6 +137,14 @@ class Follower final : public PushFollower {
       }
     }
     return outcome;
+  }
+
+  void TellHousekeeper(const pipeline::RunOutcome& outcome) {
+    std::multiset<std::string> written;
+    for (const pipeline::StepOutcome& step : outcome.steps) {
+      for (const catalog::TableVersion& version : step.report.writes) written.insert(version.table);
+    }
+    housekeeper_->Wrote(written);
   }
 
   // Full names. None where the clock stands still: answers are as good as they were.
@@ -175,7 +178,7 @@ class Follower final : public PushFollower {
       return arrow::Status::OK();
     }
     ARROW_ASSIGN_OR_RAISE(const auto outcome, Run(std::move(request)));
-    return FirstFailure(outcome);
+    return outcome.FirstFailure();
   }
 
   arrow::Status TakeOnce(const std::stop_token& stop) {
@@ -195,58 +198,21 @@ class Follower final : public PushFollower {
       request.names.push_back("source." + source + "+");
     }
     const auto outcome = Run(std::move(request));
-    const arrow::Status ended = outcome.ok() ? FirstFailure(*outcome) : outcome.status();
+    const arrow::Status ended = outcome.ok() ? outcome->FirstFailure() : outcome.status();
     if (ended.ok() || !stop.stop_requested()) listener_->OnRunEnded(ended.ok());
-    if (outcome.ok()) {
-      for (const pipeline::StepOutcome& step : outcome->steps) {
-        for (const catalog::TableVersion& written : step.report.writes) ++writes_[written.table];
-      }
-    }
+    if (outcome.ok()) TellHousekeeper(*outcome);
     unfinished_ = !ended.ok();
     return ended;
-  }
-
-  // Without one no step was skipped either.
-  static arrow::Status FirstFailure(const pipeline::RunOutcome& outcome) {
-    for (const pipeline::StepOutcome& step : outcome.steps) {
-      if (step.status == pipeline::StepOutcome::Status::kFailed) {
-        return base::MakeError(base::ErrorCode::kUnavailable,
-                               step.report.thing + ": " + step.error);
-      }
-    }
-    return arrow::Status::OK();
-  }
-
-  // What was pushed has landed, whatever becomes of this.
-  void Pack(const std::stop_token& stop) {
-    bool packed_some = false;
-    for (auto& [table, writes] : writes_) {
-      if (writes < kRunsPerPacking) continue;
-      writes = 0;
-      packed_some = true;
-      pipeline::CompactRequest request;
-      request.target_bytes = kPackedBytes;
-      request.stop = stop;
-      const arrow::Status packed = engine_->Compact({table}, request).status();
-      if (!packed.ok() && !stop.stop_requested()) {
-        base::Log(base::LogLevel::kWarning, "small files stay: " + packed.message());
-      }
-    }
-    if (packed_some) {
-      // Freed memory stays with the process otherwise: as much as the largest of these ever took.
-      arrow::default_memory_pool()->ReleaseUnused();
-      arrow::system_memory_pool()->ReleaseUnused();
-    }
   }
 
   const OpenOptions options_;
   const std::chrono::microseconds interval_;
   const std::chrono::microseconds advance_interval_;
   Listener* const listener_;
+  const std::unique_ptr<Housekeeper> housekeeper_;
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<PushDoor> door_;     // goes before engine_; null: to be opened anew
-  int64_t version_ = 0;                // of the definitions of both
-  std::map<std::string, int> writes_;  // runs that wrote the table since it was packed
+  std::unique_ptr<PushDoor> door_;  // goes before engine_; null: to be opened anew
+  int64_t version_ = 0;             // of the definitions of both
   // Rows may have landed that are not in every table and view behind them, which the journal does
   // not tell: a run has failed, or the process before this one was killed in the middle of one.
   bool unfinished_ = true;

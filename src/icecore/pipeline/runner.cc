@@ -160,10 +160,10 @@ class Runner {
     if (request_.compute) {
       Compute(analysed);
     }
-    if (request_.materialize) {
+    if (request_.materialize && request_.logs) {
       ARROW_RETURN_NOT_OK(KeepLogs(analysed));
     }
-    if (request_.materialize && workspace_.online != nullptr) {
+    if (request_.materialize && request_.online && workspace_.online != nullptr) {
       Materialize(&analysed);
     }
     return arrow::Status::OK();
@@ -330,6 +330,15 @@ bool RunOutcome::failed() const {
   return std::any_of(steps.begin(), steps.end(), [](const StepOutcome& step) {
     return step.status == Status::kFailed || step.status == Status::kSkipped;
   });
+}
+
+arrow::Status RunOutcome::FirstFailure() const {
+  for (const StepOutcome& step : steps) {
+    if (step.status == Status::kFailed) {
+      return base::MakeError(base::ErrorCode::kUnavailable, step.report.thing + ": " + step.error);
+    }
+  }
+  return arrow::Status::OK();
 }
 
 bool RunOutcome::balanced() const {

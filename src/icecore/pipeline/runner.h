@@ -22,7 +22,9 @@ struct RunRequest {
   bool full = false;               // new generations of what is selected
   bool land = true;                // sources: take new files
   bool compute = true;             // contracts and tables
-  bool materialize = true;         // online views
+  bool materialize = true;         // views
+  bool logs = true;                // of materialize: their clustered logs
+  bool online = true;              // of materialize: the online store
   int64_t definition_version = 0;  // for the catalog
   std::stop_token stop;
 };
@@ -40,6 +42,8 @@ struct RunOutcome {
   std::vector<StepOutcome> steps;  // in the order they ran
   int64_t duration_us = 0;
   bool failed() const;
+  // Why the first step that failed did, as kUnavailable. Without one no step was skipped either.
+  arrow::Status FirstFailure() const;
   bool balanced() const;  // law 3, over every step
 };
 

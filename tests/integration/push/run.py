@@ -14,12 +14,15 @@ import tempfile
 import threading
 import time
 
+from deltalake import DeltaTable
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 from project import Failed, Project  # noqa: E402
 from served import ON_LOOPBACK, Server as AnyServer, expect  # noqa: E402
 
 WAIT_S = 60
+PUSHES_UNTIL_PACKED = 70
 DEFINITIONS = """\
 source: clicks
 from: {push: {}}
@@ -28,6 +31,7 @@ contract:
     - {name: user, type: string, required: true}
     - {name: at, type: timestamp, required: true}
     - {name: n, type: int64, between: [0, 10]}
+    - {name: price, type: "decimal(38,18)"}
 ---
 table: clicks
 zone: processing
@@ -185,6 +189,43 @@ def landed_rows_are_loaded(project: Project) -> None:
         server.await_value("between", "n", 1)
 
 
+def numbers_keep_their_digits(project: Project) -> None:
+    """A number lands as it was written, whatever a double would make of it."""
+    digits = "12345678901234567890.123456789012345678"
+    for body in ('{"source": "clicks", "rows": [{"user": "exact", "at": "2024-03-01T10:00:00Z",\n "n": 1, "price": %s}]}',
+                 '{"push_source_name": "clicks", "df": {"user": ["exact"], "at": ["2024-03-01T10:00:00Z"], "n": [1],\n "price": [%s]}}'):
+        with Server(project) as server:
+            status, text = server.send("POST", "/push", (body % digits).encode())
+            expect(status, 200, f"status of {text}")
+    project.must("run")
+    expect(project.rows("""select price::varchar as price, count(*) as n from landing.clicks where "user" = 'exact' group by all"""),
+           [{"price": digits, "n": 2}], "numbers in the lake")
+
+
+def small_files_are_packed(project: Project) -> None:
+    """Beside the stream that makes them, and the view's log is kept."""
+    project.write("icecore.yaml", "language: 1\nproject: pushed\nfeature_log_rows: 0\n")
+    table, log = DeltaTable(project.path("lake/processing/clicks")), project.path(".icecore/features/seen/manifest.json")
+    before = os.stat(log).st_mtime_ns if os.path.exists(log) else 0
+    with Server(project) as server:
+        for i in range(PUSHES_UNTIL_PACKED):
+            status, _ = server.post("/push", {"source": "clicks", "rows": [{"user": f"u{i}", "at": "2024-03-01T10:00:00Z", "n": i % 10}]})
+            expect(status, 200, "status")
+            server.await_value(f"u{i}", "n", i % 10)
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            table.update_incremental()
+            logged = os.path.exists(log) and os.stat(log).st_mtime_ns > before
+            if logged and len(table.file_uris()) < PUSHES_UNTIL_PACKED / 2:
+                break
+            if time.monotonic() > deadline:
+                raise Failed(f"{len(table.file_uris())} files; log {'kept' if logged else 'not kept'}")
+            time.sleep(0.05)
+        expect(server.value("u3", "n"), 3, "a value behind it")
+    expect(project.value("select count(*) from processing.clicks"), PUSHES_UNTIL_PACKED + 1, "rows")
+    project.must("check", "--lake")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Pushes rows to `icecore serve`.")
     parser.add_argument("--icecore", required=True)
@@ -192,7 +233,7 @@ def main() -> int:
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="push-") as temporary:
         for test in (rows_arrive, feast_pushes, rows_of_a_view_arrive, keys_are_taken_once, acknowledged_rows_survive_a_kill,
-                     landed_rows_are_loaded, sources_come_later):
+                     landed_rows_are_loaded, sources_come_later, numbers_keep_their_digits, small_files_are_packed):
             try:
                 test(prepared(given.icecore, os.path.join(temporary, test.__name__)))
                 passed += 1

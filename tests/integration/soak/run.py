@@ -37,6 +37,7 @@ STRETCH_S = 5
 WARM_UP = 0.25       # of the time
 JUDGED_FROM_S = 120  # shorter runs are all warm-up
 WAIT_S = 60
+COMPACT_S = 600
 DEFINITIONS = """\
 source: clicks
 from: {{push: {{}}}}
@@ -143,7 +144,8 @@ class Changes(threading.Thread):
         self.project.must("materialize", "view.facts", "--full")
 
     def compact(self) -> None:
-        self.project.must("compact")
+        # It gives way to the server (nice 19), which leaves it little.
+        self.project.must("compact", timeout_s=COMPACT_S)
 
     def definition(self) -> None:
         self.shape = "twice" if self.shape == "x" else "x"
