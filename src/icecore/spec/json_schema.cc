@@ -75,7 +75,7 @@ constexpr char kProject[] = R"json(
           "endpoint": {"type": "string", "description": "DynamoDB: http(s)://HOST:PORT of an endpoint that is not AWS"},
           "profile": {"type": "string", "description": "DynamoDB: of ~/.aws/credentials and ~/.aws/config"}}}]},
       "memory": {"type": "string", "pattern": "^[0-9]+(MB|GB)$", "description": "What a training set or a fresh online load may hold at once, about: 1GB"},
-      "feature_log_rows": {"type": "integer", "minimum": 0, "description": "Views over tables from so many rows on get a clustered log: 1000000"},
+      "feature_log_rows": {"type": "integer", "minimum": 0, "description": "Views over tables from so many rows on get a clustered log: 100000"},
       "serve": {"type": "object", "additionalProperties": false, "description": "How `icecore serve` answers",
         "dependentRequired": {"tls_cert": ["tls_key"], "tls_key": ["tls_cert"]}, "properties": {
           "http": {"type": "string", "description": "ADDRESS:PORT"},
