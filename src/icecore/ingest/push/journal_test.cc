@@ -189,6 +189,47 @@ TEST_F(JournalTest, RowsGoWhenTheyAreTaken) {
   EXPECT_EQ(*Open()->RowsTaken(), 19);
 }
 
+// What one takes from the journal loses its rows while others push and take, too.
+TEST_F(JournalTest, NothingIsLostWhileRowsGo) {
+  options_.segment_bytes = 200;
+  const auto journal = Open();
+  const auto other = Open();
+  constexpr int kThreads = 4;
+  constexpr int kPushes = 60;
+  std::vector<std::jthread> pushing;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    pushing.emplace_back([&, thread] {
+      PushJournal& mine = thread % 2 == 0 ? *journal : *other;
+      for (int n = thread * kPushes; n < (thread + 1) * kPushes; ++n) {
+        EXPECT_TRUE(mine.Append(std::to_string(n), Row(n), 1).ok());
+      }
+    });
+  }
+  const auto releasing = Open();
+  std::set<std::string> taken;
+  int64_t number = 0;
+  while (number < kThreads * kPushes) {
+    const auto entries = releasing->ReadAfter(number, 100);
+    ASSERT_TRUE(entries.ok()) << entries.status();
+    for (const JournalEntry& entry : *entries) {
+      EXPECT_EQ(entry.number, ++number);
+      EXPECT_TRUE(taken.insert(entry.rows).second);
+    }
+    ASSERT_TRUE(releasing->Release(number).ok());
+    ASSERT_TRUE(other->Release(number / 2).ok());
+  }
+  pushing.clear();
+  EXPECT_EQ(taken.size(), size_t{kThreads * kPushes});
+  for (int call = 0; call < kThreads * kPushes; ++call) {
+    ASSERT_TRUE(releasing->Release(number).ok());
+  }
+  const auto late = Open();
+  for (int n = 0; n < kThreads * kPushes; ++n) {
+    EXPECT_TRUE(late->Append(std::to_string(n), Row(n), 1)->duplicate) << n;
+  }
+  EXPECT_EQ(*late->LastNumber(), number);
+}
+
 TEST_F(JournalTest, SegmentsWithoutKeysGoWhenTheyAreTaken) {
   options_.segment_bytes = 1;
   const auto journal = Open();
