@@ -177,6 +177,7 @@ class Icecore:
         (folder / "definitions" / "all.yaml").write_text(definitions())
         for view in range(VIEWS):
             pq.write_table(rows_of(view, keys), folder / "data" / f"s{view}.parquet")
+        self.binary, self.folder = binary, folder
         self.events = events_of(window_keys(keys))
         pq.write_table(self.events, folder / "data" / "events.parquet")
         run(binary, "apply", cwd=folder)
@@ -224,6 +225,37 @@ class Icecore:
             writer.done_writing()
         client.close()
         return timed
+
+    def flight_stream(self, seconds: float, batches: list[list[int]], ahead: int = 16) -> dict:
+        """The same with `ahead` batches on their way, as the clients of Redis' pipeline have; rates only."""
+        schema = pa.schema([("user_id", pa.int64())])
+        batches = [pa.record_batch([keys], schema=schema) for keys in batches]
+        client = flight.connect(self.flight)
+        writer, reader = client.do_exchange(flight.FlightDescriptor.for_path("model"))
+        with writer:
+            writer.begin(schema)
+            for i in range(ahead):
+                writer.write_batch(batches[i % len(batches)])
+            done, begin = 0, time.perf_counter()
+            while time.perf_counter() < begin + seconds:
+                reader.read_chunk()
+                done += 1
+                writer.write_batch(batches[(done + ahead) % len(batches)])
+            took = time.perf_counter() - begin
+            writer.done_writing()
+            for _ in range(ahead):
+                reader.read_chunk()
+        client.close()
+        return {"per_second": done / took}
+
+    def in_process(self, seconds: float, entities: int, keys: int) -> dict:
+        """Reads of another process of the same store, without a server: C++, one thread."""
+        program = self.binary.parent / "icecore_capi_bench"
+        read = json.loads(run(program, self.folder, "model", keys, seconds, "rows", entities))
+        expected = sum(value(view, i, key) for key in range(100) for view in range(VIEWS) for i in range(FEATURES))
+        if abs(read["sum"] - expected) > 1e-9 * abs(expected):
+            sys.exit(f"in process: the values sum up to {read['sum']}, not {expected}; no time is taken")
+        return {"per_second": read["reads"] / seconds, **read}
 
     def http_calls(self, seconds: float, batches: list[list[int]]) -> dict:
         """One Python client, one connection, the same batches; the answers are parsed."""
@@ -466,6 +498,12 @@ def main() -> None:
                 line[what] = runs
                 print(f"   {what}: {median_of(runs, 'per_second'):,.0f} answers/s, p50 {median_of(runs, 'p50_us'):.0f} us, "
                       f"p99 {median_of(runs, 'p99_us'):.0f} us")
+            for what, calls in (("pyarrow Flight, one stream, 16 batches ahead", lambda: ours.flight_stream(given.seconds, batches)),
+                                ("in process, C++, one thread", lambda: ours.in_process(given.seconds, entities, given.keys))):
+                runs = [calls() for _ in range(given.rounds)]
+                line[what] = runs
+                beside = f"; {median_of(runs, 'per_second') / statistics.median(piped):.2f}x Redis' pipeline" if piped else ""
+                print(f"   {what}: {median_of(runs, 'per_second'):,.0f} answers/s{beside}")
             if by_feast:
                 print(f"   Feast: p50 {median_of(by_feast, 'p50_us') / 1e3:.1f} ms, p99 {median_of(by_feast, 'p99_us') / 1e3:.1f} ms")
         ours.check_windows(list(range(0, window_keys(given.keys), max(window_keys(given.keys) // 50, 1))))

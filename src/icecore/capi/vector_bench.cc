@@ -1,10 +1,10 @@
-// Reads of one vector in this process, one after the other: microseconds by percentile.
-//   icecore_capi_bench FOLDER SERVICE KEYS [SECONDS [rows|c|c-all]]
+// Reads in this process, one after the other: microseconds by percentile.
+//   icecore_capi_bench FOLDER SERVICE KEYS [SECONDS [rows|c|c-all [ENTITIES]]]
 // FOLDER: a project whose views are loaded; SERVICE: of one key column of type int64 with the
 // values 0 to KEYS - 1, all features float64. `sum`: of all values of the keys 0 to 99, so that
 // whoever made the rows can tell that they are these. Read as rows of the engine (the default), or
-// through the C interface: the features, or with statuses and event times too. Answers a JSON
-// object.
+// through the C interface: the features, or with statuses and event times too. ENTITIES: vectors of
+// one read, which divide 100 (default 1). Answers a JSON object.
 
 #include <arrow/array.h>
 #include <arrow/builder.h>
@@ -31,22 +31,23 @@ namespace {
 constexpr int64_t kSummed = 100;
 constexpr int64_t kWarmUp = 2000;  // reads that are not timed
 
-arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> KeysOf(int64_t count) {
+// The keys of each read: `entities` that follow each other.
+arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> KeysOf(int64_t count, int64_t entities) {
   std::vector<std::shared_ptr<arrow::Array>> keys;
-  for (int64_t key = 0; key < count; ++key) {
+  for (int64_t key = 0; key < count; key += entities) {
     arrow::Int64Builder builder;
-    ARROW_RETURN_NOT_OK(builder.Append(key));
+    for (int64_t i = 0; i < entities; ++i) ARROW_RETURN_NOT_OK(builder.Append((key + i) % count));
     ARROW_ASSIGN_OR_RAISE(auto array, builder.Finish());
     keys.push_back(std::move(array));
   }
   return keys;
 }
 
-// Reads the vector of one key.
+// Reads the vectors of some keys.
 class Reader {
  public:
   virtual ~Reader() = default;
-  virtual arrow::Status Read(const std::shared_ptr<arrow::Array>& key) = 0;
+  virtual arrow::Status Read(const std::shared_ptr<arrow::Array>& keys) = 0;
   // Of what was read last.
   virtual arrow::Result<double> Sum() const = 0;
   virtual size_t num_features() const = 0;
@@ -64,16 +65,18 @@ class RowReader final : public Reader {
     reader->t_us_ = reader->engine_->clock().NowMicros();
     return reader;
   }
-  arrow::Status Read(const std::shared_ptr<arrow::Array>& key) override {
-    return service_->ReadRows({key}, {}, t_us_).Value(&vectors_);
+  arrow::Status Read(const std::shared_ptr<arrow::Array>& keys) override {
+    return service_->ReadRows({keys}, {}, t_us_).Value(&vectors_);
   }
   arrow::Result<double> Sum() const override {
     double sum = 0;
     for (const state::FeatureAnswers& feature : vectors_.features) {
-      if (feature.type().id() != arrow::Type::DOUBLE || !feature.slot(0).is_valid) {
-        return arrow::Status::Invalid("a feature is no float64, or null");
+      for (int64_t row = 0; row < vectors_.num_rows; ++row) {
+        if (feature.type().id() != arrow::Type::DOUBLE || !feature.slot(row).is_valid) {
+          return arrow::Status::Invalid("a feature is no float64, or null");
+        }
+        sum += std::bit_cast<double>(feature.slot(row).word);
       }
-      sum += std::bit_cast<double>(feature.slot(0).word);
     }
     return sum;
   }
@@ -111,10 +114,10 @@ class CReader final : public Reader {
     icecore_service_free(service_);
     icecore_close(project_);
   }
-  arrow::Status Read(const std::shared_ptr<arrow::Array>& key) override {
-    const auto schema = arrow::schema({arrow::field(key_name_, key->type())});
-    ARROW_ASSIGN_OR_RAISE(auto entities, arrow::RecordBatchReader::Make(
-                                             {arrow::RecordBatch::Make(schema, 1, {key})}, schema));
+  arrow::Status Read(const std::shared_ptr<arrow::Array>& keys) override {
+    const auto schema = arrow::schema({arrow::field(key_name_, keys->type())});
+    const auto batch = arrow::RecordBatch::Make(schema, keys->length(), {keys});
+    ARROW_ASSIGN_OR_RAISE(auto entities, arrow::RecordBatchReader::Make({batch}, schema));
     ArrowArrayStream given;
     ArrowArrayStream features;
     ArrowArrayStream statuses;
@@ -135,10 +138,11 @@ class CReader final : public Reader {
   arrow::Result<double> Sum() const override {
     double sum = 0;
     for (const auto& column : vectors_->columns()) {
-      if (column->type_id() != arrow::Type::DOUBLE || column->IsNull(0)) {
+      if (column->type_id() != arrow::Type::DOUBLE || column->null_count() > 0) {
         return arrow::Status::Invalid("a feature is no float64, or null");
       }
-      sum += static_cast<const arrow::DoubleArray&>(*column).Value(0);
+      const auto& values = static_cast<const arrow::DoubleArray&>(*column);
+      for (int64_t row = 0; row < values.length(); ++row) sum += values.Value(row);
     }
     return sum;
   }
@@ -171,8 +175,11 @@ arrow::Result<std::unique_ptr<Reader>> OpenReader(const std::string& folder,
   return arrow::Status::Invalid("read as rows, c or c-all, not as '", how, "'");
 }
 
-arrow::Status Measure(Reader* reader, int64_t key_count, double seconds) {
-  ARROW_ASSIGN_OR_RAISE(const auto keys, KeysOf(std::min<int64_t>(key_count, 100'000)));
+arrow::Status Measure(Reader* reader, int64_t key_count, double seconds, int64_t entities) {
+  if (entities < 1 || kSummed % entities != 0) {
+    return arrow::Status::Invalid("ENTITIES divide ", kSummed);
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto keys, KeysOf(std::min<int64_t>(key_count, 100'000), entities));
   // A step that is prime to their number meets all keys, none of them twice in a row.
   constexpr size_t kStep = 7919;
   size_t at = 0;
@@ -181,10 +188,10 @@ arrow::Status Measure(Reader* reader, int64_t key_count, double seconds) {
     return reader->Read(keys[at]);
   };
   double sum = 0;
-  for (size_t key = 0; key < std::min<size_t>(kSummed, keys.size()); ++key) {
-    ARROW_RETURN_NOT_OK(reader->Read(keys[key]));
-    ARROW_ASSIGN_OR_RAISE(const double of_key, reader->Sum());
-    sum += of_key;
+  for (size_t i = 0; i < std::min<size_t>(kSummed / entities, keys.size()); ++i) {
+    ARROW_RETURN_NOT_OK(reader->Read(keys[i]));
+    ARROW_ASSIGN_OR_RAISE(const double of_read, reader->Sum());
+    sum += of_read;
   }
   for (int64_t i = 0; i < kWarmUp; ++i) ARROW_RETURN_NOT_OK(read());
   std::vector<int64_t> times_ns;
@@ -214,13 +221,15 @@ arrow::Status Measure(Reader* reader, int64_t key_count, double seconds) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "icecore_capi_bench FOLDER SERVICE KEYS [SECONDS [rows|c|c-all]]\n");
+    std::fprintf(stderr,
+                 "icecore_capi_bench FOLDER SERVICE KEYS [SECONDS [rows|c|c-all [ENTITIES]]]\n");
     return 2;
   }
   const double seconds = argc > 4 ? std::atof(argv[4]) : 5;
   auto reader = icecore::engine::OpenReader(argv[1], argv[2], argc > 5 ? argv[5] : "rows");
   const auto status = reader.ok()
-                          ? icecore::engine::Measure(reader->get(), std::atoll(argv[3]), seconds)
+                          ? icecore::engine::Measure(reader->get(), std::atoll(argv[3]), seconds,
+                                                     argc > 6 ? std::atoll(argv[6]) : 1)
                           : reader.status();
   if (!status.ok()) {
     std::fprintf(stderr, "%s\n", status.message().c_str());
