@@ -7,13 +7,16 @@
 Last line: `N passed, N failed`.
 """
 import argparse
+import json
 import os
+import re
 import sys
 import tempfile
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts")]
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, os.path.join(ROOT, "scripts")]
 import facts  # noqa: E402
 from flights_project import CommandFailed, Project  # noqa: E402
 
@@ -93,6 +96,72 @@ def prototype(count):
         count.attempt("leakage", lambda: check_leakage(count, database.sql(duckdb_alone.LEAKAGE).to_arrow_table()))
 
 
+def points_of(svg):
+    """{color: [(x, y)]} of the lines that the figure draws."""
+    return {color: [tuple(map(float, point.split(","))) for point in points.split()]
+            for points, color in re.findall(r'<polyline points="([^"]+)" fill="none" stroke="([^"]+)"', svg)}
+
+
+def texts_of(svg):
+    return re.findall(r">([^<>\n]+)</text>", svg)
+
+
+def check_figure(count, got, shown):
+    """The figure of the documentation is the one that the script draws; a tenth of a pixel is a matter of rounding."""
+    count.equal("figure.texts", texts_of(got), texts_of(shown))
+    have, want = points_of(got), points_of(shown)
+    count.equal("figure.lines", sorted(have), sorted(want))
+    for color, points in want.items():
+        count.equal(f"figure.{color}", len(have[color]), len(points))
+        off = max(abs(a - b) for pair in zip(have[color], points) for a, b in zip(*pair))
+        count.true(f"figure.{color} as drawn", off < 0.15, f"({off:.2f} pixels off)")
+
+
+def number_in(text, pattern):
+    """The number that a sentence of the documentation gives; its minus may be typographic."""
+    found = re.search(pattern, text)
+    return None if found is None else float(found[1].replace("\u2212", "-").replace(",", ""))
+
+
+def check_sentences(count, errors, leakage):
+    """What docs/leakage.md and the example's README say in words. errors: {form: (error over all months, mean error)}."""
+    with open(os.path.join(ROOT, "docs", "leakage.md"), encoding="utf-8") as file:
+        page = file.read()
+    with open(os.path.join(ROOT, "examples", "flights", "README.md"), encoding="utf-8") as file:
+        readme = file.read()
+    rows = {"leaky, on paper": "on paper", "leaky, in use": "in use", "honest, on paper and in use": "honest", "no delay as a feature": "none"}
+    for text, form in rows.items():
+        for column, (name, value) in enumerate(zip(("error", "mean error"), errors[form])):
+            before = r" [^|\n]+ \|" * column
+            count.equal(f"page.{name} {form}", number_in(page, rf"\| {text} \|{before} ([+\u2212\d.]+) \|"), round(value, 1))
+    none, paper, use = (errors[form][0] for form in ("none", "on paper", "in use"))
+    for name, text, pattern, value in (
+            ("gain on paper", page, r"On paper the leak takes ([\d.]+) minutes", none - paper), ("gain in use", page, r"In use ([\d.]+) are left", none - use),
+            ("bias", page, r"promises arrivals ([\d.]+) minutes too early", -errors["in use"][1]), ("gain on paper", readme, r"on paper the leak takes ([\d.]+) minutes", none - paper),
+            ("error without", readme, r"off an error of ([\d.]+);", none), ("gain in use", readme, r"in use it takes ([\d.]+),", none - use),
+            ("bias", readme, r"promises arrivals ([\d.]+) minutes too early", -errors["in use"][1]),
+            ("values that differ", page, r"`served_delay_3h` in ([\d,]+) of", leakage["differ"]), ("minutes that they differ", page, r"by ([\d.]+) minutes on average", leakage["mean_abs_difference"])):
+        count.equal(f"sentence.{name}", number_in(text, pattern), round(value, 1))
+
+
+def check_study(count, project):
+    """The example's leakage.py on its training set, beside what the documentation shows."""
+    import pyarrow.parquet
+    sys.path.insert(0, os.path.join(ROOT, "examples", "flights"))
+    import leakage
+    study, figure = project.path("study.parquet"), project.path("leakage.svg")
+    project.run("training-set", "leakage_study", "--out", study)
+    result = leakage.study(pyarrow.parquet.read_table(study))
+    leakage.draw(result, figure)
+    with open(figure, encoding="utf-8") as got, open(os.path.join(ROOT, "docs", "leakage.svg"), encoding="utf-8") as shown:
+        check_figure(count, got.read(), shown.read())
+    with open(study + ".card.json", encoding="utf-8") as file:
+        features = {one["name"]: one["leakage"] for one in json.load(file)["features"]}
+    check_sentences(count, {form: months["all"] for form, months in result.items()}, features["served_delay_3h"])
+    for form in ("leaky_delay_3h", "honest_delay_3h"):
+        count.equal(f"study.{form} differs", features[form]["differ"], 0)
+
+
 def check_landing(count, project):
     """First landing, nothing new, then December."""
     project.create()
@@ -161,6 +230,7 @@ def real(count, binary):
             project.sql(LEAKAGE_SPINE, spine)
             check_leakage(count, project.training_set("leakage", spine, project.path("leakage.parquet"))[0])
         count.attempt("leakage", leakage)
+        count.attempt("study", lambda: check_study(count, project))
 
 
 def main():
