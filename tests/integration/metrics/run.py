@@ -20,37 +20,12 @@ import pyarrow.flight as fl
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
+import clicks  # noqa: E402
 from project import Failed, Project  # noqa: E402
 from served import ON_LOOPBACK, Server, count_tests, expect  # noqa: E402
 
 WAIT_S = 60
-DEFINITIONS = """\
-source: clicks
-from: {push: {}}
-contract:
-  columns:
-    - {name: user, type: string, required: true}
-    - {name: at, type: timestamp, required: true}
-    - {name: n, type: int64}
----
-table: clicks
-zone: processing
-mode: append
-sql: select "user", "at", n from landing.clicks
----
-entity: user
-keys: [{name: user, type: string}]
----
-feature_view: seen
-entity: user
-from: processing.clicks
-event_time: at
-online: true
-features: [n]
----
-feature_service: model
-features: [seen]
-"""
+DEFINITIONS = clicks.definitions()
 
 GONE = """\
 feature_view: gone

@@ -18,39 +18,13 @@ from deltalake import DeltaTable
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
+import clicks  # noqa: E402
 from project import Failed, Project  # noqa: E402
 from served import ON_LOOPBACK, Server as AnyServer, expect  # noqa: E402
 
 WAIT_S = 60
 PUSHES_UNTIL_PACKED = 70
-DEFINITIONS = """\
-source: clicks
-from: {push: {}}
-contract:
-  columns:
-    - {name: user, type: string, required: true}
-    - {name: at, type: timestamp, required: true}
-    - {name: n, type: int64, between: [0, 10]}
-    - {name: price, type: "decimal(38,18)"}
----
-table: clicks
-zone: processing
-mode: append
-sql: select "user", "at", n from landing.clicks
----
-entity: user
-keys: [{name: user, type: string}]
----
-feature_view: seen
-entity: user
-from: processing.clicks
-event_time: at
-online: true
-features: [n, {name: clicks, aggregate: count, windows: [3650d]}]
----
-feature_service: model
-features: [seen]
-"""
+DEFINITIONS = clicks.definitions("[n, {name: clicks, aggregate: count, windows: [3650d]}]", between="[0, 10]")
 
 
 class Server(AnyServer):

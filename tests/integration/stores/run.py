@@ -25,6 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [TESTS, os.path.join(TESTS, "fault"), os.path.dirname(HERE)]
 from flow import NOW, USERS, Flow  # noqa: E402
+import clicks  # noqa: E402
 from project import Failed, Project  # noqa: E402
 from served import ON_LOOPBACK, Server, expect  # noqa: E402
 from servers import PASSWORD, DynamoDb, Missing, Redis, RedisCluster, SecureRedis, Store  # noqa: E402
@@ -32,33 +33,7 @@ from servers import PASSWORD, DynamoDb, Missing, Redis, RedisCluster, SecureRedi
 WAIT_S = 150  # more than the longest wait between two tries of `serve`
 AT_ONCE_S = 3  # less than a client of a store waits for an answer
 TWO_LOOKS_S = 30  # at a store that hangs, by a server: one that was under way, and one for other definitions
-CLICKS = """\
-source: clicks
-from: {push: {}}
-contract:
-  columns:
-    - {name: user, type: string, required: true}
-    - {name: at, type: timestamp, required: true}
-    - {name: n, type: int64}
----
-table: clicks
-zone: processing
-mode: append
-sql: select "user", "at", n from landing.clicks
----
-entity: user
-keys: [{name: user, type: string}]
----
-feature_view: seen
-entity: user
-from: processing.clicks
-event_time: at
-online: true
-features: [n]
----
-feature_service: model
-features: [seen]
-"""
+CLICKS = clicks.definitions()
 
 
 class Given:
