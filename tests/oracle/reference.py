@@ -20,6 +20,7 @@ class Row:
     values: dict
     id: int | None = None               # of a table with versions: its key ...
     version: int | None = None          # ... and order_by; None is below all
+    deleted: bool = False               # a version that ends its id; known at `told`, whatever the view says
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Feature:
     window: Window | None = None
     n: int = 0                          # last_n, top_n
     q: float = 0.0                      # quantile
-    where: tuple | None = None          # (column, least): column >= least
+    where: object = None                # (column, least): column >= least; or a function of the values
     hop_text: str | None = None         # as the definition says it; None: the default
     default: object = None
 
@@ -59,14 +60,14 @@ class View:
     name: str
     delay: int | None = None            # known_at: {delay: …}; None: the column `told`
     ttl: int | None = None
-    where: tuple | None = None
+    where: object = None
     exclude_at: bool = False
     versions: str = ""                  # of its table: "" none, "ordered" by version and seq, "by seq"
     features: list[Feature] = field(default_factory=list)
 
     def known_at(self, row: Row) -> int | None:
         """a := max(a, e); None where either is null."""
-        if self.delay is not None and row.e is not None:
+        if self.delay is not None and row.e is not None and not row.deleted:
             return row.e + self.delay
         return None if row.told is None or row.e is None else max(row.told, row.e)
 
@@ -153,9 +154,11 @@ def aggregate(feature: Feature, rows: list[Row]):
     raise ValueError(kind)
 
 
-def passes(where: tuple | None, row: Row) -> bool:
+def passes(where, row: Row) -> bool:
     if where is None:
         return True
+    if callable(where):
+        return where(row.values)
     column, least = where
     value = row.values[column]
     return usable(value) and value >= least
@@ -173,25 +176,43 @@ def chosen_versions(rows: list[Row], ordered: bool) -> list[Row]:
     return list(greatest.values())
 
 
-def answer(view: View, rows: list[Row], key: tuple, t: int | None, cut: float) -> dict:
-    """The view's features for one spine row; cut: the greatest a that counts (t for label, INF for latest).
+def visible_rows(view: View, rows: list[Row], key: tuple, t: int, cut: float) -> list[Row]:
+    """Those that count, by (e, a, seq).
 
     rows: those of the key; of a table with versions all versions of every id that the key ever had."""
-    if t is None:
-        return {feature.name: None for feature in view.features}
     visible = [row for row in rows if None not in key and view.visible(row, t, cut)]
     if view.versions:
-        visible = [row for row in chosen_versions(visible, view.versions == "ordered") if row.key == key]
+        visible = [row for row in chosen_versions(visible, view.versions == "ordered") if row.key == key and not row.deleted]
     visible = [row for row in visible if passes(view.where, row)]
-    visible.sort(key=lambda row: (row.e, view.known_at(row), row.seq))
-    out = {}
+    return sorted(visible, key=lambda row: (row.e, view.known_at(row), row.seq))
+
+
+def valued(view: View, feature: Feature, visible: list[Row], t: int) -> tuple[object, str]:
+    """The feature's value before its default, and its status."""
+    counted = [row for row in visible if passes(feature.where, row)]
+    if feature.aggregate is not None:
+        value = aggregate(feature, [row for row in counted if feature.window.covers(row.e, t)])
+    elif not counted:
+        return None, "not_found"
+    elif view.ttl is not None and t - counted[-1].e > view.ttl:
+        return None, "expired"
+    else:
+        value = counted[-1].values[feature.of]
+    return value, "null" if value is None else "present"
+
+
+def answer(view: View, rows: list[Row], key: tuple, t: int | None, cut: float) -> dict:
+    """The view's features for one spine row; cut: the greatest a that counts (t for label, INF for latest)."""
+    if t is None:
+        return {feature.name: None for feature in view.features}
+    visible, out = visible_rows(view, rows, key, t, cut), {}
     for feature in view.features:
-        if feature.aggregate is None:
-            newest = visible[-1] if visible else None
-            expired = newest is not None and view.ttl is not None and t - newest.e > view.ttl
-            value = None if newest is None or expired else newest.values[feature.of]
-        else:
-            value = aggregate(feature, [row for row in visible if feature.window.covers(row.e, t)
-                                        and passes(feature.where, row)])
+        value, _ = valued(view, feature, visible, t)
         out[feature.name] = feature.default if value is None else value
     return out
+
+
+def statuses(view: View, rows: list[Row], key: tuple, t: int) -> dict:
+    """What an online answer says of each value; a default changes the value, not the status."""
+    visible = visible_rows(view, rows, key, t, t)
+    return {feature.name: valued(view, feature, visible, t)[1] for feature in view.features}

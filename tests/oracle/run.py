@@ -10,67 +10,26 @@ must find it equal, and some values of the training set to `explain`. Last line:
 """
 import argparse
 import concurrent.futures
-import datetime
 import glob
-import math
 import os
 import random
-import struct
 import sys
 import tempfile
 from collections import defaultdict
-from decimal import Decimal
 
 import pyarrow.parquet as pq
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
+from compare import Comparison, as_typed, bits, from_json, rfc3339, typed  # noqa: E402
 from generator import START, Generated  # noqa: E402
 from merge import MergeCase  # noqa: E402
 from project import Failed, Project  # noqa: E402
-from reference import DAY, HOUR, INF, Feature, answer  # noqa: E402
+from reference import DAY, HOUR, INF, answer  # noqa: E402
 
-SHOWN = 20                          # differences of a project that are printed
 KEYS, ASKED_PER_KEY = 70, 12
 ONLINE_KEYS = 6                     # asked at each moment online, a process each
 EXPLAINED = 8                       # values of a project, a process each
-
-
-def bits(value):
-    """What is compared: floats by their bits, all NaN alike."""
-    if isinstance(value, list):
-        return [bits(one) for one in value]
-    if isinstance(value, float):
-        return "nan" if math.isnan(value) else struct.pack(">d", value)
-    return value
-
-
-def same(feature: Feature, got, want) -> bool:
-    if feature.aggregate == "quantile" and isinstance(got, float) and isinstance(want, float) and math.isfinite(want):
-        return abs(got - want) <= 0.01 * abs(want)
-    return type(got) is type(want) and bits(got) == bits(want)
-
-
-def rfc3339(micros: int) -> str:
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=micros)
-    return moment.isoformat(timespec="microseconds") + "Z"
-
-
-class Comparison:
-    def __init__(self, seed: str):
-        self.seed, self.passed, self.failed = seed, 0, 0
-
-    def compare(self, view, want: dict, got: dict, where: str) -> None:
-        wrong = [(feature, got[f"{view.name}_{feature.name}"], want[feature.name]) for feature in view.features
-                 if not same(feature, got[f"{view.name}_{feature.name}"], want[feature.name])]
-        if not wrong:
-            self.passed += 1
-            return
-        self.failed += 1
-        if self.failed <= SHOWN:
-            feature, have, expected = wrong[0]
-            print(f"seed {self.seed}: {where}: {view.name}_{feature.name} ({feature.aggregate or 'as of'} of {feature.of}): "
-                  f"got {have!r}, expected {expected!r}")
 
 
 class Case:
@@ -188,33 +147,6 @@ class Case:
             for view in self.generated.views:
                 want = answer(view, by_key[key], key, t, t)
                 self.comparison.compare(view, want, as_typed(view, want, got), f"online, {key} at {t}")
-
-
-def from_json(value):
-    if isinstance(value, list):
-        return [from_json(one) for one in value]
-    return {"NaN": math.nan, "Infinity": INF, "-Infinity": -INF}.get(value, value) if isinstance(value, str) else value
-
-
-def as_typed(view, want: dict, got: dict) -> dict:
-    """JSON writes 1.0 as it likes and a float32 by its own shortest text."""
-    out = dict(got)
-    for feature in view.features:
-        name = f"{view.name}_{feature.name}"
-        out[name] = typed(got[name], want[feature.name], feature)
-    return out
-
-
-def typed(value, want, feature: Feature):
-    if isinstance(value, list) and isinstance(want, list):
-        return [typed(one, like, feature) for one, like in zip(value, want)] if len(value) == len(want) else value
-    if isinstance(want, Decimal) and isinstance(value, str):
-        return Decimal(value)
-    if isinstance(want, float) and isinstance(value, (int, float)):
-        value = float(value)
-        narrow = feature.of == "g" and feature.aggregate not in ("sum", "mean", "stddev", "variance", "quantile")
-        return struct.unpack("f", struct.pack("f", value))[0] if narrow and math.isfinite(value) else value
-    return value
 
 
 def compared(icecore: str, number: int, seed: str, keep: str | None) -> tuple[int, int]:
