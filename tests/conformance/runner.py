@@ -305,7 +305,10 @@ class Project:
             raise Failed(f"{path}: {error}".splitlines()[0]) from None
 
     def training_set_arguments(self, what, out):
-        arguments = ["training-set", what["service"], "--spine", what.get("spine", "spine.parquet"), "--out", out]
+        arguments = ["training-set", what["service"], "--out", out]
+        spine = what.get("spine", "spine.parquet")
+        arguments += ["--spine", spine] if spine else []
+        arguments += ["--at-version", what["at_version"]] if "at_version" in what else []
         return arguments + (["--known-at", what["known_at"]] if what.get("known_at", "label") != "label" else [])
 
 
@@ -397,6 +400,10 @@ def step_training_set(project, case, what, error):
     out = project.out()
     if finished(project, project.training_set_arguments(what, out) + now_of(what), error) is not None:
         agree(difference(project.table(out), pq.read_table(os.path.join(project.case_folder, what["expected"])), case), "training-set: ")
+
+
+def step_command(project, case, what, error):
+    finished(project, what["arguments"], error)
 
 
 def step_sql(project, case, what, error):
@@ -819,11 +826,13 @@ def row_as_json(value, kind):
     return value
 
 
-def self_check_online(expected, case):
+def self_check_online(folder, expected, case):
     """Every feature of the first and the last row, as the online store would print it, and changed."""
     if "online" not in case.get("modes", []) or expected.num_rows == 0:
         return 0, None
-    features = [name for name in expected.column_names if name not in case["keys"] + case["request"] + ["event_timestamp"]]
+    spine = os.path.join(folder, case.get("spine", "spine.parquet"))
+    asked = pq.read_schema(spine).names if spine.endswith(".parquet") else case["keys"] + case["request"] + ["event_timestamp"]
+    features = [name for name in expected.column_names if name not in asked]
     kinds = {name: expected.schema.field(name).type for name in features}
     values = {name: values_of(expected.column(name)) for name in features}
     count = 0
@@ -857,7 +866,7 @@ def self_check(folder):
         count += 1
         if difference(table, expected, case) is None:
             return count, f"unnoticed: {what}"
-    online, wrong = self_check_online(expected, case)
+    online, wrong = self_check_online(folder, expected, case)
     return count + online, wrong
 
 
