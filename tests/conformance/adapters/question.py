@@ -200,18 +200,18 @@ def names_of(feature, view):
     return [f"{stem}_{window}" for stem in stems for window in windows]
 
 
-def answer_of(case_folder, out, answer):
-    result = answer(Case(case_folder).question())
+def answer_of(case_folder, out, answer, asked):
+    result = answer(asked(Case(case_folder)))
     pq.write_table(result.table, out)
     return {"outcome": "answered", "left_out": result.left_out}
 
 
-def serve(answer):
-    """The adapter's loop: questions from stdin, outcomes to stdout."""
+def serve(answer, asked=Case.question):
+    """The adapter's loop: questions from stdin, outcomes to stdout. asked: what of a Case the answer is given."""
     for line in sys.stdin:
-        asked = json.loads(line)
+        one = json.loads(line)
         try:
-            outcome = answer_of(asked["case"], asked["out"], answer)
+            outcome = answer_of(one["case"], one["out"], answer, asked)
         except NotExpressible as reason:
             outcome = {"outcome": "not_expressible", "why": str(reason)}
         except Exception as error:                              # of the store, whatever its kind
