@@ -49,12 +49,18 @@ part_tidy() { tidy; }
 part_fuzz() { fuzz 60; }
 
 part_spec() { thrifty; runner tests/spec/run.py --icecore "$icecore"; }
-part_oracle() { runner tests/oracle/run.py --icecore "$icecore" ${long:+--cases 1000000}; }
+part_oracle() {
+  local status=0
+  runner tests/oracle/run.py --icecore "$icecore" ${long:+--cases 1000000} || status=1
+  runner tests/oracle/serve.py --icecore "$icecore" ${long:+--projects 100 --seconds 15} || status=1
+  return $status
+}
 part_fault() { runner tests/fault/run.py --icecore "$(shipped)" ${long:+--long}; }
 part_facts() { runner tests/facts/run.py --prototype --icecore "$(shipped)"; }
 
 part_conformance() {
   local mode status=0
+  runner tests/conformance/make_cases.py --check || status=1
   for mode in plain increments online; do
     echo "mode $mode"
     runner tests/conformance/run.py --icecore "$(shipped)" --mode "$mode" ${long:+--label-times 40} || status=1
@@ -67,7 +73,7 @@ part_peers() {
   local store python_of=$deps/feast/venv/bin/python packages status=0
   setup_feast
   packages=$(echo "$deps"/bench/venv/lib/python3.*/site-packages)
-  for store in feast_store duckdb_asof polars_asof; do
+  for store in naive_reference feast_store duckdb_asof polars_asof; do
     echo "$store"
     if PYTHONPATH=$([ $store = feast_store ] || echo "$packages") "$python" tests/conformance/peers.py \
       --adapter "$python_of tests/conformance/adapters/$store.py"; then echo "1 passed, 0 failed"; else
