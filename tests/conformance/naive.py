@@ -3,6 +3,7 @@
 Nothing of Icecore's binary is used. SQL of filters and of tables computed whole is DuckDB's; where a filter meets NaN,
 which DuckDB orders and Icecore's language does not, a case brings a Python function for it.
 """
+import datetime
 import decimal
 import os
 import re
@@ -27,7 +28,7 @@ def duration_us(text: str) -> int:
 
 
 def time_us(text: str) -> int:
-    return runner.time_ns(text) // 1000
+    return (datetime.datetime.fromisoformat(text) - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(microseconds=1)
 
 
 def rounded_up(nanoseconds):
@@ -36,6 +37,10 @@ def rounded_up(nanoseconds):
 
 def rounded_down(nanoseconds):
     return None if nanoseconds is None else nanoseconds // 1000
+
+
+class Unsaid(Exception):
+    """What the naive reference cannot be asked."""
 
 
 @dataclass
@@ -102,7 +107,7 @@ class Naive:
             return self.replaced_log(table)
         plain = re.fullmatch(r"select \* from landing\.(\w+)", table["sql"])
         if not plain:
-            raise ValueError(f"{name}: the naive reference knows `select * from landing.x` alone")
+            raise Unsaid(f"{name}: tables made by SQL other than `select * from landing.x`")
         log = self.landed_log(plain.group(1))
         key = names(table.get("key"))
         rows = [row for row in log.rows if all(row.values[part] is not None for part in key)]
@@ -157,6 +162,9 @@ class Naive:
             given = self.filters[expression]
             return lambda values: given(values) is True
         table = self.table_of(log)
+        for row in log.rows:
+            if any(value != value and name in expression for name, value in row.values.items()):
+                raise Unsaid(f"{expression}: a filter that meets NaN")
         flags = queried(f"select ({expression}) as passes from rows order by __row", rows=table).column(0).to_pylist()
         passing = {id(row.values) for row, flag in zip(log.rows, flags) if flag}
         return lambda values: id(values) in passing

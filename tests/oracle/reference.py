@@ -148,7 +148,7 @@ def aggregate(feature: Feature, rows: list[Row]):
     if kind == "last_n":
         return values[-feature.n:]
     if kind == "quantile":
-        return float(sorted(values)[max(1, math.ceil(Fraction(feature.q) * len(values))) - 1])
+        return float(sorted(values)[max(1, math.ceil(Fraction(str(feature.q)) * len(values))) - 1])
     if kind == "top_n":
         return sorted(values, key=order_of_float, reverse=True)[:feature.n]
     raise ValueError(kind)

@@ -134,6 +134,7 @@ CASES = [
                          (1, "10:40", 0.0, 1), (1, "10:50", -0.0, 2), (1, "10:55", float("inf"), None))}, SPINE,
          filters={"x > 0": lambda row: row["x"] is not None and row["x"] > 0,
                   "not (x > 0)": lambda row: row["x"] is not None and not row["x"] > 0,
+                  "x is null": lambda row: row["x"] is None,
                   "x <> 0": lambda row: row["x"] is not None and row["x"] == row["x"] and row["x"] != 0,
                   "x > 0 or n = 1": lambda row: (row["x"] is not None and row["x"] > 0) or row["n"] == 1,
                   "not (x > 0 and n = 1)": lambda row: (row["x"] is not None and not row["x"] > 0) or (row["n"] is not None and row["n"] != 1)}),
