@@ -19,6 +19,7 @@ import runner  # noqa: E402
 
 decimal.getcontext().prec = 80
 UNITS = {"ms": 1_000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86_400 * 10**6}
+AGGREGATE = r"(\w+?)(?:\(([\d.]+)\))?"     # name and argument
 SPINE_TIME = "event_timestamp"
 
 
@@ -184,7 +185,7 @@ class Naive:
                 out.append((reference.Feature(one["name"], column, where=where, default=one.get("default")), log.schema.field(column).type))
                 continue
             for kind in one.get("aggregates", [one.get("aggregate")]):
-                aggregate, argument = re.fullmatch(r"(\w+?)(?:\(([\d.]+)\))?", kind).groups()
+                aggregate, argument = re.fullmatch(AGGREGATE, kind).groups()
                 stem = one["name"] if "aggregate" in one else f"{one.get('name', one['of'])}_{suffix(aggregate, argument)}"
                 for text in names(one.get("windows", view.get("windows"))):
                     hop = one.get("hop", view.get("hop"))

@@ -2,6 +2,7 @@
 """Puts the conformance cases to another feature store, through an adapter. Needs Python 3.9+ and pyarrow only.
 
     peers.py --adapter "PYTHON adapters/feast_store.py" [-k SUBSTRING] [--markdown FILE] [--json FILE]
+    peers.py --together Feast=feast.json DuckDB=duckdb.json …     results of several as one table
 
 README.md, *Other feature stores*, says what an adapter is. Exit code 0 when every case was put; what a store cannot do
 is its result, not ours. Last line: `N equal, N lost rows, N differ, N failed, N not expressible, N not asked`.
@@ -101,14 +102,44 @@ def markdown(results):
     return "\n".join(lines) + "\n"
 
 
+SHORT = {"not expressible": "–", "not asked": ""}
+
+
+def together(given):
+    """A table of the cases that could be put, from files that --json wrote; why, where none was asked, by the first."""
+    stores = {}
+    for one in given:
+        store, _, path = one.partition("=")
+        with open(path, encoding="utf-8") as file:
+            stores[store] = {result["case"]: result for result in json.load(file)}
+    lines = ["| Case | What it is about | " + " | ".join(stores) + " | |", "|---|---|" + "---|" * len(stores) + "---|"]
+    for name, first in next(iter(stores.values())).items():
+        results = [results[name] for results in stores.values()]
+        if all(one["outcome"] == "not asked" for one in results):
+            continue
+        cells = [name, first["about"]]
+        cells += [SHORT.get(one["outcome"], one["outcome"]) + (" (in part)" if one["left_out"] and one["outcome"] in ("equal", "lost rows") else "") for one in results]
+        reasons = {f"{store}: {one['why']}": one for store, one in zip(stores, results) if one["why"]}
+        told = [reason for reason, one in reasons.items() if one["outcome"] not in SHORT]
+        cells.append("; ".join(told) or results[0]["why"])
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--adapter", required=True, help="the adapter's command")
+    parser.add_argument("--adapter", help="the adapter's command")
+    parser.add_argument("--together", nargs="+", metavar="NAME=FILE", help="print the results in these files as one table")
     parser.add_argument("--cases", default=os.path.join(HERE, "cases"))
     parser.add_argument("-k", default="", metavar="SUBSTRING", help="only cases whose name contains this")
     parser.add_argument("--markdown", metavar="FILE", help="write a table of the results")
     parser.add_argument("--json", metavar="FILE", help="write the results")
     given = parser.parse_args()
+    if given.together:
+        print(together(given.together))
+        return 0
+    if not given.adapter:
+        parser.error("--adapter is needed")
     adapter = Adapter(given.adapter)
     results = []
     for name, folder in runner.find_cases(given.cases, given.k):

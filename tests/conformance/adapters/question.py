@@ -16,6 +16,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import yaml
 
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from naive import AGGREGATE, suffix  # noqa: E402
+
 ROW = "__row"
 TYPES = {"string": pa.string(), "int64": pa.int64(), "int32": pa.int32(), "float64": pa.float64(), "float32": pa.float32(),
          "bool": pa.bool_(), "timestamp": pa.timestamp("us", "UTC"), "date": pa.date32()}
@@ -66,8 +69,8 @@ def documents(folder):
 
 
 def duration_us(text):
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    return sum(int(count) * units[unit] * 10**6 for count, unit in re.findall(r"(\d+)([smhd])", str(text)))
+    units = {"ms": 10**3, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
+    return sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+)(ms|s|m|h|d)", str(text)))
 
 
 def utc(column):
@@ -196,7 +199,8 @@ def names_of(feature, view):
     if "aggregate" not in feature and "aggregates" not in feature:
         return [feature["name"]]
     windows = feature.get("windows", view.get("windows", []))
-    stems = [feature["name"]] if "name" in feature else [f"{feature['of']}_{re.sub(r'[^a-z0-9]+.*', '', one)}" for one in feature["aggregates"]]
+    stems = [feature["name"]] if "aggregate" in feature else [
+        f"{feature.get('name', feature.get('of'))}_{suffix(*re.fullmatch(AGGREGATE, one).groups())}" for one in feature["aggregates"]]
     return [f"{stem}_{window}" for stem in stems for window in windows]
 
 
