@@ -52,7 +52,7 @@ part_spec() { thrifty; runner tests/spec/run.py --icecore "$icecore"; }
 part_oracle() {
   local status=0
   runner tests/oracle/run.py --icecore "$icecore" ${long:+--cases 1000000} || status=1
-  runner tests/oracle/serve.py --icecore "$icecore" ${long:+--projects 100 --seconds 15} || status=1
+  runner tests/oracle/serve.py --icecore "$(shipped)" ${long:+--projects 40 --seconds 15} || status=1
   return $status
 }
 part_fault() { runner tests/fault/run.py --icecore "$(shipped)" ${long:+--long}; }
