@@ -157,7 +157,8 @@ class Case:
             entry = {"view": entry} if isinstance(entry, str) else entry
             read = views[entry["view"].split(".")[0]]
             inputs = read.get("inputs", [])
-            for one in [read] if "from" in read else [views[full.split(".")[0]] for full in (inputs.values() if isinstance(inputs, dict) else inputs)]:
+            for one in [read] if "from" in read else [views[full.split(".")[0]] for full in (inputs.values() if isinstance(inputs,
+                                                                                                                           dict) else inputs)]:
                 found.update({entry.get("keys", {}).get(key, key): 1 for key in entities[one["entity"]]})
         return list(found)
 
@@ -304,4 +305,5 @@ class Writer:
         name = f"expected-{number:02d}.parquet"
         self.rows(name, answer)
         self.answers.append(answer)
-        return {"training_set": {"service": step.of or self.case.service, "spine": step.spine, "known_at": step.known_at, "expected": name, **step.more}}
+        return {"training_set": {"service": step.of or self.case.service, "spine": step.spine, "known_at": step.known_at, "expected": name,
+                                 **step.more}}

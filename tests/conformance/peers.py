@@ -118,7 +118,8 @@ def together(given):
         if all(one["outcome"] == "not asked" for one in results):
             continue
         cells = [name, first["about"]]
-        cells += [SHORT.get(one["outcome"], one["outcome"]) + (" (in part)" if one["left_out"] and one["outcome"] in ("equal", "lost rows") else "") for one in results]
+        cells += [SHORT.get(one["outcome"], one["outcome"]) + (" (in part)" if one["left_out"] and one["outcome"] in ("equal",
+                                                                                                                      "lost rows") else "") for one in results]
         reasons = {f"{store}: {one['why']}": one for store, one in zip(stores, results) if one["why"]}
         told = [reason for reason, one in reasons.items() if one["outcome"] not in SHORT]
         cells.append("; ".join(told) or results[0]["why"])

@@ -136,11 +136,14 @@ def check_sentences(count, errors, leakage):
             count.equal(f"page.{name} {form}", number_in(page, rf"\| {text} \|{before} ([+\u2212\d.]+) \|"), round(value, 1))
     none, paper, use = (errors[form][0] for form in ("none", "on paper", "in use"))
     for name, text, pattern, value in (
-            ("gain on paper", page, r"On paper the leak takes ([\d.]+) minutes", none - paper), ("gain in use", page, r"In use ([\d.]+) (?:is|are) left", none - use),
-            ("bias", page, r"promises arrivals ([\d.]+) minutes too early", -errors["in use"][1]), ("gain on paper", readme, r"on paper the leak takes ([\d.]+) minutes", none - paper),
+            ("gain on paper", page, r"On paper the leak takes ([\d.]+) minutes", none - paper),
+            ("gain in use", page, r"In use ([\d.]+) (?:is|are) left", none - use),
+            ("bias", page, r"promises arrivals ([\d.]+) minutes too early", -errors["in use"][1]),
+            ("gain on paper", readme, r"on paper the leak takes ([\d.]+) minutes", none - paper),
             ("error without", readme, r"off an error of ([\d.]+);", none), ("gain in use", readme, r"in use it takes ([\d.]+),", none - use),
             ("bias", readme, r"promises arrivals ([\d.]+) minutes too early", -errors["in use"][1]),
-            ("values that differ", page, r"`served_delay_3h` in ([\d,]+) of", leakage["differ"]), ("minutes that they differ", page, r"by ([\d.]+) minutes on average", leakage["mean_abs_difference"])):
+            ("values that differ", page, r"`served_delay_3h` in ([\d,]+) of", leakage["differ"]),
+            ("minutes that they differ", page, r"by ([\d.]+) minutes on average", leakage["mean_abs_difference"])):
         count.equal(f"sentence.{name}", number_in(text, pattern), round(value, 1))
 
 

@@ -81,7 +81,8 @@ class Drawn:
         if number == 0 or chance.random() < 0.2:
             return Feature(f"f{number}", column, default={"i": -7, "f": 0.5, "s": "none"}.get(column) if chance.random() < 0.3 else None)
         text, hop = chance.choice(list(WINDOWS)), chance.choice([None, *HOPS])
-        feature = Feature(f"f{number}_{text}", column, chance.choice(AGGREGATES[column]), Window(text, WINDOWS[text], None if hop is None else HOPS[hop]), hop_text=hop)
+        feature = Feature(f"f{number}_{text}", column, chance.choice(AGGREGATES[column]),
+                          Window(text, WINDOWS[text], None if hop is None else HOPS[hop]), hop_text=hop)
         feature.n, feature.q = chance.randrange(1, 4), chance.choice([0.05, 0.5, 0.95])
         if feature.aggregate == "count" and chance.random() < 0.5:
             feature.of = None
@@ -97,7 +98,8 @@ class Drawn:
             {"source": "sheets", "from": {"files": {"path": "sheets/*.parquet", "format": "parquet"}}},
             {"source": "people", "from": {"files": {"path": "people/*.parquet", "format": "parquet", "load": "snapshot"}}, "key": ["id"]},
             {"table": "clicks", "zone": "processing", "sql": "select * from landing.clicks", "mode": "append"},
-            {"table": "orders", "zone": "processing", "sql": "select * from landing.clicks where id is not null", "mode": "merge", "key": ["id"], "rows": "at_most_one", **order},
+            {"table": "orders", "zone": "processing", "sql": "select * from landing.clicks where id is not null", "mode": "merge", "key": ["id"],
+             "rows": "at_most_one", **order},
             {"table": "sheets", "zone": "processing", "sql": "select * from landing.sheets", "mode": "append"},
             {"table": "folk", "zone": "processing", "sql": "select * from landing.people", "mode": "merge", "key": ["id"]},
             {"entity": "pair", "keys": [{"name": "k1", "type": "int64"}, {"name": "k2", "type": "string"}]},
@@ -110,14 +112,16 @@ class Drawn:
     def some_values(self) -> dict:
         chance = self.chance
         f = chance.choice(FLOATS) if chance.random() < 0.6 else chance.uniform(-1000, 1000)
-        values = {"i": chance.choice([0, 1, 2, 3, 5, -4, 10**12]), "f": f, "g": single(chance.uniform(-100, 100)), "s": chance.choice(["", "a", "ä", "a b", "Z"]),
+        values = {"i": chance.choice([0, 1, 2, 3, 5, -4, 10**12]), "f": f, "g": single(chance.uniform(-100, 100)),
+                  "s": chance.choice(["", "a", "ä", "a b", "Z"]),
                   "d": Decimal(chance.randrange(-10**9, 10**9)).scaleb(-2)}
         return {name: None if chance.random() < 0.1 else value for name, value in values.items()}
 
     def some_row(self) -> dict:
         """Mostly of the last seconds, some of the next; known late or beforehand; some of a moment that was there."""
         chance = self.chance
-        key, at = chance.choice(self.keys), now_us() + chance.choice([0, -chance.randrange(3 * SECOND), -chance.randrange(30 * SECOND), chance.randrange(4 * SECOND)])
+        key, at = chance.choice(self.keys), now_us() + chance.choice([0, -chance.randrange(3 * SECOND), -chance.randrange(30 * SECOND),
+                                                                      chance.randrange(4 * SECOND)])
         late = chance.choice([0, 0, -SECOND, chance.randrange(2 * SECOND), chance.randrange(20 * SECOND)])
         if self.moments and chance.random() < 0.3:
             key, at = chance.choice(self.moments)
@@ -126,7 +130,8 @@ class Drawn:
         self.pushed += 1
         nothing = chance.random()
         return {"number": self.pushed, "id": None if chance.random() < 0.1 else chance.randrange(25), "version": chance.choice([None, 1, 1, 2, 3]),
-                "k1": None if nothing < 0.01 else key[0], "k2": key[1], "at": None if 0.01 < nothing < 0.03 else at, "told": None if 0.03 < nothing < 0.05 else at + late,
+                "k1": None if nothing < 0.01 else key[0], "k2": key[1], "at": None if 0.01 < nothing < 0.03 else at,
+                "told": None if 0.03 < nothing < 0.05 else at + late,
                 **self.some_values()}
 
     def sheet(self) -> pa.Table:
@@ -190,7 +195,8 @@ class ServeCase:
         self.seed, self.seconds, self.comparison = seed, seconds, comparison
         self.drawn, self.chance = Drawn(seed), random.Random(f"work {seed}")
         self.project = Project(icecore, folder)
-        self.project.write("icecore.yaml", "language: 1\nproject: served\nserved_log: {fraction: 1}\n" + ("feature_log_rows: 0\n" if self.chance.random() < 0.5 else ""))
+        self.project.write("icecore.yaml",
+                           "language: 1\nproject: served\nserved_log: {fraction: 1}\n" + ("feature_log_rows: 0\n" if self.chance.random() < 0.5 else ""))
         self.project.write("definitions/all.yaml", self.drawn.definitions())
         self.files = self.kills = self.duplicates = 0
         self.pushes: list[tuple[str, list[dict]]] = []          # acknowledged: key and rows
