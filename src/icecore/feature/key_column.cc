@@ -243,6 +243,11 @@ int32_t KeyDictionary::NumberOf(uint64_t word) const {
   return places_[at].number;
 }
 
+int64_t KeyDictionary::byte_count() const {
+  return static_cast<int64_t>(places_.size() * sizeof(Place) + bytes_.size() +
+                              (words_.size() + ends_.size()) * sizeof(uint64_t));
+}
+
 std::string_view KeyDictionary::BytesOf(int32_t number) const {
   if (ends_.empty()) return {};
   const auto at = static_cast<size_t>(number);

@@ -79,6 +79,7 @@ class KeyDictionary {
   uint64_t WordOf(int32_t number) const { return words_[static_cast<size_t>(number)]; }
   std::string_view BytesOf(int32_t number) const;
   bool narrow() const { return encoder_->narrow(); }
+  int64_t byte_count() const;  // what it takes in memory
 
  private:
   // A place of the hash table: the key's word and its number.

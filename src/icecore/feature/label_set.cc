@@ -71,6 +71,12 @@ std::vector<size_t> CutPlaces(size_t count) {
   return bounds;
 }
 
+int64_t LabelSet::byte_count() const {
+  return keys_->byte_count() +
+         static_cast<int64_t>(times_.size() * sizeof(int64_t) +
+                              (starts_.size() + places_.size()) * sizeof(uint32_t));
+}
+
 int32_t LabelSet::KeyAt(size_t place) const {
   const auto after = std::upper_bound(starts_.begin(), starts_.end(), static_cast<uint32_t>(place));
   return static_cast<int32_t>(after - starts_.begin() - 1);

@@ -29,6 +29,7 @@ class LabelSet {
       const arrow::Int64Array& times);
 
   const KeyDictionary& keys() const { return *keys_; }
+  int64_t byte_count() const;  // what it takes in memory
   int64_t label_count() const { return static_cast<int64_t>(places_.size()); }
   // Labels that can match, by place: their t, and where those of a key begin (one entry more than
   // keys).

@@ -1,285 +1,46 @@
 #include "icecore/feature/swept_view.h"
 
-#include <arrow/array/array_binary.h>
+#include <arrow/array/array_base.h>
 #include <arrow/array/array_primitive.h>
-#include <arrow/array/builder_primitive.h>
 #include <arrow/array/concatenate.h>
-#include <arrow/array/util.h>
-#include <arrow/compute/api_vector.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/checked_cast.h>
 
 #include <algorithm>
-#include <limits>
+#include <iterator>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <utility>
 
+#include "icecore/base/error.h"
 #include "icecore/base/parallel.h"
-#include "icecore/feature/gather.h"
-#include "icecore/feature/run_scan.h"
+#include "icecore/feature/label_range.h"
+#include "icecore/feature/loose_rows.h"
+#include "icecore/feature/reached_rows.h"
+#include "icecore/feature/run_rows.h"
 #include "icecore/feature/sweep.h"
-#include "icecore/state/version_chain.h"
 
 namespace icecore::feature {
 namespace {
 
-using Arrays = std::vector<std::shared_ptr<arrow::Array>>;
+// One label's rows may take this much, whatever the bounds.
+constexpr int64_t kLeastLabelBytes = int64_t{1} << 20;
+// A range is cut so that it takes this part of what it may, since weights are estimates.
+constexpr double kFill = 0.8;
+// The sweep cuts a key of so many rows by time, and each thread lays out what its part reaches.
+constexpr int64_t kRowsOfHotKey = int64_t{1} << 18;
+// Of such a row, per thread: its times, its values, and what each kind of state keeps of it.
+constexpr int64_t kLaidOutBytes = 32;
+constexpr int64_t kLaidOutBytesOfValue = 24;
+constexpr int64_t kLaidOutBytesOfState = 8;
+// Of a label while its range is swept, beside its answers.
+constexpr int64_t kLabelBytes = 48;
+// So few labels of one key are not cut for what a thread lays out, which nearly all of them reach.
+constexpr size_t kFewLabels = 256;
 
-// What the features asked for need of the view's rows: maybe less than all of the view's do.
-struct Needs {
-  std::unique_ptr<const state::ViewEngine> engine;
-  std::vector<bool> values;  // by place in the layout
-
-  static arrow::Result<Needs> Of(const state::ViewPlan& plan) {
-    Needs needs;
-    ARROW_ASSIGN_OR_RAISE(needs.engine, state::ViewEngine::Make(plan.layout));
-    needs.values.resize(plan.layout.value_types.size());
-    for (const state::WindowColumn& column : plan.columns) {
-      needs.values[static_cast<size_t>(column.value)] = true;
-    }
-    for (const state::AsOfSet& set : plan.as_of) {
-      for (const int value : set.values) needs.values[static_cast<size_t>(value)] = true;
-    }
-    return needs;
-  }
-  const state::ViewLayout& layout() const { return engine->layout(); }
-  // The least event time that a label can reach.
-  int64_t OldestFor(const LabelSet& labels) const {
-    return labels.times().empty() ? 0 : engine->OldestRelevant(labels.earliest());
-  }
-};
-
-// The rows of a view's log that some label can see, gathered batch by batch.
-class RowCollector {
- public:
-  RowCollector(const Needs& needs, const LabelSet& labels, const KnowledgeCut& cut)
-      : labels_(labels),
-        cut_(cut),
-        needs_(needs),
-        engine_(*needs.engine),
-        always_(engine_.layout().always),
-        versioned_(engine_.layout().versioned),
-        oldest_(needs.OldestFor(labels)),
-        values_(engine_.layout().value_types.size()),
-        masks_(static_cast<size_t>(engine_.layout().mask_count)) {}
-
-  arrow::Status Add(const state::PreparedRows& batch) {
-    ARROW_ASSIGN_OR_RAISE(const auto keys, labels_.keys().FindAll(batch.keys));
-    return Add(batch, keys);
-  }
-
-  // `keys` by their numbers; those of the batch are not looked at.
-  arrow::Status Add(const state::PreparedRows& batch, const std::vector<int32_t>& keys) {
-    arrow::Int64Builder kept;
-    for (int64_t row = 0; row < batch.num_rows; ++row) {
-      int64_t key = keys[static_cast<size_t>(row)];
-      if (versioned_ && !batch.live->Value(row)) key = -1;
-      if ((key < 0 && !versioned_) || batch.event_time->IsNull(row) || batch.known_at->IsNull(row))
-        continue;
-      const int64_t event_time = batch.event_time->Value(row);
-      const int64_t known_at = std::max(batch.known_at->Value(row), event_time);
-      if (!always_ && cut_.kind == KnowledgeCut::Kind::kTime && known_at > cut_.time_us) continue;
-      const int64_t activation = engine_.ActivationOf(
-          event_time, cut_.kind == KnowledgeCut::Kind::kLabel ? known_at : event_time);
-      if (activation > labels_.latest()) continue;
-      const bool reached = key >= 0 && (always_ || event_time >= oldest_);
-      if (versioned_) {
-        // Whatever it is, it ends its predecessors.
-        marks_.push_back({batch.table_key->GetView(row), batch.version_order->GetView(row),
-                          batch.seq->Value(row), activation,
-                          reached ? static_cast<int64_t>(out_.keys.size()) : -1, state::kForever});
-      }
-      if (!reached) continue;
-      out_.keys.push_back(key);
-      out_.activations.push_back(activation);
-      ARROW_RETURN_NOT_OK(kept.Append(row));
-    }
-    if (versioned_) marked_.insert(marked_.end(), {batch.table_key, batch.version_order});
-    ARROW_ASSIGN_OR_RAISE(const auto indices, kept.Finish());
-    if (indices->length() == 0) return arrow::Status::OK();
-    out_.rows.num_rows += indices->length();
-    ARROW_RETURN_NOT_OK(Keep(batch.event_time, *indices, &event_times_));
-    ARROW_RETURN_NOT_OK(Keep(batch.known_at, *indices, &known_ats_));
-    ARROW_RETURN_NOT_OK(Keep(batch.seq, *indices, &seqs_));
-    for (size_t i = 0; i < values_.size(); ++i) {
-      if (needs_.values[i]) ARROW_RETURN_NOT_OK(Keep(batch.values[i], *indices, &values_[i]));
-    }
-    for (size_t i = 0; i < masks_.size(); ++i) {
-      ARROW_RETURN_NOT_OK(Keep(batch.masks[i], *indices, &masks_[i]));
-    }
-    return arrow::Status::OK();
-  }
-
-  // Takes over what another one has; not of a table with versions, whose rows end one another.
-  void Append(RowCollector* other) {
-    out_.rows.num_rows += other->out_.rows.num_rows;
-    Move(&other->out_.keys, &out_.keys);
-    Move(&other->out_.activations, &out_.activations);
-    Move(&other->event_times_, &event_times_);
-    Move(&other->known_ats_, &known_ats_);
-    Move(&other->seqs_, &seqs_);
-    for (size_t i = 0; i < values_.size(); ++i) Move(&other->values_[i], &values_[i]);
-    for (size_t i = 0; i < masks_.size(); ++i) Move(&other->masks_[i], &masks_[i]);
-  }
-
-  arrow::Result<SweepRows> Finish() {
-    if (versioned_) {
-      out_.untils.assign(out_.keys.size(), state::kForever);
-      state::FindEnds(&marks_);
-      for (const state::VersionMark& mark : marks_) {
-        if (mark.place >= 0) out_.untils[static_cast<size_t>(mark.place)] = mark.until;
-      }
-    }
-    ARROW_ASSIGN_OR_RAISE(auto event_time, Join(event_times_, arrow::int64()));
-    ARROW_ASSIGN_OR_RAISE(auto known_at, Join(known_ats_, arrow::int64()));
-    ARROW_ASSIGN_OR_RAISE(auto seq, Join(seqs_, arrow::int64()));
-    out_.rows.event_time = std::static_pointer_cast<arrow::Int64Array>(event_time);
-    out_.rows.known_at = std::static_pointer_cast<arrow::Int64Array>(known_at);
-    out_.rows.seq = std::static_pointer_cast<arrow::Int64Array>(seq);
-    for (size_t i = 0; i < values_.size(); ++i) {
-      std::shared_ptr<arrow::Array>& values = out_.rows.values.emplace_back();
-      if (!needs_.values[i]) continue;
-      ARROW_ASSIGN_OR_RAISE(values, Join(values_[i], engine_.layout().value_types[i]));
-    }
-    for (const Arrays& parts : masks_) {
-      ARROW_ASSIGN_OR_RAISE(auto mask, Join(parts, arrow::boolean()));
-      out_.rows.masks.push_back(std::static_pointer_cast<arrow::BooleanArray>(mask));
-    }
-    return std::move(out_);
-  }
-
- private:
-  template <typename T>
-  static void Move(std::vector<T>* from, std::vector<T>* to) {
-    to->insert(to->end(), from->begin(), from->end());
-    *from = {};
-  }
-  static arrow::Status Keep(const std::shared_ptr<arrow::Array>& values,
-                            const arrow::Array& indices, Arrays* parts) {
-    if (indices.length() == values->length()) {
-      parts->push_back(values);
-      return arrow::Status::OK();
-    }
-    ARROW_ASSIGN_OR_RAISE(auto taken, arrow::compute::Take(*values, indices));
-    parts->push_back(std::move(taken));
-    return arrow::Status::OK();
-  }
-  static arrow::Result<std::shared_ptr<arrow::Array>> Join(
-      const Arrays& parts, const std::shared_ptr<arrow::DataType>& type) {
-    if (parts.empty()) return arrow::MakeEmptyArray(type);
-    return parts.size() == 1 ? parts[0] : arrow::Concatenate(parts);
-  }
-
-  const LabelSet& labels_;
-  const KnowledgeCut& cut_;
-  const Needs& needs_;
-  const state::ViewEngine& engine_;
-  bool always_;
-  bool versioned_;
-  int64_t oldest_;
-  SweepRows out_;
-  std::vector<state::VersionMark> marks_;  // of every version, also of keys that no label has
-  Arrays marked_;                          // whose bytes the marks point to
-  Arrays event_times_;
-  Arrays known_ats_;
-  Arrays seqs_;
-  std::vector<Arrays> values_;
-  std::vector<Arrays> masks_;
-};
-
-// Rows of one batch of a run, with their keys.
-struct PickedRows {
-  std::vector<int32_t> places;
-  std::vector<int32_t> keys;
-};
-
-arrow::Status AddPicked(const ClusteredRun& run, int64_t batch, const Needs& needs,
-                        const PickedRows& picked, RowCollector* collector) {
-  const arrow::RecordBatch& rows = run.Batch(batch);
-  const auto first = 3 + static_cast<size_t>(needs.layout().mask_count);  // of the values
-  Arrays columns(static_cast<size_t>(rows.num_columns()));
-  for (size_t i = 0; i < columns.size(); ++i) {
-    if (i >= first && !needs.values[i - first]) continue;
-    ARROW_ASSIGN_OR_RAISE(columns[i],
-                          Gather(*rows.column(static_cast<int>(i)), picked.places.data(),
-                                 static_cast<int64_t>(picked.places.size())));
-  }
-  state::PreparedRows prepared;
-  prepared.num_rows = static_cast<int64_t>(picked.places.size());
-  prepared.event_time = std::static_pointer_cast<arrow::Int64Array>(columns[0]);
-  prepared.known_at = std::static_pointer_cast<arrow::Int64Array>(columns[1]);
-  prepared.seq = std::static_pointer_cast<arrow::Int64Array>(columns[2]);
-  const auto first_value = columns.begin() + static_cast<std::ptrdiff_t>(first);
-  for (auto mask = columns.begin() + 3; mask != first_value; ++mask) {
-    prepared.masks.push_back(std::static_pointer_cast<arrow::BooleanArray>(*mask));
-  }
-  prepared.values.assign(first_value, columns.end());
-  return collector->Add(prepared, picked.keys);
-}
-
-// The rows of keys [first_key, end_key) that some label can reach, in the run's order.
-arrow::Status CollectFromRun(const Needs& needs, const ClusteredRun& run, const LabelSet& labels,
-                             size_t first_label, size_t end_label, RowCollector* collector) {
-  const state::ViewLayout& layout = needs.layout();
-  const int64_t oldest =
-      layout.always ? std::numeric_limits<int64_t>::min() : needs.OldestFor(labels);
-  PickedRows picked;
-  int64_t batch = 0;
-  const auto flush = [&]() -> arrow::Status {
-    if (picked.places.empty()) return arrow::Status::OK();
-    ARROW_RETURN_NOT_OK(AddPicked(run, batch, needs, picked, collector));
-    run.Release(batch * ClusteredRun::kBatchRows,
-                std::min((batch + 1) * ClusteredRun::kBatchRows, run.facts().rows));
-    picked = {};
-    return arrow::Status::OK();
-  };
-  ARROW_RETURN_NOT_OK(
-      VisitKeys(run, labels, first_label, end_label, [&](const KeyRange& range) -> arrow::Status {
-        int64_t low = range.first_row;
-        int64_t high = range.end_row;
-        while (low < high) {
-          const int64_t middle = low + (high - low) / 2;
-          if (run.event_time(middle) < oldest) {
-            low = middle + 1;
-          } else {
-            high = middle;
-          }
-        }
-        for (int64_t row = low; row < range.end_row; ++row) {
-          if (run.event_time(row) > labels.latest() && !layout.always) break;
-          if (row / ClusteredRun::kBatchRows != batch) {
-            ARROW_RETURN_NOT_OK(flush());
-            batch = row / ClusteredRun::kBatchRows;
-          }
-          picked.places.push_back(static_cast<int32_t>(row % ClusteredRun::kBatchRows));
-          picked.keys.push_back(range.key);
-        }
-        return arrow::Status::OK();
-      }));
-  return flush();
-}
-
-// Keys cut into pieces for all cores.
-arrow::Status CollectFromRuns(const Needs& needs, const ClusteredLog& log, const LabelSet& labels,
-                              const KnowledgeCut& cut, RowCollector* all) {
-  std::vector<size_t> bounds = CutPlaces(labels.times().size());
-  for (size_t& bound : bounds) {  // whole keys
-    bound = *std::lower_bound(labels.starts().begin(), labels.starts().end(), bound);
-  }
-  for (const auto& run : log.runs) {
-    std::vector<std::unique_ptr<RowCollector>> pieces;
-    for (size_t i = 0; i + 1 < bounds.size(); ++i) {
-      pieces.push_back(std::make_unique<RowCollector>(needs, labels, cut));
-    }
-    ARROW_RETURN_NOT_OK(base::RunParallel(pieces.size(), [&](size_t i) {
-      return CollectFromRun(needs, *run, labels, bounds[i], bounds[i + 1], pieces[i].get());
-    }));
-    for (const auto& piece : pieces) all->Append(piece.get());
-  }
-  return arrow::Status::OK();
-}
-
-LogQuery QueryFor(const BoundView& view, const Needs& needs, const LabelSet& labels,
+LogQuery QueryFor(const BoundView& view, const RowNeeds& needs, const LabelSet& labels,
                   const ClusteredLog* clustered) {
   LogQuery query;
   if (clustered != nullptr) query.seq_after = clustered->seq_up_to;
@@ -287,82 +48,286 @@ LogQuery QueryFor(const BoundView& view, const Needs& needs, const LabelSet& lab
   const state::ViewLayout& layout = needs.layout();
   // A version beyond the bounds may still end one within.
   if (!layout.always && !layout.versioned) {
-    query.earliest_us = needs.OldestFor(labels);
+    query.earliest_us = labels.times().empty() ? 0 : needs.OldestFor(labels.earliest());
     query.latest_us = labels.latest();
   }
   return query;
 }
 
-arrow::Status Collect(const BoundView& view, arrow::RecordBatchReader* reader,
-                      RowCollector* collector) {
-  while (true) {
-    ARROW_ASSIGN_OR_RAISE(const auto batch, reader->Next());
-    if (batch == nullptr) return arrow::Status::OK();
-    ARROW_ASSIGN_OR_RAISE(const auto prepared, view.Prepare(*batch));
-    ARROW_RETURN_NOT_OK(collector->Add(prepared));
-  }
-}
-
-arrow::Result<SweepRows> RowsFor(const BoundView& view, const Needs& needs, const LabelSet& labels,
-                                 const KnowledgeCut& cut, FeatureLog* log) {
-  ARROW_ASSIGN_OR_RAISE(const auto clustered, log->Clustered(view));
-  ARROW_ASSIGN_OR_RAISE(const auto parts,
-                        log->ScanParts(view, QueryFor(view, needs, labels, clustered.get())));
-  RowCollector all(needs, labels, cut);
-  if (labels.times().empty()) return all.Finish();
-  if (clustered != nullptr) {
-    ARROW_RETURN_NOT_OK(CollectFromRuns(needs, *clustered, labels, cut, &all));
-  }
-  if (parts.size() == 1 || needs.layout().versioned) {
-    for (const auto& part : parts) ARROW_RETURN_NOT_OK(Collect(view, part.get(), &all));
-    return all.Finish();
-  }
-  std::vector<std::unique_ptr<RowCollector>> collectors;
-  collectors.reserve(parts.size());
-  for (size_t i = 0; i < parts.size(); ++i) {
-    collectors.push_back(std::make_unique<RowCollector>(needs, labels, cut));
-  }
-  ARROW_RETURN_NOT_OK(base::RunParallel(parts.size(), [&](size_t part) {
-    return Collect(view, parts[part].get(), collectors[part].get());
-  }));
-  for (const auto& collector : collectors) all.Append(collector.get());
-  return all.Finish();
-}
-
-// The labels by place, then one that matches nothing: what all those without a place get.
-SweepLabels LabelsByPlace(const LabelSet& labels) {
+// The range's labels by place; of the last range then one that matches nothing: what all those
+// without a place get.
+SweepLabels LabelsByPlace(const LabelSet& labels, const LabelRange& range) {
   SweepLabels by_place;
-  by_place.times = labels.times();
-  by_place.keys.resize(labels.times().size());
-  for (size_t key = 0; key + 1 < labels.starts().size(); ++key) {
-    std::fill(by_place.keys.begin() + labels.starts()[key],
-              by_place.keys.begin() + labels.starts()[key + 1], static_cast<int64_t>(key));
+  by_place.times.assign(labels.times().begin() + static_cast<std::ptrdiff_t>(range.first),
+                        labels.times().begin() + static_cast<std::ptrdiff_t>(range.end));
+  by_place.keys.resize(by_place.times.size());
+  for (int32_t key = range.first_key; key < range.end_key; ++key) {
+    std::fill(by_place.keys.begin() +
+                  static_cast<std::ptrdiff_t>(FirstOf(labels, range, key) - range.first),
+              by_place.keys.begin() +
+                  static_cast<std::ptrdiff_t>(EndOf(labels, range, key) - range.first),
+              static_cast<int64_t>(key - range.first_key));
   }
-  by_place.keys.push_back(-1);
-  by_place.times.push_back(0);
+  if (range.end == labels.times().size()) {
+    by_place.keys.push_back(-1);
+    by_place.times.push_back(0);
+  }
   return by_place;
 }
+
+class ViewSweeper {
+ public:
+  ViewSweeper(const state::ViewPlan& plan, const RowNeeds& needs, const LabelSet& labels,
+              const KnowledgeCut& cut, const ClusteredLog* runs, const SweepBounds& bounds,
+              SweepUse* use)
+      : plan_(plan),
+        needs_(needs),
+        labels_(labels),
+        cut_(cut),
+        runs_(runs),
+        bounds_(bounds),
+        use_(use),
+        loose_(needs, labels, cut, bounds.row_bytes, bounds.scratch_dir),
+        values_(plan.layout.features.size()),
+        statuses_(plan.layout.features.size()) {
+    if (runs_ != nullptr) run_row_bytes_ = RowBytesIn(needs_, *runs_);
+    int64_t laid_out = kLaidOutBytes;
+    laid_out += static_cast<int64_t>(plan.columns.size()) * kLaidOutBytesOfValue;
+    for (const state::TileGroup& group : plan.groups) {
+      laid_out += static_cast<int64_t>(group.slots.size()) * kLaidOutBytesOfState;
+    }
+    hot_row_bytes_ = static_cast<int64_t>(base::ParallelPieces()) * laid_out;
+  }
+
+  arrow::Result<ViewAnswers> Run(
+      const BoundView& view, const std::vector<std::shared_ptr<arrow::RecordBatchReader>>& parts) {
+    ARROW_RETURN_NOT_OK(loose_.Read(view, parts));
+    Note(loose_.peak_bytes());
+    const LabelRange all = AllOf(labels_);
+    if (all.size() == 0 || FitsAtOnce()) {
+      std::vector<RowChunk> chunks;
+      if (runs_ != nullptr && all.size() > 0) {
+        ARROW_ASSIGN_OR_RAISE(chunks, CollectFromRuns(needs_, *runs_, labels_, all, cut_));
+      }
+      std::vector<RowChunk> loose = loose_.TakeHeld();
+      std::move(loose.begin(), loose.end(), std::back_inserter(chunks));
+      ARROW_RETURN_NOT_OK(SweepRange(all, std::move(chunks)));
+    } else {
+      // What is held takes from every range.
+      if (loose_.held_bytes() > bounds_.row_bytes / 4 && !bounds_.scratch_dir.empty()) {
+        ARROW_RETURN_NOT_OK(loose_.Spill());
+      }
+      ARROW_RETURN_NOT_OK(AnswerRange(RangeOf(labels_, 0, labels_.times().size())));
+    }
+    use_->scratch_bytes = loose_.scratch_bytes();
+    return Finish();
+  }
+
+ private:
+  void Note(int64_t bytes) { use_->peak_row_bytes = std::max(use_->peak_row_bytes, bytes); }
+  int64_t MostBytes() const {
+    return std::max(bounds_.row_bytes - loose_.held_bytes(), bounds_.row_bytes / 2);
+  }
+
+  // As it is seen without looking at runs: maybe they do fit where it says no.
+  bool FitsAtOnce() const {
+    if (!loose_.is_held()) return false;
+    int64_t bytes = loose_.held_bytes();
+    for (const RowChunk& chunk : loose_.held()) bytes += chunk.rows * hot_row_bytes_;
+    if (bytes > bounds_.row_bytes) {
+      bytes = loose_.held_bytes() + HotBytes(CountByKey(AllOf(labels_), loose_.held()));
+    }
+    if (runs_ == nullptr) return bytes <= bounds_.row_bytes;
+    for (const auto& run : runs_->runs) {
+      bytes += run->facts().rows * (run_row_bytes_ + hot_row_bytes_);
+    }
+    return bytes <= bounds_.row_bytes;
+  }
+
+  static bool IsSmall(const LabelRange& range) {
+    return range.end_key - range.first_key == 1 && range.size() <= kFewLabels;
+  }
+
+  int64_t HotBytes(const std::vector<int64_t>& rows_by_key) const {
+    int64_t bytes = 0;
+    for (const int64_t rows : rows_by_key) {
+      if (rows >= kRowsOfHotKey) bytes += rows * hot_row_bytes_;
+    }
+    return bytes;
+  }
+
+  // About what the rows and labels of each key of the range take.
+  arrow::Result<std::vector<int64_t>> Weigh(const LabelRange& range) const {
+    std::vector<int64_t> weights(static_cast<size_t>(range.end_key - range.first_key), 0);
+    if (runs_ != nullptr) {
+      ARROW_ASSIGN_OR_RAISE(weights, CountInRuns(needs_, *runs_, labels_, range));
+      for (int64_t& weight : weights) {
+        const bool is_hot = weight >= kRowsOfHotKey && !IsSmall(range);
+        weight *= run_row_bytes_ + (is_hot ? hot_row_bytes_ : 0);
+      }
+    }
+    loose_.Weigh(range, &weights);
+    for (int32_t key = range.first_key; key < range.end_key; ++key) {
+      const size_t own = EndOf(labels_, range, key) - FirstOf(labels_, range, key);
+      weights[static_cast<size_t>(key - range.first_key)] +=
+          static_cast<int64_t>(own) * kLabelBytes;
+    }
+    return weights;
+  }
+
+  arrow::Status AnswerRange(const LabelRange& range) {
+    const int64_t most = std::max(MostBytes(), range.size() == 1 ? kLeastLabelBytes : 0);
+    ARROW_ASSIGN_OR_RAISE(std::vector<int64_t> weights, Weigh(range));
+    const int64_t expected = std::accumulate(weights.begin(), weights.end(), int64_t{0});
+    if (expected > most && range.size() > 1) {
+      const double share = std::max(static_cast<double>(most) * kFill, 1.0);
+      const double count = static_cast<double>(expected) / share + 1;
+      return AnswerPieces(range, weights, static_cast<size_t>(std::min(count, 1e6)));
+    }
+    std::vector<RowChunk> chunks;
+    ARROW_ASSIGN_OR_RAISE(const bool fits, Collect(range, most, &chunks));
+    if (fits) return SweepRange(range, std::move(chunks));
+    if (range.size() == 1) return TooMuch(range, most);
+    // Weights were wrong: by what is known now.
+    WeighChunks(range, chunks, &weights);
+    chunks.clear();
+    return AnswerPieces(range, weights, 2);
+  }
+
+  arrow::Status AnswerPieces(const LabelRange& range, const std::vector<int64_t>& weights,
+                             size_t count) {
+    for (const LabelRange& piece : CutRange(labels_, range, weights, std::max<size_t>(count, 2))) {
+      ARROW_RETURN_NOT_OK(AnswerRange(piece));
+    }
+    return arrow::Status::OK();
+  }
+
+  // False: the rows take more than `most`; then some may be missing.
+  arrow::Result<bool> Collect(const LabelRange& range, int64_t most,
+                              std::vector<RowChunk>* chunks) {
+    if (runs_ != nullptr) {
+      ARROW_ASSIGN_OR_RAISE(*chunks, CollectFromRuns(needs_, *runs_, labels_, range, cut_));
+    }
+    ARROW_ASSIGN_OR_RAISE(int64_t bytes, BytesOf(*chunks));
+    ARROW_ASSIGN_OR_RAISE(const bool fits, loose_.Collect(range, most - bytes, chunks));
+    if (!fits || IsSmall(range)) return fits;
+    ARROW_ASSIGN_OR_RAISE(bytes, BytesOf(*chunks));
+    return bytes + HotBytes(CountByKey(range, *chunks)) <= most;
+  }
+
+  static arrow::Result<int64_t> BytesOf(const std::vector<RowChunk>& chunks) {
+    int64_t bytes = 0;
+    for (const RowChunk& chunk : chunks) {
+      ARROW_ASSIGN_OR_RAISE(const int64_t of_chunk, chunk.ByteCount());
+      bytes += of_chunk;
+    }
+    return bytes;
+  }
+
+  static std::vector<int64_t> CountByKey(const LabelRange& range,
+                                         const std::vector<RowChunk>& chunks) {
+    std::vector<int64_t> counts(static_cast<size_t>(range.end_key - range.first_key), 0);
+    for (const RowChunk& chunk : chunks) {
+      const int32_t* keys =
+          arrow::internal::checked_cast<const arrow::Int32Array&>(*chunk.columns[0]).raw_values();
+      for (int64_t row = 0; row < chunk.rows; ++row) {
+        ++counts[static_cast<size_t>(keys[row] - range.first_key)];
+      }
+    }
+    return counts;
+  }
+
+  void WeighChunks(const LabelRange& range, const std::vector<RowChunk>& chunks,
+                   std::vector<int64_t>* weights) const {
+    const std::vector<int64_t> counts = CountByKey(range, chunks);
+    for (size_t key = 0; key < counts.size(); ++key) {
+      const int64_t each = run_row_bytes_ + (counts[key] >= kRowsOfHotKey ? hot_row_bytes_ : 64);
+      (*weights)[key] = std::max((*weights)[key], counts[key] * each);
+    }
+  }
+
+  arrow::Status TooMuch(const LabelRange& range, int64_t most) const {
+    const auto at = std::find(labels_.places().begin(), labels_.places().end(), range.first);
+    const auto label = at - labels_.places().begin();
+    const std::string name =
+        bounds_.name_of ? bounds_.name_of(label) : "label " + std::to_string(label);
+    return base::MakeError(base::ErrorCode::kLimit,
+                           "the rows that " + name + " reaches take more than the " +
+                               std::to_string(most >> 20) +
+                               " MB that `memory` leaves for them: raise it in icecore.yaml");
+  }
+
+  arrow::Status SweepRange(const LabelRange& range, std::vector<RowChunk> chunks) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t bytes, BytesOf(chunks));
+    Note(bytes + (loose_.held().empty() ? 0 : loose_.held_bytes()));
+    ++use_->ranges;
+    ARROW_ASSIGN_OR_RAISE(const SweepRows rows, LayOut(needs_, range.first_key, std::move(chunks)));
+    SweepOptions options;
+    if (!IsSmall(range) || range.size() == labels_.times().size()) {
+      options.pieces_of_hot_key = static_cast<int64_t>(base::ParallelPieces());
+    }
+    ARROW_ASSIGN_OR_RAISE(auto columns, Sweep(plan_, rows, LabelsByPlace(labels_, range),
+                                              range.end_key - range.first_key, options));
+    for (size_t i = 0; i < columns.size(); ++i) {
+      values_[i].push_back(std::move(columns[i].values));
+      if (statuses_[i].empty()) {
+        statuses_[i] = std::move(columns[i].statuses);
+      } else {
+        statuses_[i].insert(statuses_[i].end(), columns[i].statuses.begin(),
+                            columns[i].statuses.end());
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Result<ViewAnswers> Finish() {
+    ViewAnswers answers;
+    for (size_t i = 0; i < values_.size(); ++i) {
+      const arrow::ArrayVector parts = std::move(values_[i]);
+      ViewAnswers::Feature& feature = answers.features.emplace_back();
+      if (parts.size() == 1) {
+        feature.values = parts[0];
+      } else {
+        ARROW_ASSIGN_OR_RAISE(feature.values, arrow::Concatenate(parts));
+      }
+      feature.statuses = std::move(statuses_[i]);
+    }
+    std::vector<int32_t>& index = answers.indexes.emplace_back(labels_.places().size());
+    const auto nothing = static_cast<int32_t>(labels_.times().size());
+    for (size_t label = 0; label < index.size(); ++label) {
+      const uint32_t place = labels_.places()[label];
+      index[label] = place == LabelSet::kNowhere ? nothing : static_cast<int32_t>(place);
+    }
+    return answers;
+  }
+
+  const state::ViewPlan& plan_;
+  const RowNeeds& needs_;
+  const LabelSet& labels_;
+  const KnowledgeCut& cut_;
+  const ClusteredLog* const runs_;  // or null
+  const SweepBounds& bounds_;
+  SweepUse* const use_;
+  LooseRows loose_;
+  int64_t run_row_bytes_ = 0;
+  int64_t hot_row_bytes_ = 0;  // of a key with many rows, beside what all rows take
+  // By feature: what was found, range after range, by place.
+  std::vector<arrow::ArrayVector> values_;
+  std::vector<std::vector<state::ValueStatus>> statuses_;
+};
 
 }  // namespace
 
 arrow::Result<ViewAnswers> AnswerBySweep(const BoundView& view, const state::ViewPlan& plan,
                                          const LabelSet& labels, const KnowledgeCut& cut,
-                                         FeatureLog* log) {
-  ARROW_ASSIGN_OR_RAISE(const Needs needs, Needs::Of(plan));
-  ARROW_ASSIGN_OR_RAISE(const SweepRows rows, RowsFor(view, needs, labels, cut, log));
-  ARROW_ASSIGN_OR_RAISE(auto columns,
-                        Sweep(plan, rows, LabelsByPlace(labels), labels.keys().size()));
-  ViewAnswers answers;
-  for (auto& column : columns) {
-    answers.features.push_back({std::move(column.values), 0, std::move(column.statuses)});
-  }
-  std::vector<int32_t>& index = answers.indexes.emplace_back(labels.places().size());
-  const auto nothing = static_cast<int32_t>(labels.times().size());
-  for (size_t label = 0; label < index.size(); ++label) {
-    const uint32_t place = labels.places()[label];
-    index[label] = place == LabelSet::kNowhere ? nothing : static_cast<int32_t>(place);
-  }
-  return answers;
+                                         FeatureLog* log, const SweepBounds& bounds,
+                                         SweepUse* use) {
+  ARROW_ASSIGN_OR_RAISE(const RowNeeds needs, RowNeeds::Of(plan));
+  ARROW_ASSIGN_OR_RAISE(const auto clustered, log->Clustered(view));
+  ARROW_ASSIGN_OR_RAISE(auto parts,
+                        log->ScanParts(view, QueryFor(view, needs, labels, clustered.get())));
+  if (labels.times().empty()) parts.clear();
+  return ViewSweeper(plan, needs, labels, cut, clustered.get(), bounds, use).Run(view, parts);
 }
 
 }  // namespace icecore::feature

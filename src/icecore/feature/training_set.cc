@@ -133,6 +133,7 @@ struct JobAnswers {
 struct Piece {
   std::shared_ptr<arrow::Table> spine;
   std::vector<std::shared_ptr<arrow::RecordBatch>> blocks;
+  int64_t spine_bytes = 0;
   std::vector<int64_t> starts;  // first row of each block
   Arrays request;
   std::shared_ptr<arrow::Array> event_timestamp;
@@ -269,6 +270,8 @@ class StreamedTrainingSet final : public TrainingSetReader {
   arrow::Status AnswerPiece(const arrow::Int64Array& times);
   arrow::Status AnswerInto(const ViewJob& job, const LabelSet& labels, JobAnswers* answers);
   arrow::Result<std::unique_ptr<ViewAnswers>> AnswerJob(const ViewJob& job, const LabelSet& labels);
+  SweepBounds BoundsOf(const ViewJob& job, const LabelSet& labels) const;
+  std::string NameOf(const ViewJob& job, int64_t label) const;
   arrow::Result<std::unique_ptr<SpilledAnswers>> Spill(const ViewJob& job,
                                                        const ViewAnswers& answers) const;
   arrow::Result<UseValues> ValuesOf(const JobAnswers& answers, size_t use, size_t block) const;
@@ -363,6 +366,8 @@ arrow::Result<arrow::RecordBatchVector> StreamedTrainingSet::ReadPiece() {
 arrow::Status StreamedTrainingSet::Cut(const arrow::RecordBatchVector& batches) {
   int64_t start = 0;
   for (const auto& batch : batches) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch));
+    piece_.spine_bytes += bytes;
     for (int64_t at = 0; at < batch->num_rows(); at += block_rows_) {
       piece_.blocks.push_back(batch->Slice(at, block_rows_));
       piece_.starts.push_back(start + at);
@@ -372,13 +377,42 @@ arrow::Status StreamedTrainingSet::Cut(const arrow::RecordBatchVector& batches) 
   return arrow::Table::FromRecordBatches(spine_schema_, batches).Value(&piece_.spine);
 }
 
+// What the piece, its labels, what is held for them, and what is to be found leave of the memory.
+SweepBounds StreamedTrainingSet::BoundsOf(const ViewJob& job, const LabelSet& labels) const {
+  SweepBounds bounds;
+  bounds.name_of = [this, &job](int64_t label) { return NameOf(job, label); };
+  if (options_.scratch_dir.empty()) return bounds;
+  bounds.scratch_dir = options_.scratch_dir;
+  const auto features = static_cast<int64_t>(job.plan.layout.features.size());
+  const int64_t taken = piece_.spine_bytes + labels.byte_count() + held_bytes_ +
+                        labels.label_count() * (4 + 9 * (features + 1));
+  bounds.row_bytes = std::max(options_.memory_bytes - taken, options_.memory_bytes / 8);
+  return bounds;
+}
+
+// As messages name it.
+std::string StreamedTrainingSet::NameOf(const ViewJob& job, int64_t label) const {
+  const int64_t rows = piece_.spine->num_rows();
+  std::vector<std::string> columns =
+      service_.uses()[job.uses[static_cast<size_t>(label / rows)]].key_columns;
+  columns.emplace_back(kEventTimestamp);
+  std::string name = "the spine row of";
+  for (const std::string& column : columns) {
+    const auto value = piece_.spine->GetColumnByName(column)->GetScalar(label % rows);
+    name += " " + column + " " + (value.ok() ? (*value)->ToString() : "?");
+  }
+  return name;
+}
+
 arrow::Result<std::unique_ptr<ViewAnswers>> StreamedTrainingSet::AnswerJob(const ViewJob& job,
                                                                            const LabelSet& labels) {
   auto answers = std::make_unique<ViewAnswers>();
   if (IsAsOfOnly(job.plan)) {
     ARROW_ASSIGN_OR_RAISE(*answers, AnswerAsOf(*job.view, job.plan, labels, cut_, &log_));
   } else {
-    ARROW_ASSIGN_OR_RAISE(*answers, AnswerBySweep(*job.view, job.plan, labels, cut_, &log_));
+    SweepUse use;
+    ARROW_ASSIGN_OR_RAISE(*answers, AnswerBySweep(*job.view, job.plan, labels, cut_, &log_,
+                                                  BoundsOf(job, labels), &use));
   }
   return answers;
 }

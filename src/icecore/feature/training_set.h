@@ -25,8 +25,9 @@ struct FeatureReport {
 
 struct TrainingSetOptions {
   // What the spine, the rows of views and their values may hold at once, about. The spine is
-  // answered in pieces that fit. Windows, and views over tables with versions, hold the rows that a
-  // label of the piece can reach, however many.
+  // answered in pieces that fit; windows, and views over tables with versions, for some keys of a
+  // piece after the others where the rows that its labels reach do not. kLimit where those of one
+  // label do not. Without a scratch folder all values and all these rows are held.
   int64_t memory_bytes = int64_t{1} << 30;
   std::string scratch_dir;                // absolute folder for spills; "": none
   int64_t block_rows = int64_t{1} << 16;  // of a batch, at most
