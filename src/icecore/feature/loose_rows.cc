@@ -82,7 +82,7 @@ bool LooseRows::Note(int64_t more_bytes, int64_t all_of_collector) {
   }
   if (scratch_dir_.empty()) return false;
   // Each thread may add another batch before it sees that.
-  if (bytes > most_bytes_ - most_bytes_ / 8) is_full_ = true;
+  if (bytes > most_bytes_ - most_bytes_ / 4) is_full_ = true;
   const auto threads = static_cast<int64_t>(base::ParallelPieces());
   return is_full_ && all_of_collector > most_bytes_ / (4 * threads);
 }

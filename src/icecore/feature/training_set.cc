@@ -44,6 +44,7 @@ using base::MakeError;
 constexpr int64_t kBlockBytes = int64_t{32} << 20;
 constexpr int64_t kLeastBlockRows = 1024;
 constexpr size_t kJobsAtOnce = 2;
+constexpr int64_t kLeastRowBytes = int64_t{1} << 20;
 
 // The spine's column as one array.
 arrow::Result<std::shared_ptr<arrow::Array>> SpineColumn(const arrow::Table& spine,
@@ -377,7 +378,8 @@ arrow::Status StreamedTrainingSet::Cut(const arrow::RecordBatchVector& batches) 
   return arrow::Table::FromRecordBatches(spine_schema_, batches).Value(&piece_.spine);
 }
 
-// What the piece, its labels, what is held for them, and what is to be found leave of the memory.
+// What the piece, its labels, what is held for them, and what is to be found leave of the memory; a
+// quarter is for row groups that are being read and for what threads lay out.
 SweepBounds StreamedTrainingSet::BoundsOf(const ViewJob& job, const LabelSet& labels) const {
   SweepBounds bounds;
   bounds.name_of = [this, &job](int64_t label) { return NameOf(job, label); };
@@ -386,7 +388,8 @@ SweepBounds StreamedTrainingSet::BoundsOf(const ViewJob& job, const LabelSet& la
   const auto features = static_cast<int64_t>(job.plan.layout.features.size());
   const int64_t taken = piece_.spine_bytes + labels.byte_count() + held_bytes_ +
                         labels.label_count() * (4 + 9 * (features + 1));
-  bounds.row_bytes = std::max(options_.memory_bytes - taken, options_.memory_bytes / 8);
+  bounds.row_bytes =
+      std::max({options_.memory_bytes / 4 * 3 - taken, options_.memory_bytes / 8, kLeastRowBytes});
   return bounds;
 }
 
