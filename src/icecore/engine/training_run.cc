@@ -1,5 +1,6 @@
 #include "icecore/engine/training_run.h"
 
+#include <arrow/array/array_base.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
@@ -8,6 +9,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -116,6 +119,41 @@ class MeasuredReader final : public arrow::RecordBatchReader {
   int64_t count_ = 0;
 };
 
+// The rows of a set with everything known, beside those that were known: what a set made without
+// known times would have held.
+class LatestRows {
+ public:
+  // `features`: the columns that are compared, the last of both.
+  LatestRows(std::shared_ptr<arrow::RecordBatchReader> rows, size_t features)
+      : rows_(std::move(rows)), meters_(features) {}
+
+  // The next rows, as many as there are in `known`.
+  arrow::Status Compare(const arrow::RecordBatch& known) {
+    for (int64_t at = 0; at < known.num_rows();) {
+      if (rest_ == nullptr || rest_->num_rows() == 0) ARROW_RETURN_NOT_OK(rows_->ReadNext(&rest_));
+      if (rest_ == nullptr) {
+        return MakeError(ErrorCode::kInternal, "a set has fewer rows with everything known");
+      }
+      const int64_t count = std::min(known.num_rows() - at, rest_->num_rows());
+      const int first = known.num_columns() - static_cast<int>(meters_.size());
+      for (size_t i = 0; i < meters_.size(); ++i) {
+        const int column = first + static_cast<int>(i);
+        ARROW_RETURN_NOT_OK(meters_[i].Add(*known.column(column)->Slice(at, count),
+                                           *rest_->column(column)->Slice(0, count)));
+      }
+      rest_ = rest_->Slice(count);
+      at += count;
+    }
+    return arrow::Status::OK();
+  }
+  const feature::LeakageMeter& meter(size_t feature) const { return meters_[feature]; }
+
+ private:
+  const std::shared_ptr<arrow::RecordBatchReader> rows_;
+  std::shared_ptr<arrow::RecordBatch> rest_;  // read, and not yet compared
+  std::vector<feature::LeakageMeter> meters_;
+};
+
 // One training set on its way.
 class TrainingRun {
  public:
@@ -132,8 +170,11 @@ class TrainingRun {
     if (set_ == nullptr) {
       ARROW_RETURN_NOT_OK(Stream(&tables));
     } else {
-      ARROW_ASSIGN_OR_RAISE(const auto rows, Compute(&tables));
-      ARROW_RETURN_NOT_OK(WriteRows(*rows, request_.out_path));
+      ARROW_RETURN_NOT_OK(OpenSet(&tables));
+      ARROW_ASSIGN_OR_RAISE(const auto writer, RowWriter::Open(rows_->schema(), request_.out_path));
+      ARROW_RETURN_NOT_OK(ForEachBlock([&](const auto& block) { return writer->Write(block); }));
+      ARROW_RETURN_NOT_OK(FinishSet(tables));
+      ARROW_RETURN_NOT_OK(writer->Close());
       ARROW_RETURN_NOT_OK(WriteCard(card_, pipeline::CardPath(request_.out_path)));
     }
     TrainingSetReport report;
@@ -147,11 +188,14 @@ class TrainingRun {
     ARROW_RETURN_NOT_OK(Start(definition_version, spine != nullptr));
     pipeline::PinnedTables tables = Tables();
     if (set_ != nullptr) {
-      ARROW_ASSIGN_OR_RAISE(auto table, Compute(&tables));
-      auto batches = std::make_shared<arrow::TableBatchReader>(std::move(table));
-      batches->set_chunksize(int64_t{1} << 16);
-      computed_ = std::move(batches);
-      return arrow::Status::OK();
+      ARROW_RETURN_NOT_OK(OpenSet(&tables));
+      arrow::RecordBatchVector blocks;
+      ARROW_RETURN_NOT_OK(ForEachBlock([&](const auto& block) {
+        blocks.push_back(block);
+        return arrow::Status::OK();
+      }));
+      ARROW_RETURN_NOT_OK(FinishSet(tables));
+      return arrow::RecordBatchReader::Make(std::move(blocks), rows_->schema()).Value(&computed_);
     }
     card_.spine_from = "memory";
     // A column that merely passes through may be of a type without a digest; not where the digest
@@ -309,21 +353,53 @@ class TrainingRun {
     return arrow::Status::OK();
   }
 
-  // A set by its definition: drawn, computed, and measured against itself with everything known.
-  arrow::Result<std::shared_ptr<arrow::Table>> Compute(pipeline::PinnedTables* tables) {
+  // A set by its definition: drawn, then computed block by block, beside itself with everything
+  // known.
+  arrow::Status OpenSet(pipeline::PinnedTables* tables) {
     ARROW_ASSIGN_OR_RAISE(auto spine, Spine(tables));
     ARROW_RETURN_NOT_OK(PinViews(tables));
     card_.inputs = tables->Inputs();
-    ARROW_ASSIGN_OR_RAISE(spine, Drawn(std::move(spine)));
-    ARROW_ASSIGN_OR_RAISE(const auto built, Build(spine, card_.known_at, *tables));
-    AddFeatures(built.features);
-    ARROW_RETURN_NOT_OK(MeasureLeakage(spine, *built.table, *tables));
-    ARROW_RETURN_NOT_OK(MeasureAges(spine, *tables));
-    ARROW_ASSIGN_OR_RAISE(auto digest, DigestOf(*built.table));
-    ARROW_RETURN_NOT_OK(TakeDigest(std::move(digest)));
-    card_.rows = built.table->num_rows();
-    card_.columns = built.table->num_columns();
-    return built.table;
+    ARROW_ASSIGN_OR_RAISE(drawn_, Drawn(std::move(spine)));
+    log_ = std::make_unique<pipeline::LakeFeatureLog>(*workspace_, tables->LogPins());
+    ARROW_ASSIGN_OR_RAISE(streamed_, RowsOfSet(card_.known_at, log_.get()));
+    rows_ = std::make_shared<MeasuredReader>(streamed_, true);
+    latest_log_ = std::make_unique<pipeline::LakeFeatureLog>(*workspace_, tables->LogPins());
+    ARROW_ASSIGN_OR_RAISE(auto latest,
+                          RowsOfSet({KnowledgeCut::Kind::kLatest, 0}, latest_log_.get()));
+    latest_.emplace(std::move(latest), service_->outputs().size());
+    return arrow::Status::OK();
+  }
+
+  // One of two that are read by turns.
+  arrow::Result<std::shared_ptr<feature::TrainingSetReader>> RowsOfSet(
+      const KnowledgeCut& cut, pipeline::LakeFeatureLog* log) const {
+    feature::TrainingSetOptions options = Bounds();
+    options.memory_bytes /= 2;
+    return feature::OpenTrainingSet(*service_, std::make_shared<arrow::TableBatchReader>(drawn_),
+                                    cut, log, options);
+  }
+
+  arrow::Status ForEachBlock(
+      const std::function<arrow::Status(const std::shared_ptr<arrow::RecordBatch>&)>& take) {
+    while (true) {
+      ARROW_ASSIGN_OR_RAISE(const auto block, rows_->Next());
+      if (block == nullptr) return arrow::Status::OK();
+      ARROW_RETURN_NOT_OK(latest_->Compare(*block));
+      ARROW_RETURN_NOT_OK(take(block));
+    }
+  }
+
+  arrow::Status FinishSet(const pipeline::PinnedTables& tables) {
+    AddFeatures(streamed_->features());
+    for (size_t i = 0; i < card_.features.size(); ++i) {
+      card_.features[i].leaked = latest_->meter(i).differ();
+      card_.features[i].leaked_mean_difference = latest_->meter(i).mean_difference();
+    }
+    ARROW_RETURN_NOT_OK(MeasureAges(drawn_, tables));
+    ARROW_RETURN_NOT_OK(TakeDigest(rows_->Digest()));
+    card_.rows = rows_->rows();
+    card_.columns = rows_->schema()->num_fields();
+    return arrow::Status::OK();
   }
 
   // A service's set: from the spine's file to the set's, block by block.
@@ -430,13 +506,6 @@ class TrainingRun {
     return spine;
   }
 
-  arrow::Result<feature::TrainingSet> Build(const std::shared_ptr<arrow::Table>& spine,
-                                            const KnowledgeCut& cut,
-                                            const pipeline::PinnedTables& tables) {
-    pipeline::LakeFeatureLog log(*workspace_, tables.LogPins());
-    return feature::BuildTrainingSet(*service_, spine, cut, &log);
-  }
-
   feature::TrainingSetOptions Bounds() const {
     feature::TrainingSetOptions options;
     options.memory_bytes = workspace_->project->memory_bytes;
@@ -457,24 +526,6 @@ class TrainingRun {
       feature.expired = report.expired;
       card_.features.push_back(std::move(feature));
     }
-  }
-
-  // The same rows with everything known: what a set made without known times would have held.
-  arrow::Status MeasureLeakage(const std::shared_ptr<arrow::Table>& spine,
-                               const arrow::Table& known, const pipeline::PinnedTables& tables) {
-    ARROW_ASSIGN_OR_RAISE(const auto latest,
-                          Build(spine, {KnowledgeCut::Kind::kLatest, 0}, tables));
-    for (pipeline::FeatureCard& feature : card_.features) {
-      feature::LeakageMeter meter;
-      const auto left = known.GetColumnByName(feature.name);
-      const auto right = latest.table->GetColumnByName(feature.name);
-      for (int i = 0; i < left->num_chunks(); ++i) {
-        ARROW_RETURN_NOT_OK(meter.Add(*left->chunk(i), *right->chunk(i)));
-      }
-      feature.leaked = meter.differ();
-      feature.leaked_mean_difference = meter.mean_difference();
-    }
-    return arrow::Status::OK();
   }
 
   arrow::Status MeasureAges(const std::shared_ptr<arrow::Table>& spine,
@@ -518,7 +569,11 @@ class TrainingRun {
   std::unique_ptr<pipeline::LakeFeatureLog> log_;
   std::shared_ptr<feature::TrainingSetReader> streamed_;
   std::shared_ptr<MeasuredReader> rows_;
-  std::shared_ptr<arrow::RecordBatchReader> computed_;  // of one made by definition, in memory
+  // Of one made by definition.
+  std::shared_ptr<arrow::Table> drawn_;  // its spine
+  std::unique_ptr<pipeline::LakeFeatureLog> latest_log_;
+  std::optional<LatestRows> latest_;
+  std::shared_ptr<arrow::RecordBatchReader> computed_;  // in memory
 };
 
 // A set for whoever reads it; it keeps the analysis that it needs.
