@@ -37,13 +37,19 @@ class ViewBinder {
   arrow::Result<std::shared_ptr<const BoundView>> Bind(const spec::Entity& entity,
                                                        const spec::EventTime& event_time,
                                                        const spec::KnownAt& known_at,
-                                                       const TableVersions* versions) {
+                                                       const TableVersions* versions,
+                                                       const std::vector<spec::Feature>& kept) {
     parts_.name = view_.name;
     BindKeys(entity);
     BindTimes(event_time, known_at);
     if (versions != nullptr) BindVersions(*versions);
     if (view_.where) parts_.where = BindWhere(*view_.where);
-    for (const spec::Feature& feature : view_.features) BindFeature(feature);
+    for (const spec::Feature& feature : kept) BindFeature(feature);
+    for (const spec::Feature& feature : view_.features) {
+      parts_.feature_names.push_back(feature.name);
+      BindFeature(feature);
+    }
+    layout_.kept = static_cast<int>(kept.size());
     layout_.ttl_us = view_.ttl_us;
     layout_.exclude_at = view_.exclude_at;
     layout_.always = event_time.always;
@@ -219,7 +225,6 @@ class ViewBinder {
   }
 
   void BindFeature(const spec::Feature& feature) {
-    parts_.feature_names.push_back(feature.name);
     state::FeatureLayout layout;
     if (feature.where) layout.mask = MaskOf(*feature.where);
     if (feature.kind == spec::Feature::Kind::kExpression) {
@@ -281,6 +286,18 @@ class ViewBinder {
 
 }  // namespace
 
+FeatureReads ReadsOf(const std::vector<spec::Feature>& features) {
+  FeatureReads reads;
+  const auto add = [](const std::string& text, std::vector<std::string>* list) {
+    if (std::find(list->begin(), list->end(), text) == list->end()) list->push_back(text);
+  };
+  for (const spec::Feature& feature : features) {
+    if (feature.where) add(feature.where->text, &reads.filters);
+    if (!feature.of.empty()) add(feature.of, &reads.columns);
+  }
+  return reads;
+}
+
 arrow::Result<state::PreparedRows> BoundView::PrepareRows(const arrow::RecordBatch& rows,
                                                           std::vector<int32_t>* taken) const {
   taken->clear();
@@ -298,10 +315,10 @@ arrow::Result<std::vector<std::shared_ptr<arrow::Array>>> BoundView::PrepareValu
 arrow::Result<std::shared_ptr<const BoundView>> BoundView::Bind(
     const spec::FeatureView& view, const spec::Entity& entity, const spec::EventTime& event_time,
     const spec::KnownAt& known_at, const arrow::Schema& table, const TableVersions* versions,
-    base::Diagnostics* diagnostics) {
+    base::Diagnostics* diagnostics, const std::vector<spec::Feature>& kept) {
   ARROW_RETURN_NOT_OK(arrow::compute::Initialize());
   ViewBinder binder(view, table);
-  auto bound = binder.Bind(entity, event_time, known_at, versions);
+  auto bound = binder.Bind(entity, event_time, known_at, versions, kept);
   diagnostics->Append(binder.diagnostics());
   return bound;
 }

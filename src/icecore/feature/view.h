@@ -21,6 +21,14 @@ struct TableVersions {
   std::vector<std::string> order_by;  // empty: `_seq` alone
 };
 
+// The filters and columns that features read, in the order in which the layout of a view with these
+// features has them.
+struct FeatureReads {
+  std::vector<std::string> filters;
+  std::vector<std::string> columns;
+};
+FeatureReads ReadsOf(const std::vector<spec::Feature>& features);
+
 // Rows of the table with what Prepare decides by, none left out.
 struct InspectedRows {
   state::PreparedRows rows;   // keys may have nulls; `live` as Prepare has it
@@ -36,10 +44,11 @@ class BoundView {
   // types, aggregates on the wrong type, TIMESTAMP without zone as event_time or known_at,
   // expressions, defaults of another type. event_time and known_at are the resolved ones.
   // `versions`: of a table with versions, else null; `table` may lack the log's own columns then.
+  // `kept`: what the engine keeps in its cells and does not answer (state::ViewLayout::kept).
   static arrow::Result<std::shared_ptr<const BoundView>> Bind(
       const spec::FeatureView& view, const spec::Entity& entity, const spec::EventTime& event_time,
       const spec::KnownAt& known_at, const arrow::Schema& table, const TableVersions* versions,
-      base::Diagnostics* diagnostics);
+      base::Diagnostics* diagnostics, const std::vector<spec::Feature>& kept = {});
   virtual ~BoundView() = default;
 
   virtual const std::string& name() const = 0;

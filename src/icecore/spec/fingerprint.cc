@@ -147,6 +147,15 @@ void AddCheck(const Check& check, Canonical* text) {
   text->AddEnum("severity", check.severity);
 }
 
+void AddKeys(const FeatureView& view, const Entity* entity, Canonical* text) {
+  if (entity == nullptr) return;
+  for (const KeyColumn& key : entity->keys) {
+    const auto renamed = view.keys.find(key.name);
+    text->Add("key", renamed != view.keys.end() ? renamed->second : key.name);
+    text->Add("type", key.type_text);
+  }
+}
+
 void AddFeature(const Feature& feature, Canonical* text) {
   text->Add("feature", feature.name);
   text->AddEnum("kind", feature.kind);
@@ -225,13 +234,7 @@ std::string Fingerprint(const Table& table) {
 
 std::string Fingerprint(const FeatureView& view, const Entity* entity) {
   Canonical text("feature_view 1");
-  if (entity) {
-    for (const KeyColumn& key : entity->keys) {
-      const auto renamed = view.keys.find(key.name);
-      text.Add("key", renamed != view.keys.end() ? renamed->second : key.name);
-      text.Add("type", key.type_text);
-    }
-  }
+  AddKeys(view, entity, &text);
   text.Add("from", view.from);
   AddTimes(view.event_time, view.known_at, &text);
   text.Add("ttl", view.ttl_us.value_or(-1));
@@ -248,6 +251,16 @@ std::string Fingerprint(const FeatureView& view, const Entity* entity) {
   for (const Feature& feature : view.features) {
     AddFeature(feature, &text);
   }
+  return text.Finish();
+}
+
+std::string RowsFingerprint(const FeatureView& view, const Entity* entity) {
+  Canonical text("rows of a feature_view 1");
+  AddKeys(view, entity, &text);
+  text.Add("from", view.from);
+  AddTimes(view.event_time, view.known_at, &text);
+  text.Add("where", view.where ? view.where->text : "");
+  text.Add("exclude_at", int64_t{view.exclude_at});
   return text.Finish();
 }
 

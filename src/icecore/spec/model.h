@@ -376,6 +376,9 @@ struct Project {
 std::string Fingerprint(const Source& source);
 std::string Fingerprint(const Table& table);
 std::string Fingerprint(const FeatureView& view, const Entity* entity);
+// Of what decides which rows the view's features are computed from, under which keys, and when each
+// counts: not the features themselves, nor what is applied when they are read (ttl, defaults).
+std::string RowsFingerprint(const FeatureView& view, const Entity* entity);
 std::string Fingerprint(const FeatureService& service);
 std::string Fingerprint(const TrainingSet& set);
 std::string Fingerprint(const DefinitionTest& test);

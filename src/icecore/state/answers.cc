@@ -19,8 +19,7 @@ arrow::Status AppendWindow(const ViewPlan& plan, const WindowRead& read, const S
   for (const int feature : read.features) {
     ARROW_ASSIGN_OR_RAISE(arrow::ArrayBuilder* const builder, sink->builder(feature));
     const int64_t nulls = builder->null_count();
-    ARROW_RETURN_NOT_OK(
-        window.AppendAs(plan.layout.features[static_cast<size_t>(feature)].aggregate, builder));
+    ARROW_RETURN_NOT_OK(window.AppendAs(plan.Answered(feature).aggregate, builder));
     sink->AppendStatus(feature,
                        builder->null_count() > nulls ? ValueStatus::kNull : ValueStatus::kPresent);
   }

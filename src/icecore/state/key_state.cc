@@ -73,9 +73,10 @@ arrow::Status TiledKeyState::Add(const PreparedRows& rows, int64_t row) {
 
   head_changed_ = true;  // also where only tiles change: the head says up to
                          // when rows have entered
-  masks_.assign(rows.masks.size(), 0);
-  for (size_t i = 0; i < rows.masks.size(); ++i) {
-    masks_[i] = rows.masks[i]->IsValid(row) && rows.masks[i]->Value(row) ? 1 : 0;
+  masks_.assign(static_cast<size_t>(plan_->layout.mask_count), 0);
+  for (size_t i = 0; i < masks_.size(); ++i) {
+    const arrow::BooleanArray& mask = *rows.masks[plan_->MaskPlace(i)];
+    masks_[i] = mask.IsValid(row) && mask.Value(row) ? 1 : 0;
   }
   if (activation <= advanced_to_) {
     ARROW_RETURN_NOT_OK(EnterAsOf(order, masks_, rows.values, row));
@@ -85,7 +86,8 @@ arrow::Status TiledKeyState::Add(const PreparedRows& rows, int64_t row) {
   }
   Waiting waiting{masks_, std::vector<std::string>(plan_->codecs.size())};
   for (size_t i = 0; i < plan_->codecs.size(); ++i) {
-    ARROW_RETURN_NOT_OK(plan_->codecs[i]->Encode(*rows.values[i], row, &waiting.values[i]));
+    const arrow::Array& value = *rows.values[plan_->ValuePlace(i)];
+    ARROW_RETURN_NOT_OK(plan_->codecs[i]->Encode(value, row, &waiting.values[i]));
   }
   queue_.emplace(std::pair(activation, order), std::move(waiting));
   return arrow::Status::OK();
@@ -99,8 +101,8 @@ arrow::Status TiledKeyState::EnterAsOf(const RowOrder& order, const std::vector<
     Chosen chosen{order, {}};
     for (const int value : set.values) {
       const auto at = static_cast<size_t>(value);
-      ARROW_RETURN_NOT_OK(
-          plan_->codecs[at]->Encode(*values[at], row, &chosen.values.emplace_back()));
+      ARROW_RETURN_NOT_OK(plan_->codecs[at]->Encode(*values[plan_->ValuePlace(at)], row,
+                                                    &chosen.values.emplace_back()));
     }
     chosen_[i] = std::move(chosen);
   }

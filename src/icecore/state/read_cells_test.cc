@@ -11,22 +11,14 @@
 #include <random>
 
 #include "icecore/state/naive_view.h"
+#include "icecore/state/stored_cells_testing.h"
 #include "icecore/state/view_state.h"
 
 namespace icecore::state {
 namespace {
 
-using StoredCells = std::map<std::string, std::string>;
-
-void TakeInto(KeyState* key, StoredCells* stored) {
-  for (auto& change : key->TakeChanges().ValueOrDie()) {
-    if (change.bytes) {
-      (*stored)[change.suffix] = *change.bytes;
-    } else {
-      stored->erase(change.suffix);
-    }
-  }
-}
+using testing::StoredCells;
+using testing::TakeInto;
 
 std::vector<CellView> ViewsOf(const StoredCells& stored) {
   std::vector<CellView> views;

@@ -73,13 +73,14 @@ arrow::Status RowBuffer::PutValues(const Values& values, int64_t row, uint64_t* 
     const WindowColumn& column = plan_->columns[i];
     const auto at = static_cast<size_t>(column.value);
     const ValueCodec& codec = *plan_->codecs[at];
-    if (!codec.Usable(*values[at], row)) continue;
+    const arrow::Array& array = *values[plan_->ValuePlace(at)];
+    if (!codec.Usable(array, row)) continue;
     uint64_t& value = content[bit_words_ + i];
     if (codec.form() == ValueForm::kNarrow) {
-      value = codec.Narrow(*values[at], row);
+      value = codec.Narrow(array, row);
     } else if (!column.only_counted) {
       std::string bytes;
-      ARROW_RETURN_NOT_OK(codec.Wide(*values[at], row, &bytes));
+      ARROW_RETURN_NOT_OK(codec.Wide(array, row, &bytes));
       value = PutWide(bytes);
     }
     SetBit(content, i);

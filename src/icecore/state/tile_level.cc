@@ -8,7 +8,7 @@ namespace icecore::state {
 
 namespace {
 
-constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+constexpr int64_t kLeastTime = std::numeric_limits<int64_t>::min();
 
 // The usable values of one column, of the rows that pass one mask, cut as the level is.
 struct Selection {
@@ -59,9 +59,9 @@ bool PassesAny(const TileGroup& group, const RowBuffer& buffer, const uint64_t* 
 }  // namespace
 
 bool EndsBefore(int64_t start, int64_t span_us, int64_t tail) {
-  if (tail < kLeast + span_us) return false;
+  if (tail < kLeastTime + span_us) return false;
   const int64_t last = tail - span_us;
-  return start <= last && (start != kLeast || last >= kLeast + span_us);
+  return start <= last && (start != kLeastTime || last >= kLeastTime + span_us);
 }
 
 std::vector<Tile>::iterator TileLevel::From(int64_t start) {
@@ -97,10 +97,10 @@ arrow::Status TileLevel::Prepare(const RowBuffer& buffer, const RowBuffer::Sorte
                                     [](const Slot& slot) { return slot.mask < 0; });
   // Nearly every row shows without a division on which side of the tail it lies: tails are starts
   // of tiles, save near the begin of time.
-  const int64_t ended = tail >= kLeast + 2 * span_us ? tail - span_us : kLeast;
-  const bool whole = tail == kLeast || tail >= kLeast + 2 * group->tile_us;
+  const int64_t ended = tail >= kLeastTime + 2 * span_us ? tail - span_us : kLeastTime;
+  const bool whole = tail == kLeastTime || tail >= kLeastTime + 2 * group->tile_us;
   int64_t start = 0;
-  int64_t end = kLeast;  // of the run at hand
+  int64_t end = kLeastTime;  // of the run at hand
   for (size_t i = 0; i < sorted.count; ++i) {
     const int64_t event_time = sorted.orders[i].event_time;
     if (event_time < ended) continue;

@@ -17,6 +17,8 @@ namespace {
 
 constexpr size_t kMaxSuffix = 64;  // no suffix is as long
 
+bool IsOfAPart(const CellView& cell) { return cell.suffix.starts_with(kPartMark); }
+
 class PlannedEngine final : public ViewEngine {
  public:
   explicit PlannedEngine(ViewPlan plan) : plan_(std::move(plan)) {}
@@ -40,6 +42,8 @@ class PlannedEngine final : public ViewEngine {
     views.reserve(cells.size());
     for (const Cell& cell : cells) views.push_back({cell.suffix, cell.bytes});
     if (plan_.layout.versioned) return Loaded<VersionedKeyState>(views);
+    std::erase_if(views, IsOfAPart);
+    if (views.empty() && !cells.empty()) return NewKey();
     return Loaded<TiledKeyState>(views);
   }
   arrow::Status ReadCells(const std::vector<CellView>& cells, int64_t t,

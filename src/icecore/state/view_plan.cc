@@ -45,6 +45,7 @@ arrow::Status CheckFeature(const ViewLayout& layout, const FeatureLayout& featur
   return arrow::Status::OK();
 }
 
+// `index`: below 0 of one that is only kept.
 void AddAsOf(const FeatureLayout& feature, int index, std::vector<AsOfSet>* sets) {
   auto set = std::find_if(sets->begin(), sets->end(),
                           [&](const AsOfSet& s) { return s.mask == feature.mask; });
@@ -54,6 +55,7 @@ void AddAsOf(const FeatureLayout& feature, int index, std::vector<AsOfSet>* sets
   }
   auto value = std::find(set->values.begin(), set->values.end(), feature.value);
   if (value == set->values.end()) value = set->values.insert(value, feature.value);
+  if (index < 0) return;
   set->members.push_back({index, static_cast<int>(value - set->values.begin())});
 }
 
@@ -90,10 +92,11 @@ arrow::Result<TileGroup> MakeGroup(const ViewLayout& layout, int64_t hop_us,
       ARROW_ASSIGN_OR_RAISE(auto maker, StateMaker::Make(feature.aggregate, squares[key]));
       group.slots.push_back({std::move(maker), feature.value, feature.mask, -1});
     }
+    if (index < layout.kept) continue;
     const auto [read, fresh] =
         reads.try_emplace({slot->second, feature.length_us}, group.reads.size());
     if (fresh) group.reads.push_back({slot->second, feature.length_us, {}});
-    group.reads[read->second].features.push_back(index);
+    group.reads[read->second].features.push_back(index - layout.kept);
   }
   group.roll_us = RollOf(group);
   group.tile_bytes = (group.slots.size() * sizeof(void*) + 15) / 16 * 16;
@@ -119,7 +122,42 @@ void SetColumns(ViewPlan* plan) {
   }
 }
 
+bool IsSameSlot(const Slot& a, const Slot& b) {
+  const auto key = [](const Slot& slot) {
+    return KeyOf({.value = slot.value, .mask = slot.mask, .aggregate = slot.maker->spec()});
+  };
+  return key(a) == key(b) && a.maker->with_squares() == b.maker->with_squares();
+}
+
+bool HaveSameCells(const ViewPlan& a, const ViewPlan& b) {
+  return std::equal(a.as_of.begin(), a.as_of.end(), b.as_of.begin(), b.as_of.end(),
+                    [](const AsOfSet& x, const AsOfSet& y) {
+                      return x.mask == y.mask && x.values == y.values;
+                    }) &&
+         std::equal(a.groups.begin(), a.groups.end(), b.groups.begin(), b.groups.end(),
+                    [](const TileGroup& x, const TileGroup& y) {
+                      return x.hop_us == y.hop_us && x.longest_us == y.longest_us &&
+                             std::equal(x.slots.begin(), x.slots.end(), y.slots.begin(),
+                                        y.slots.end(), IsSameSlot);
+                    });
+}
+
 }  // namespace
+
+arrow::Result<int> FeaturesNotKept(const ViewLayout& layout) {
+  ViewLayout kept = layout;
+  kept.features.resize(static_cast<size_t>(layout.kept));
+  kept.kept = 0;
+  ARROW_ASSIGN_OR_RAISE(const ViewPlan plan, ViewPlan::Make(kept));
+  int missing = 0;
+  for (size_t i = kept.features.size(); i < layout.features.size(); ++i) {
+    ViewLayout with = kept;
+    with.features.push_back(layout.features[i]);
+    ARROW_ASSIGN_OR_RAISE(const ViewPlan more, ViewPlan::Make(std::move(with)));
+    missing += HaveSameCells(plan, more) ? 0 : 1;
+  }
+  return missing;
+}
 
 int64_t WindowTail(int64_t t, int64_t length_us, int64_t hop_us) {
   constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
@@ -175,14 +213,14 @@ arrow::Result<ViewPlan> ViewPlan::Make(ViewLayout layout) {
     if (feature.value >= 0) {
       feature.aggregate.input = layout.value_types[static_cast<size_t>(feature.value)];
     }
+    auto type = feature.aggregate.input;
     if (feature.kind == FeatureLayout::Kind::kAsOf) {
-      plan.output_types.push_back(feature.aggregate.input);
-      AddAsOf(feature, index, &plan.as_of);
-      continue;
+      AddAsOf(feature, index - layout.kept, &plan.as_of);
+    } else {
+      ARROW_ASSIGN_OR_RAISE(type, OutputType(feature.aggregate));
+      by_hop[feature.hop_us].push_back(index);
     }
-    ARROW_ASSIGN_OR_RAISE(auto type, OutputType(feature.aggregate));
-    plan.output_types.push_back(std::move(type));
-    by_hop[feature.hop_us].push_back(index);
+    if (index >= layout.kept) plan.output_types.push_back(std::move(type));
   }
   for (AsOfSet& set : plan.as_of) {
     std::stable_sort(

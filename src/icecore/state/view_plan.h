@@ -85,6 +85,17 @@ struct ViewPlan {
   std::vector<AsOfSet> as_of;
 
   static arrow::Result<ViewPlan> Make(ViewLayout layout);
+  // Of value and mask: where they are in PreparedRows.
+  size_t ValuePlace(size_t value) const {
+    return layout.value_places.empty() ? value : static_cast<size_t>(layout.value_places[value]);
+  }
+  size_t MaskPlace(size_t mask) const {
+    return layout.mask_places.empty() ? mask : static_cast<size_t>(layout.mask_places[mask]);
+  }
+  // The layout of a feature that is answered.
+  const FeatureLayout& Answered(int feature) const {
+    return layout.features[static_cast<size_t>(layout.kept + feature)];
+  }
   int64_t ActivationOf(int64_t event_time, int64_t known_at) const;
   // Rows with e below this can reach no window at t or later; INT64_MAX without windows.
   int64_t OldestInWindows(int64_t t) const;

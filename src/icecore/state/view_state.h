@@ -53,10 +53,16 @@ struct ViewLayout {
   std::vector<std::shared_ptr<arrow::DataType>> value_types;
   int mask_count = 0;
   std::vector<FeatureLayout> features;
+  // So many of `features`, at the front, are kept in the cells and not answered: what features
+  // number is the rest.
+  int kept = 0;
   std::optional<int64_t> ttl_us;  // as-of features only
   bool exclude_at = false;        // e < t instead of e <= t
   bool always = false;            // facts without time: visible at every t, the greatest s wins
   bool versioned = false;         // rows are versions of table keys
+  // Where in PreparedRows its values and masks are; empty: in their order. Not of versioned views.
+  std::vector<int> value_places;
+  std::vector<int> mask_places;
 };
 
 // Answers, column-wise: one element appended to every feature by each Read. Defaults are not
@@ -97,6 +103,10 @@ struct CellChange {
   std::string suffix;
   std::optional<std::string> bytes;  // nullopt: delete
 };
+
+// A suffix that begins with it belongs to a part of the view's states (parted_engine.h), and no
+// other does. An engine passes over cells of parts that are not its own.
+inline constexpr char kPartMark = '\xf0';
 
 // A cell as it lies in a store.
 struct CellView {
@@ -194,5 +204,9 @@ class ViewEngine {
   // The answer for a key without any row: counts 0, the rest null.
   virtual arrow::Status ReadEmpty(VectorSink* sink) const = 0;
 };
+
+// How many of the features that are answered ask for what the kept ones do not hold. 0: with and
+// without them the cells are the same, so that cells of the kept features answer them all.
+arrow::Result<int> FeaturesNotKept(const ViewLayout& layout);
 
 }  // namespace icecore::state
