@@ -8,6 +8,11 @@ namespace icecore::online {
 using base::ErrorCode;
 using base::MakeError;
 
+bool HasSameCells(const StoredView& view, const ViewPosition& held) {
+  return held.cells.empty() ? view.own_cells && held.fingerprint == view.fingerprint
+                            : held.cells == view.cells;
+}
+
 arrow::Status CheckReadable(const StoredView& view, const ViewPosition* held, int64_t t) {
   if (held == nullptr) {
     return MakeError(ErrorCode::kNotFound, "view " + view.name +
@@ -15,7 +20,7 @@ arrow::Status CheckReadable(const StoredView& view, const ViewPosition* held, in
                                                "materialize " +
                                                view.name + "' first");
   }
-  if (held->fingerprint != view.fingerprint) {
+  if (held->fingerprint != view.fingerprint || !HasSameCells(view, *held)) {
     return MakeError(ErrorCode::kConflict, "the online store holds view " + view.name +
                                                " by another definition; run 'icecore materialize " +
                                                view.name + "'");
@@ -30,30 +35,44 @@ arrow::Status CheckReadable(const StoredView& view, const ViewPosition* held, in
   return arrow::Status::OK();
 }
 
-arrow::Status CheckAdvance(const std::string& view, const std::string& fingerprint,
-                           const std::optional<ViewPosition>& held, const ViewPosition& next) {
-  if (next.fingerprint != fingerprint) {
+arrow::Status CheckLoad(const StoredView& view, const std::optional<ViewPosition>& held) {
+  const bool fits = view.extends.empty() ? !held || HasSameCells(view, *held)
+                                         : held && held->cells == view.extends;
+  if (fits) return arrow::Status::OK();
+  return MakeError(ErrorCode::kConflict, "the online store holds view " + view.name +
+                                             " by another definition; it needs a fresh load");
+}
+
+arrow::Status CheckAdvance(const StoredView& view, const std::optional<ViewPosition>& held,
+                           const ViewPosition& next) {
+  if (next.fingerprint != view.fingerprint || next.cells != view.cells) {
     return MakeError(ErrorCode::kInternal,
-                     "the load of view " + view + " was begun with another fingerprint");
+                     "the load of view " + view.name + " was begun with another definition");
   }
   if (next.applied_until < next.applied_at) {
     return MakeError(ErrorCode::kInternal,
-                     "view " + view + ": applied_until lies before applied_at");
+                     "view " + view.name + ": applied_until lies before applied_at");
   }
   if (!held.has_value()) return arrow::Status::OK();
-  if (held->fingerprint != next.fingerprint) {
+  if (!CheckLoad(view, held).ok()) {
     return MakeError(ErrorCode::kConflict,
-                     "view " + view + " was loaded with another definition meanwhile");
+                     "view " + view.name + " was loaded with another definition meanwhile");
+  }
+  const bool moves = next.seq != held->seq || next.applied_at != held->applied_at ||
+                     next.applied_until != held->applied_until;
+  if (!view.extends.empty() && moves) {
+    return MakeError(ErrorCode::kConflict,
+                     "view " + view.name + " moved on while states were added to it");
   }
   if (next.applied_at < held->applied_at || next.applied_until < held->applied_until) {
     return MakeError(ErrorCode::kInvalidArgument,
-                     "view " + view + " holds what was known at " +
+                     "view " + view.name + " holds what was known at " +
                          base::FormatInstantShort(held->applied_at) + " and cannot go back to " +
                          base::FormatInstantShort(next.applied_at) +
                          "; use a later time, or materialize with --full");
   }
   if (next.seq < held->seq) {
-    return MakeError(ErrorCode::kConflict, "view " + view + " already holds rows up to _seq " +
+    return MakeError(ErrorCode::kConflict, "view " + view.name + " already holds rows up to _seq " +
                                                std::to_string(held->seq));
   }
   return arrow::Status::OK();

@@ -11,13 +11,18 @@
 
 namespace icecore::online {
 
+// Whether the cells that are held are those that `view` reads and writes.
+bool HasSameCells(const StoredView& view, const ViewPosition& held);
+
 // Whether a store that holds the view at `held` (null: never loaded) answers `view` at t: the
 // errors of Store::Read.
 arrow::Status CheckReadable(const StoredView& view, const ViewPosition* held, int64_t t);
 
-// Whether a load of the view with `fingerprint` may bring it from `held` (nullopt: a new
-// generation) to `next`.
-arrow::Status CheckAdvance(const std::string& view, const std::string& fingerprint,
-                           const std::optional<ViewPosition>& held, const ViewPosition& next);
+// Whether a load that is not fresh may begin over what is held.
+arrow::Status CheckLoad(const StoredView& view, const std::optional<ViewPosition>& held);
+
+// Whether a load of the view may bring it from `held` (nullopt: a new generation) to `next`.
+arrow::Status CheckAdvance(const StoredView& view, const std::optional<ViewPosition>& held,
+                           const ViewPosition& next);
 
 }  // namespace icecore::online

@@ -22,6 +22,13 @@ struct StoredView {
   std::string name;         // "delays_by_carrier"
   std::string entity;       // entity name; all views of one entity lie side by side
   std::string fingerprint;  // of the definition and its table's generation
+  // What decides the bytes of its cells, as text. Views whose cells are the same may take each
+  // other's place: a load that is not fresh brings the new definition with its rows, if any.
+  std::string cells;
+  bool own_cells = true;  // they are those of a fresh load of this definition
+  // Of a load that adds states to cells that stay as they are: `engine` keeps the new states alone,
+  // and these are the cells that the store holds. "" of every other.
+  std::string extends;
   std::shared_ptr<const state::ViewEngine> engine;
   std::vector<std::shared_ptr<arrow::DataType>> key_types;
 };
@@ -37,6 +44,7 @@ struct ViewPosition {
       0;  // greatest activation time of any row up to seq, also of those that wait
   int64_t waiting_from = 0;      // no row with a lesser _seq waits to become active
   std::string table_generation;  // of the table the rows came from
+  std::string cells;  // StoredView::cells; "" of records of earlier versions: its definition's own
 };
 
 // A vector's part: one view, the features wanted, for one key per row of the request.
@@ -61,7 +69,8 @@ class ViewLoad {
   virtual ~ViewLoad() = default;
   virtual arrow::Status Add(const state::PreparedRows& rows) = 0;
 
-  // Fresh loads, which may have more rows than memory holds, can take several passes over them:
+  // Fresh loads and those that extend, which may have more rows than memory holds, can take several
+  // passes over them:
   //   load->Bound(…); do { Add all rows; } while (load->NextPass(position)); Commit(position)
   // Before the first Add: rows may take `memory_bytes`, about, of `rows` that come in each pass. A
   // view over a table with versions holds them all.
@@ -69,14 +78,15 @@ class ViewLoad {
   // False where Commit may follow. Else what this pass held is written where no read sees it, and
   // all rows have to be added once more, for keys that are left.
   virtual arrow::Result<bool> NextPass(const ViewPosition& position) = 0;
-  // The position of a fresh load that was cut off, where the store can go on with it. A fresh load
+  // The position of such a load that was cut off, where the store can go on with it. One like it
   // does so by Resume, before its first Add: the rows to add are those of that position, and keys
   // that are written are passed over. Any other load gives up what the one before has written.
   virtual std::optional<ViewPosition> Unfinished() const = 0;
   virtual void Resume() = 0;
 
-  // All of it and the new position in one transaction, or nothing. For a load that was begun with a
-  // new fingerprint the view switches to the new generation here.
+  // All of it and the new position in one transaction, or nothing. A fresh load switches the view
+  // to the new generation here, one that extends to the definition that reads its cells, too, at
+  // the position that is held; any other one may switch it to another definition of the same cells.
   virtual arrow::Status Commit(const ViewPosition& position) = 0;
 };
 
@@ -102,11 +112,12 @@ class Store {
   virtual arrow::Result<std::optional<ViewPosition>> Position(const std::string& view) = 0;
   // Begins a load; `fresh`: a new generation beside the one that answers.
   // Only one load of a view at a time, also across processes. kConflict: another load is under way,
-  // or the store holds another definition than a load that is not fresh expects.
+  // or the store holds other cells than a load that is not fresh expects.
   virtual arrow::Result<std::unique_ptr<ViewLoad>> BeginLoad(const StoredView& view,
                                                              bool fresh) = 0;
   // One consistent read with one t for all views. kInvalidArgument when t lies before a view's
-  // applied_at; kNotFound when a view was never loaded or holds another fingerprint (kConflict).
+  // applied_at; kNotFound when a view was never loaded; kConflict when the store holds it by
+  // another fingerprint or in other cells.
   virtual arrow::Result<std::vector<ViewAnswer>> Read(const std::vector<ViewRead>& reads,
                                                       int64_t t) = 0;
   // Removes a view (all generations), in bounded steps.

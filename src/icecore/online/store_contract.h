@@ -198,6 +198,158 @@ TYPED_TEST_P(StoreContract, WrongFingerprintIsRefused) {
   EXPECT_EQ(CodeOf(this->store()->BeginLoad(other, false).status()), ErrorCode::kConflict);
 }
 
+// An edit that needs no other state: the cells stay, and the record names the new definition.
+TYPED_TEST_P(StoreContract, AnotherDefinitionOfTheSameCellsTakesThePlace) {
+  const StoredView old_view = MakeView("v", "f1", "thing", "c1");
+  const StoredView new_view = MakeEditedView("v", "f2", "c1");
+  ASSERT_TRUE(Load(this->store(), old_view,
+                   {{"a", kStart, kStart, 1, 1}, {"a", kStart + 1, kStart + 1, 2, 5}},
+                   At(2, kStart + 2, kStart + kHour, "f1", "c1"))
+                  .ok());
+  const int64_t cells = this->store()->Describe().ValueOrDie().cells;
+  // Until the load has committed, the old definition answers and the new one does not.
+  auto load = this->store()->BeginLoad(new_view, false).ValueOrDie();
+  EXPECT_EQ(ReadKey(this->store(), old_view, "a", kStart + 2).sum, 6);
+  EXPECT_EQ(CodeOf(SumOfEdited(this->store(), new_view, "a", kStart + 2).status()),
+            ErrorCode::kConflict);
+  load.reset();
+  ASSERT_TRUE(
+      Load(this->store(), new_view, {}, At(2, kStart + 2, kStart + kHour, "f2", "c1")).ok());
+  EXPECT_EQ(SumOfEdited(this->store(), new_view, "a", kStart + 2).ValueOrDie(), 6);
+  EXPECT_EQ(CodeOf(ReadKeys(this->store(), old_view, {"a"}, kStart + 2).status()),
+            ErrorCode::kConflict);
+  const ViewPosition position = this->store()->Position("v").ValueOrDie().value();
+  EXPECT_EQ(position.fingerprint + position.cells, "f2c1");
+  EXPECT_EQ(position.generation, 1);
+  EXPECT_EQ(this->store()->Describe().ValueOrDie().cells, cells);
+  // Rows that come by the new definition reach what the old one keeps; it may come back with some.
+  this->Reopen();
+  ASSERT_TRUE(Load(this->store(), new_view, {{"a", kStart + 3, kStart + 3, 3, 10}},
+                   At(3, kStart + 3, kStart + kHour, "f2", "c1"))
+                  .ok());
+  EXPECT_EQ(SumOfEdited(this->store(), new_view, "a", kStart + 3).ValueOrDie(), 16);
+  ASSERT_TRUE(Load(this->store(), old_view, {{"a", kStart + 4, kStart + 4, 4, 20}},
+                   At(4, kStart + 4, kStart + kHour, "f1", "c1"))
+                  .ok());
+  EXPECT_EQ(ReadKey(this->store(), old_view, "a", kStart + 4),
+            (Answer{20, ValueStatus::kPresent, kStart + 4, 4, 36}));
+}
+
+TYPED_TEST_P(StoreContract, OtherCellsNeedAFreshLoad) {
+  const StoredView view = MakeView("v", "f1", "thing", "c1");
+  const StoredView other = MakeView("v", "f1", "thing", "c2");
+  ASSERT_TRUE(Load(this->store(), view, {{"a", kStart, kStart, 1, 1}},
+                   At(1, kStart, kStart + kHour, "f1", "c1"))
+                  .ok());
+  // Of the same definition, too: the cells may be those of an older one.
+  EXPECT_EQ(CodeOf(ReadKeys(this->store(), other, {"a"}, kStart).status()), ErrorCode::kConflict);
+  EXPECT_EQ(CodeOf(this->store()->BeginLoad(other, false).status()), ErrorCode::kConflict);
+  ASSERT_TRUE(Load(this->store(), other, {{"a", kStart, kStart, 1, 2}},
+                   At(1, kStart, kStart + kHour, "f1", "c2"), true)
+                  .ok());
+  EXPECT_EQ(ReadKey(this->store(), other, "a", kStart).value, 2);
+}
+
+// Records of earlier versions say nothing of cells: they are those of their definition.
+TYPED_TEST_P(StoreContract, CellsThatAreNotNamedAreTheirDefinitionsOwn) {
+  const StoredView unnamed = MakeView("v");
+  StoredView view = MakeView("v", "f1", "thing", "c1");
+  ASSERT_TRUE(
+      Load(this->store(), unnamed, {{"a", kStart, kStart, 1, 1}}, At(1, kStart, kStart + kHour))
+          .ok());
+  EXPECT_EQ(ReadKey(this->store(), view, "a", kStart).value, 1);
+  view.own_cells = false;
+  EXPECT_EQ(CodeOf(ReadKeys(this->store(), view, {"a"}, kStart).status()), ErrorCode::kConflict);
+  EXPECT_EQ(CodeOf(this->store()->BeginLoad(view, false).status()), ErrorCode::kConflict);
+  EXPECT_EQ(CodeOf(this->store()->BeginLoad(MakeEditedView("v", "f2", "c1"), false).status()),
+            ErrorCode::kConflict);
+  view.own_cells = true;
+  ASSERT_TRUE(Load(this->store(), view, {}, At(1, kStart, kStart + kHour, "f1", "c1")).ok());
+  EXPECT_EQ(this->store()->Position("v").ValueOrDie()->cells, "c1");
+  EXPECT_EQ(ReadKey(this->store(), view, "a", kStart).value, 1);
+}
+
+// A feature of other states: they alone are loaded, beside the cells that answer meanwhile.
+TYPED_TEST_P(StoreContract, StatesAreAddedBesideTheCells) {
+  const StoredView old_view = MakeView("v", "f1", "thing", "c1");
+  const StoredView addition = MakeAddition("f2", "c1", "c1+c2");
+  const StoredView new_view = MakePartedView("f2", "c1+c2");
+  const std::vector<TestRow> rows = {{"a", kStart - 2 * kDay, kStart - 2 * kDay, 1, 3},
+                                     {"a", kStart, kStart, 2, 5},
+                                     {"b", kStart, kStart, 3, 7},
+                                     {"a", kStart, kStart + kHour / 2, 4, 6},
+                                     {"old", kStart - 2 * kDay, kStart - 2 * kDay, 5, 9}};
+  const ViewPosition held = At(5, kStart + 2, kStart + kHour, "f1", "c1");
+  const ViewPosition next = At(5, kStart + 2, kStart + kHour, "f2", "c1+c2");
+  EXPECT_EQ(CodeOf(Load(this->store(), addition, rows, next)), ErrorCode::kConflict);
+  ASSERT_TRUE(Load(this->store(), old_view, rows, held).ok());
+  for (const bool gives_up : {true, false}) {
+    auto load = this->store()->BeginLoad(addition, false).ValueOrDie();
+    load->Bound(1, static_cast<int64_t>(rows.size()));
+    for (bool again = true; again;) {
+      // What no window reaches is left out, as the table's scan leaves it out.
+      ASSERT_TRUE(load->Add(Rows({rows.begin() + 1, rows.begin() + 3})).ok());
+      ASSERT_TRUE(load->Add(Rows({rows[3]})).ok());
+      again = load->NextPass(next).ValueOrDie();
+      EXPECT_EQ(ReadKey(this->store(), old_view, "a", kStart + 2).sum, 5);
+    }
+    if (gives_up) continue;
+    // At no other position than the one that is held.
+    EXPECT_FALSE(load->Commit(At(5, kStart + 3, kStart + kHour, "f2", "c1+c2")).ok());
+    load.reset();
+    load = this->store()->BeginLoad(addition, false).ValueOrDie();
+    if (load->Unfinished()) load->Resume();
+    ASSERT_TRUE(load->Add(Rows({rows.begin() + 1, rows.begin() + 4})).ok());
+    ASSERT_TRUE(load->Commit(next).ok());
+  }
+  this->Reopen();
+  EXPECT_EQ(this->store()->Position("v").ValueOrDie()->generation, 1);
+  EXPECT_EQ(SumAndMax(this->store(), new_view, "a", kStart + 2), "5 5");
+  EXPECT_EQ(SumAndMax(this->store(), new_view, "a", kStart + kHour / 2), "11 6");
+  EXPECT_EQ(SumAndMax(this->store(), new_view, "b", kStart + 2), "7 7");
+  EXPECT_EQ(SumAndMax(this->store(), new_view, "old", kStart + 2), "null null");
+  EXPECT_EQ(CodeOf(ReadKeys(this->store(), old_view, {"a"}, kStart + 2).status()),
+            ErrorCode::kConflict);
+  // Later rows reach both, also of keys that the part did not have.
+  ASSERT_TRUE(Load(this->store(), new_view,
+                   {{"old", kStart + 3, kStart + 3, 6, 1}, {"c", kStart + 3, kStart + 3, 7, 2}},
+                   At(7, kStart + kHour, kStart + 2 * kHour, "f2", "c1+c2"))
+                  .ok());
+  EXPECT_EQ(SumAndMax(this->store(), new_view, "a", kStart + kHour), "11 6");
+  EXPECT_EQ(SumAndMax(this->store(), new_view, "old", kStart + kHour), "1 1");
+  EXPECT_EQ(SumAndMax(this->store(), new_view, "c", kStart + kHour), "2 2");
+  // And all of it goes with its generation.
+  ASSERT_TRUE(Load(this->store(), old_view, {{"a", kStart, kStart, 2, 5}},
+                   At(7, kStart + kHour, kStart + 2 * kHour, "f1", "c1"), true)
+                  .ok());
+  while (this->store()->Sweep(100).ValueOrDie() > 0) {
+  }
+  EXPECT_EQ(ReadKey(this->store(), old_view, "a", kStart + kHour).sum, 5);
+  ASSERT_TRUE(this->store()->Drop("v").ok());
+  EXPECT_EQ(this->store()->Describe().ValueOrDie().cells, 0);
+}
+
+// What a load that never ended has added is as if it were not there, whoever loads next.
+TYPED_TEST_P(StoreContract, StatesHalfAddedAreNotThere) {
+  const StoredView view = MakeView("v", "f1", "thing", "c1");
+  const std::vector<TestRow> rows = {{"a", kStart, kStart, 1, 5}, {"b", kStart, kStart, 2, 7}};
+  ASSERT_TRUE(Load(this->store(), view, rows, At(2, kStart, kStart + kHour, "f1", "c1")).ok());
+  {
+    auto load = this->store()->BeginLoad(MakeAddition("f2", "c1", "c1+c2"), false).ValueOrDie();
+    load->Bound(1, 2);
+    ASSERT_TRUE(load->Add(Rows({rows[0]})).ok());
+    ASSERT_TRUE(load->Add(Rows({rows[1]})).ok());
+    ASSERT_TRUE(load->NextPass(At(2, kStart, kStart + kHour, "f2", "c1+c2")).ok());
+  }
+  this->Reopen();
+  EXPECT_EQ(ReadKey(this->store(), view, "a", kStart).sum, 5);
+  ASSERT_TRUE(Load(this->store(), view, {{"a", kStart + 1, kStart + 1, 3, 1}},
+                   At(3, kStart + 1, kStart + kHour, "f1", "c1"))
+                  .ok());
+  EXPECT_EQ(ReadKey(this->store(), view, "a", kStart + 1).sum, 6);
+  EXPECT_EQ(ReadKey(this->store(), view, "b", kStart + 1).sum, 7);
+}
+
 TYPED_TEST_P(StoreContract, TheTimeCannotGoBack) {
   const StoredView view = MakeView("v");
   ASSERT_TRUE(
@@ -632,17 +784,17 @@ TYPED_TEST_P(StoreContract, RandomVersionsGiveWhatTheDefinitionSays) {
   }
 }
 
-REGISTER_TYPED_TEST_SUITE_P(StoreContract, ViewNeverLoaded, WrittenRowsAreRead,
-                            StateSurvivesReopening, ReloadingTheSameRowsChangesNothing,
-                            NullAndMissingKeysMatchNothing, TtlCountsFromTheEvent,
-                            PendingRowsBecomeActive, LateRowsReachTheirWindow,
-                            FreshGenerationIsLoadedBesideTheOld, WrongFingerprintIsRefused,
-                            TheTimeCannotGoBack, AnswersBeyondThePromiseAreStale,
-                            ManyViewsInOneRead, ManyKeysInOneRead, LongAndOddKeysStayApart,
-                            CompositeKeysDoNotRunTogether, PiecesAreOneBatch, OneLoadOfAViewAtATime,
-                            DropRemovesOneViewOnly, ReadersSeeWholeLoads,
-                            RandomLoadsGiveWhatTheRowsGive, AFreshLoadInPassesGivesWhatTheRowsGive,
-                            VersionsTakeTheirPredecessorsPlace, ReloadingVersionsChangesNothing,
-                            VersionsGoWithTheirView, RandomVersionsGiveWhatTheDefinitionSays);
+REGISTER_TYPED_TEST_SUITE_P(
+    StoreContract, ViewNeverLoaded, WrittenRowsAreRead, StateSurvivesReopening,
+    ReloadingTheSameRowsChangesNothing, NullAndMissingKeysMatchNothing, TtlCountsFromTheEvent,
+    PendingRowsBecomeActive, LateRowsReachTheirWindow, FreshGenerationIsLoadedBesideTheOld,
+    WrongFingerprintIsRefused, AnotherDefinitionOfTheSameCellsTakesThePlace,
+    OtherCellsNeedAFreshLoad, CellsThatAreNotNamedAreTheirDefinitionsOwn,
+    StatesAreAddedBesideTheCells, StatesHalfAddedAreNotThere, TheTimeCannotGoBack,
+    AnswersBeyondThePromiseAreStale, ManyViewsInOneRead, ManyKeysInOneRead, LongAndOddKeysStayApart,
+    CompositeKeysDoNotRunTogether, PiecesAreOneBatch, OneLoadOfAViewAtATime, DropRemovesOneViewOnly,
+    ReadersSeeWholeLoads, RandomLoadsGiveWhatTheRowsGive, AFreshLoadInPassesGivesWhatTheRowsGive,
+    VersionsTakeTheirPredecessorsPlace, ReloadingVersionsChangesNothing, VersionsGoWithTheirView,
+    RandomVersionsGiveWhatTheDefinitionSays);
 
 }  // namespace icecore::online::testing

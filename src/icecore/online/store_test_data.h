@@ -16,6 +16,7 @@
 #include "icecore/base/time.h"
 #include "icecore/online/store.h"
 #include "icecore/state/ordered_bytes.h"
+#include "icecore/state/parted_engine.h"
 
 namespace icecore::online::testing {
 
@@ -69,7 +70,7 @@ inline state::PreparedRows Rows(const std::vector<TestRow>& rows) {
 
 // value (as-of, ttl 6h), count over 1h by 5m, sum over 1d by 1h.
 inline StoredView MakeView(const std::string& name, const std::string& fingerprint = "f1",
-                           const std::string& entity = "thing") {
+                           const std::string& entity = "thing", const std::string& cells = "") {
   state::ViewLayout layout;
   layout.value_types = {arrow::int64()};
   layout.ttl_us = 6 * kHour;
@@ -91,15 +92,60 @@ inline StoredView MakeView(const std::string& name, const std::string& fingerpri
   view.name = name;
   view.entity = entity;
   view.fingerprint = fingerprint;
+  view.cells = cells;
   view.engine = state::ViewEngine::Make(std::move(layout)).ValueOrDie();
   view.key_types = {arrow::utf8()};
   return view;
 }
 
+// Of the cells of MakeView: the sum over 12h by 1h alone.
+inline StoredView MakeEditedView(const std::string& name, const std::string& fingerprint,
+                                 const std::string& cells) {
+  StoredView view = MakeView(name, fingerprint, "thing", cells);
+  state::ViewLayout layout = view.engine->layout();
+  layout.kept = static_cast<int>(layout.features.size());
+  layout.features.push_back(layout.features.back());
+  layout.features.back().length_us = kDay / 2;
+  view.own_cells = false;
+  view.engine = state::ViewEngine::Make(std::move(layout)).ValueOrDie();
+  return view;
+}
+
+inline const std::string kPart = std::string(1, state::kPartMark) + "12345678";
+
+// max over 1d by 1h, of a part; answered or only kept.
+inline std::shared_ptr<const state::ViewEngine> MakePart(bool answered) {
+  state::ViewLayout layout = MakeView("v").engine->layout();
+  layout.features = {layout.features.back()};
+  layout.features[0].aggregate.kind = state::AggregateKind::kMax;
+  layout.kept = 1;
+  if (answered) layout.features.push_back(layout.features[0]);
+  return state::ViewEngine::Make(std::move(layout)).ValueOrDie();
+}
+
+// The load that adds the part to the cells of MakeView.
+inline StoredView MakeAddition(const std::string& fingerprint, const std::string& held,
+                               const std::string& cells) {
+  StoredView view = MakeView("v", fingerprint, "thing", cells);
+  view.extends = held;
+  view.own_cells = false;
+  view.engine = state::JoinParts(view.engine->layout(), {{kPart, MakePart(false), {}}});
+  return view;
+}
+
+// The sum of MakeEditedView, then the max of the part.
+inline StoredView MakePartedView(const std::string& fingerprint, const std::string& cells) {
+  StoredView view = MakeEditedView("v", fingerprint, cells);
+  view.engine = state::JoinParts(MakeView("v").engine->layout(),
+                                 {{"", view.engine, {0}}, {kPart, MakePart(true), {1}}});
+  return view;
+}
+
 inline ViewPosition At(int64_t seq, int64_t applied_at, int64_t applied_until,
-                       const std::string& fingerprint = "f1") {
+                       const std::string& fingerprint = "f1", const std::string& cells = "") {
   ViewPosition position;
   position.fingerprint = fingerprint;
+  position.cells = cells;
   position.seq = seq;
   position.applied_at = applied_at;
   position.applied_until = applied_until;
@@ -166,6 +212,27 @@ inline Answer ReadKey(Store* store, const StoredView& view, const std::optional<
   auto answers = ReadKeys(store, view, {key}, t);
   EXPECT_TRUE(answers.ok()) << answers.status();
   return answers.ok() ? (*answers)[0] : Answer{};
+}
+
+// One key's answer of a view of MakeEditedView.
+inline arrow::Result<std::optional<int64_t>> SumOfEdited(Store* store, const StoredView& view,
+                                                         const std::string& key, int64_t t) {
+  ARROW_ASSIGN_OR_RAISE(const auto answers, store->Read({ViewRead{&view, {Strings({key})}}}, t));
+  EXPECT_EQ(answers[0].features.num_features(), 1u);
+  return IntAt(*answers[0].features.feature(0).ToColumn().values, 0);
+}
+
+// One key's answer of a view of MakePartedView, as text: the sum and the max.
+inline std::string SumAndMax(Store* store, const StoredView& view, const std::string& key,
+                             int64_t t) {
+  const auto answers = store->Read({ViewRead{&view, {Strings({key})}}}, t);
+  if (!answers.ok()) return answers.status().message();
+  std::string text;
+  for (size_t i = 0; i < 2; ++i) {
+    const auto value = IntAt(*(*answers)[0].features.feature(i).ToColumn().values, 0);
+    text += (i == 0 ? "" : " ") + (value ? std::to_string(*value) : "null");
+  }
+  return text;
 }
 
 // What the rows of `key` give at t, computed in memory in one go.

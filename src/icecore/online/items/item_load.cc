@@ -57,10 +57,7 @@ arrow::Result<std::unique_ptr<ItemLoad>> ItemLoad::Begin(ItemRecords* records,
   for (int turn = 0; turn < kMaxLoadTurns; ++turn) {
     ARROW_ASSIGN_OR_RAISE(ReadViewRecord seen, records->GetView(view.name));
     if (IsHeld(seen.record.lease, records->NowMicros())) return BeingLoaded(view.name);
-    if (!fresh && seen.record.loaded && seen.record.position.fingerprint != view.fingerprint) {
-      return MakeError(ErrorCode::kConflict, "the online store holds view " + view.name +
-                                                 " by another definition; it needs a fresh load");
-    }
+    if (!fresh) ARROW_RETURN_NOT_OK(CheckLoad(view, seen.record.Held()));
     ItemViewRecord next = seen.record;
     next.view_id = view_id;
     ARROW_RETURN_NOT_OK(TakeLease(view.name, fresh, records->NowMicros(), &next));
@@ -136,9 +133,8 @@ std::vector<ItemLoad::Touch> ItemLoad::TouchesOfRows() const {
 }
 
 arrow::Status ItemLoad::BeginWriting(const ViewPosition& position) {
-  ARROW_RETURN_NOT_OK(CheckAdvance(view_.name, view_.fingerprint,
-                                   is_new_generation() ? std::nullopt : seen_.record.Held(),
-                                   position));
+  ARROW_RETURN_NOT_OK(
+      CheckAdvance(view_, is_new_generation() ? std::nullopt : seen_.record.Held(), position));
   if (seen_.record.lease.has_value() && seen_.record.lease->writing) return KeepLease();
   // From here on a load that takes over knows that items of this one may be there.
   return ChangeRecord([](ItemViewRecord* record) { record->lease->writing = true; });
@@ -153,7 +149,8 @@ arrow::Status ItemLoad::Failed(const arrow::Status& status) {
 }
 
 arrow::Result<bool> ItemLoad::NextPass(const ViewPosition& position) {
-  if (!is_new_generation() || committed_ || !rows_.left_out_from()) return false;
+  const bool takes_passes = is_new_generation() || !view_.extends.empty();
+  if (!takes_passes || committed_ || !rows_.left_out_from()) return false;
   ARROW_RETURN_NOT_OK(BeginWriting(position));
   if (const arrow::Status written = WriteRows(position); !written.ok()) return Failed(written);
   rows_.NextPass();

@@ -189,6 +189,7 @@ std::string EncodeViewRecord(const ItemViewRecord& record) {
     wire::PutVarint(record.lease->generation, &body);
   }
   wire::PutInt64(record.position.waiting_from, &body);
+  wire::PutBytes(record.position.cells, &body);
   return Seal(record.revision, body);
 }
 
@@ -222,6 +223,7 @@ arrow::Result<ItemViewRecord> DecodeViewRecord(std::string_view bytes, const std
     record.lease->generation = fields.Id();
   }
   if (!fields.at_end()) record.position.waiting_from = fields.Int();
+  if (!fields.at_end()) record.position.cells = fields.Text();
   if (!fields.all_good()) return DamagedRecord("view " + view);
   return record;
 }

@@ -63,8 +63,7 @@ arrow::Status LmdbLoad::CheckPosition(const ViewRecord& record,
     }
   }
   const bool is_new = fresh_ || !record.loaded;
-  return CheckAdvance(view_.name, view_.fingerprint,
-                      is_new ? std::nullopt : std::optional(record.position), position);
+  return CheckAdvance(view_, is_new ? std::nullopt : std::optional(record.position), position);
 }
 
 arrow::Status LmdbLoad::Failed(const arrow::Status& status) const {
@@ -89,9 +88,13 @@ arrow::Result<size_t> LmdbLoad::WriteStretch(const ViewPosition& position, size_
   if (!is_making_) {
     ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction.get(), &record));
     LoadInMaking& made = record.in_making.emplace();
-    ARROW_ASSIGN_OR_RAISE(made.entity_id, EntityIdOf(transaction.get(), view_.entity));
+    made.entity_id = record.entity_id;
     made.position = position;
-    made.position.generation = ++record.last_generation;
+    made.position.generation = record.position.generation;
+    if (!extends()) {
+      ARROW_ASSIGN_OR_RAISE(made.entity_id, EntityIdOf(transaction.get(), view_.entity));
+      made.position.generation = ++record.last_generation;
+    }
   }
   const size_t rows =
       static_cast<size_t>(static_cast<double>(rows_.size()) * static_cast<double>(kStretchBytes) /
@@ -110,7 +113,7 @@ arrow::Result<size_t> LmdbLoad::WriteStretch(const ViewPosition& position, size_
 }
 
 arrow::Result<bool> LmdbLoad::NextPass(const ViewPosition& position) {
-  if (!fresh_ || committed_ || view_.engine->layout().versioned) {
+  if (!(fresh_ || extends()) || committed_ || view_.engine->layout().versioned) {
     return false;
   }
   if (!is_making_ && !rows_.left_out_from() && rows_.bytes() < kStretchBytes) {
@@ -155,14 +158,15 @@ arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
   if (!is_making_) ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction.get(), &record));
   const bool is_new = fresh_ || !record.loaded;
   if (is_new) ARROW_RETURN_NOT_OK(TakeNewGeneration(transaction.get(), &record));
+  if (extends()) record.in_making.reset();
   const int64_t generation = record.position.generation;
   record.position = position;
   record.position.generation = generation;
   const CellSpace space = record.space();
   const arrow::Status written =
       view_.engine->layout().versioned ? WriteVersions(transaction.get(), space, position)
-      : is_new ? WriteNewKeys(transaction.get(), space, position, 0, rows_.size())
-               : WriteRows(transaction.get(), space, position);
+      : is_new || extends() ? WriteNewKeys(transaction.get(), space, position, 0, rows_.size())
+                            : WriteRows(transaction.get(), space, position);
   if (!written.ok()) return Failed(written);
   ARROW_RETURN_NOT_OK(PutView(transaction.get(), view_.name, record));
   ARROW_RETURN_NOT_OK(transaction->Commit());

@@ -61,6 +61,8 @@ class LmdbLoad : public ViewLoad {
   // the cells of ranges of keys, and this one writes them in order.
   arrow::Status WriteNewKeys(Transaction* transaction, const CellSpace& space,
                              const ViewPosition& position, size_t begin, size_t end) const;
+  // Writes cells beside those that are there, of the same generation.
+  bool extends() const { return !view_.extends.empty(); }
   // The view's record, to be changed in `transaction`.
   arrow::Result<ViewRecord> RecordIn(const Transaction& transaction) const;
   // Writes rows from `begin` on into the generation in making, and returns where it stopped.

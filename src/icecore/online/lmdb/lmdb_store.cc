@@ -184,10 +184,9 @@ arrow::Result<std::unique_ptr<ViewLoad>> LmdbStore::BeginLoad(const StoredView& 
     return base::MakeError(base::ErrorCode::kConflict,
                            "view " + view.name + " was dropped just now; try again");
   }
-  if (!fresh && record.loaded && record.position.fingerprint != view.fingerprint) {
-    return base::MakeError(base::ErrorCode::kConflict,
-                           "the online store holds view " + view.name +
-                               " by another definition; it needs a fresh load");
+  if (!fresh) {
+    ARROW_RETURN_NOT_OK(
+        CheckLoad(view, record.loaded ? std::optional(record.position) : std::nullopt));
   }
   return std::make_unique<LmdbLoad>(folder_, view, fresh, std::move(lock), record.in_making);
 }

@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "icecore/base/clock.h"
+#include "icecore/base/id.h"
 #include "icecore/online/lmdb/cell_format.h"
 #include "icecore/online/lmdb/lmdb_store_testing.h"
 #include "icecore/online/store_contract.h"
@@ -82,6 +83,33 @@ TEST_F(LmdbStoreTest, AnotherFormatIsRefused) {
     ASSERT_TRUE(transaction->Commit().ok());
   }
   EXPECT_EQ(CodeOf(OpenStore("lmdb:online", folder_.path()).status()), ErrorCode::kUnsupported);
+}
+
+// Records of stores made before cells had a name end before it.
+TEST_F(LmdbStoreTest, ARecordOfAnEarlierVersionIsRead) {
+  const StoredView view = MakeView("v");
+  {
+    auto store = Open();
+    ASSERT_TRUE(
+        Load(store.get(), view, {{"a", kStart, kStart, 1, 7}}, At(1, kStart, kStart + kHour)).ok());
+    auto env = lmdb::Environment::Open({directory(), 268435456}).ValueOrDie();
+    auto writer = lmdb::Transaction::BeginWrite(env).ValueOrDie();
+    const std::string record(writer->Get(lmdb::Table::kMeta, "v/v").ValueOrDie().value());
+    const std::string fields = record.substr(9, record.size() - 9 - 8);  // an empty text's length
+    const uint64_t checksum = base::Hash64(fields);
+    std::string earlier = record.substr(0, 1);
+    earlier.append(reinterpret_cast<const char*>(&checksum), sizeof checksum).append(fields);
+    ASSERT_TRUE(writer->Put(lmdb::Table::kMeta, "v/v", earlier).ok());
+    ASSERT_TRUE(writer->Commit().ok());
+  }
+  auto store = Open();
+  EXPECT_EQ(store->Position("v").ValueOrDie()->cells, "");
+  EXPECT_EQ(ReadKey(store.get(), view, "a", kStart).value, 7);
+  const StoredView named = MakeView("v", "f1", "thing", "c1");
+  ASSERT_TRUE(Load(store.get(), named, {{"a", kStart + 1, kStart + 1, 2, 8}},
+                   At(2, kStart + 1, kStart + kHour, "f1", "c1"))
+                  .ok());
+  EXPECT_EQ(ReadKey(store.get(), named, "a", kStart + 1).sum, 15);
 }
 
 // Changes one byte of the cells one after the other; each is an error for its key and no other's.

@@ -131,6 +131,10 @@ arrow::Result<ViewRecord> DecodeView(std::string_view bytes, std::string_view na
       made.from = reader.Text();
     }
   }
+  if (!reader.at_end()) {
+    record.position.cells = reader.Text();
+    if (record.in_making) record.in_making->position.cells = reader.Text();
+  }
   ARROW_RETURN_NOT_OK(reader.Finish(what));
   return record;
 }
@@ -149,6 +153,8 @@ std::string EncodeView(const ViewRecord& record) {
     WritePosition(record.in_making->position, &writer);
     writer.Text(record.in_making->from);
   }
+  writer.Text(record.position.cells);
+  if (record.in_making) writer.Text(record.in_making->position.cells);
   return writer.Finish();
 }
 
@@ -285,7 +291,11 @@ arrow::Status PutGarbage(Transaction* transaction, const Garbage& garbage) {
 
 arrow::Status GiveUpLoadInMaking(Transaction* transaction, ViewRecord* record) {
   if (!record->in_making) return arrow::Status::OK();
-  ARROW_RETURN_NOT_OK(PutGarbage(transaction, Garbage{record->space_in_making(), ""}));
+  // What was to extend the generation that answers lies among its cells: nobody looks for it, and
+  // it goes with them.
+  if (!record->extends_in_making()) {
+    ARROW_RETURN_NOT_OK(PutGarbage(transaction, Garbage{record->space_in_making(), ""}));
+  }
   record->in_making.reset();
   return arrow::Status::OK();
 }

@@ -20,7 +20,8 @@
 
 namespace icecore::online::lmdb {
 
-// A new generation that is being written in several transactions; no read sees it.
+// A new generation, or cells that extend the one that answers, which are being written in several
+// transactions; no read sees them.
 struct LoadInMaking {
   uint32_t entity_id = 0;
   ViewPosition position;  // that it will have; its generation among it
@@ -38,6 +39,9 @@ struct ViewRecord {
 
   CellSpace space() const {
     return CellSpace{entity_id, view_id, static_cast<uint32_t>(position.generation)};
+  }
+  bool extends_in_making() const {
+    return loaded && in_making && in_making->position.generation == position.generation;
   }
   // Of in_making.
   CellSpace space_in_making() const {
