@@ -30,8 +30,28 @@ arrow::Status Corrupt(const std::string& path, const std::string& what) {
   return base::MakeError(base::ErrorCode::kCorrupt, path + ": " + what);
 }
 
+// The columns of a file at these places are those of the schema, whatever their names.
+bool HasAt(const arrow::Schema& file, const std::vector<int>& places, const arrow::Schema& schema) {
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (places[i] >= file.num_fields() ||
+        !file.field(places[i])->type()->Equals(*schema.field(static_cast<int>(i))->type())) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::shared_ptr<arrow::RecordBatch> Select(const arrow::RecordBatch& batch,
+                                           const std::vector<int>& places,
+                                           const std::shared_ptr<arrow::Schema>& schema) {
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
+  for (const int place : places) columns.push_back(batch.column_data(place));
+  return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));
+}
+
 // The batches of a mapped file, each of kBatchRows but the last, `rows` in all.
-arrow::Status LoadBatches(const std::string& path, const arrow::Schema& schema, int64_t rows,
+arrow::Status LoadBatches(const std::string& path, const std::shared_ptr<arrow::Schema>& schema,
+                          const std::vector<int>& places, int64_t rows,
                           std::shared_ptr<arrow::io::RandomAccessFile>* file, Batches* batches) {
   auto mapped = arrow::io::MemoryMappedFile::Open(path, arrow::io::FileMode::READ);
   if (!mapped.ok()) return Corrupt(path, mapped.status().message());
@@ -41,7 +61,9 @@ arrow::Status LoadBatches(const std::string& path, const arrow::Schema& schema, 
   const auto opened = arrow::ipc::RecordBatchFileReader::Open(*file, options);
   if (!opened.ok()) return Corrupt(path, opened.status().message());
   const auto& reader = *opened;
-  if (!reader->schema()->Equals(schema, /*check_metadata=*/false)) {
+  const bool has_all = places.empty() ? reader->schema()->Equals(*schema, /*check_metadata=*/false)
+                                      : HasAt(*reader->schema(), places, *schema);
+  if (!has_all) {
     return Corrupt(path, "holds other columns: " + reader->schema()->ToString());
   }
   int64_t seen = 0;
@@ -53,7 +75,7 @@ arrow::Status LoadBatches(const std::string& path, const arrow::Schema& schema, 
       return Corrupt(path, "a batch has " + std::to_string((*batch)->num_rows()) + " rows");
     }
     seen += expected;
-    batches->push_back(*std::move(batch));
+    batches->push_back(places.empty() ? *std::move(batch) : Select(**batch, places, schema));
   }
   return seen == rows ? arrow::Status::OK() : Corrupt(path, "rows are missing");
 }
@@ -99,8 +121,9 @@ RunSchema RunSchema::Make(const state::ViewLayout& layout, bool narrow_keys) {
 
 ClusteredRun::~ClusteredRun() = default;
 
-arrow::Status ClusteredRun::LoadRows(const std::string& path, const RunSchema& schema) {
-  ARROW_RETURN_NOT_OK(LoadBatches(path, *schema.rows, facts_.rows, &rows_file_, &rows_));
+arrow::Status ClusteredRun::LoadRows(const std::string& path, const RunSchema& schema,
+                                     const std::vector<int>& places) {
+  ARROW_RETURN_NOT_OK(LoadBatches(path, schema.rows, places, facts_.rows, &rows_file_, &rows_));
   ARROW_RETURN_NOT_OK(CheckNoNulls(path, rows_, 3));
   event_times_ = Pointers<int64_t>(rows_, 0);
   known_ats_ = Pointers<int64_t>(rows_, 1);
@@ -109,19 +132,19 @@ arrow::Status ClusteredRun::LoadRows(const std::string& path, const RunSchema& s
 }
 
 arrow::Status ClusteredRun::LoadKeys(const std::string& path, const RunSchema& schema) {
-  ARROW_RETURN_NOT_OK(LoadBatches(path, *schema.keys, facts_.keys, &keys_file_, &keys_));
+  ARROW_RETURN_NOT_OK(LoadBatches(path, schema.keys, {}, facts_.keys, &keys_file_, &keys_));
   ARROW_RETURN_NOT_OK(CheckNoNulls(path, keys_, schema.keys->num_fields()));
   words_ = Pointers<uint64_t>(keys_, 0);
   starts_ = Pointers<int64_t>(keys_, 1);
   return arrow::Status::OK();
 }
 
-arrow::Result<std::shared_ptr<const ClusteredRun>> ClusteredRun::Open(const std::string& prefix,
-                                                                      const RunSchema& schema,
-                                                                      const RunFacts& facts) {
+arrow::Result<std::shared_ptr<const ClusteredRun>> ClusteredRun::Open(
+    const std::string& prefix, const RunSchema& schema, const RunFacts& facts,
+    const std::vector<int>& places) {
   auto run = std::make_shared<ClusteredRun>();
   run->facts_ = facts;
-  ARROW_RETURN_NOT_OK(run->LoadRows(prefix + ".rows", schema));
+  ARROW_RETURN_NOT_OK(run->LoadRows(prefix + ".rows", schema, places));
   ARROW_RETURN_NOT_OK(run->LoadKeys(prefix + ".keys", schema));
   return run;
 }

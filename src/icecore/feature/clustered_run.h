@@ -42,9 +42,11 @@ class ClusteredRun {
   static constexpr int64_t kBatchRows = int64_t{1} << 18;  // of all batches but the last
 
   // kCorrupt where the files are not such a run with these facts; values are not looked at.
-  static arrow::Result<std::shared_ptr<const ClusteredRun>> Open(const std::string& prefix,
-                                                                 const RunSchema& schema,
-                                                                 const RunFacts& facts);
+  // `places`: where in the file the columns of schema.rows are, among others; empty: it has them
+  // alone.
+  static arrow::Result<std::shared_ptr<const ClusteredRun>> Open(
+      const std::string& prefix, const RunSchema& schema, const RunFacts& facts,
+      const std::vector<int>& places = {});
   ~ClusteredRun();
 
   const RunFacts& facts() const { return facts_; }
@@ -90,7 +92,8 @@ class ClusteredRun {
   bool IsLess(int64_t key, uint64_t word, std::string_view bytes) const {
     return WordOf(key) != word ? WordOf(key) < word : BytesOf(key) < bytes;
   }
-  arrow::Status LoadRows(const std::string& path, const RunSchema& schema);
+  arrow::Status LoadRows(const std::string& path, const RunSchema& schema,
+                         const std::vector<int>& places);
   arrow::Status LoadKeys(const std::string& path, const RunSchema& schema);
 
   RunFacts facts_;

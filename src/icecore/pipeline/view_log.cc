@@ -42,13 +42,73 @@ arrow::Result<bool> OnlyGrew(const Workspace& workspace, const lake::Snapshot& t
   return true;
 }
 
-void AddOnce(const std::string& text, json* list) {
-  if (std::find(list->begin(), list->end(), text) == list->end()) list->push_back(text);
+json RowsText(const spec::Project& project, const spec::FeatureView& view) {
+  const ViewTimes times = TimesOf(project, view);
+  json keys = json::array();
+  if (const spec::Entity* entity = project.FindEntity(view.entity)) {
+    for (const spec::KeyColumn& key : entity->keys) {
+      const auto renamed = view.keys.find(key.name);
+      keys.push_back({renamed == view.keys.end() ? key.name : renamed->second, key.type_text});
+    }
+  }
+  return {
+      {"from", view.from},
+      {"keys", keys},
+      {"where", view.where ? view.where->text : ""},
+      {"always", times.event_time && times.event_time->always},
+      {"event_time", times.event_time ? times.event_time->column : ""},
+      {"known_at",
+       {static_cast<int>(times.known_at.kind), times.known_at.column, times.known_at.delay_us}}};
+}
+
+// Of a manifest that does not say the columns of its runs: they were part of the definition.
+bool IsOfDefinition(const spec::Project& project, const spec::FeatureView& view,
+                    ViewLogManifest* manifest) {
+  std::string definition = LogDefinitionOf(project, view);
+  if (manifest->says_columns) return manifest->definition == definition;
+  const feature::FeatureReads reads = feature::ReadsOf(view.features);
+  json text = RowsText(project, view);
+  text["masks"] = reads.filters;
+  text["values"] = reads.columns;
+  if (manifest->definition != base::Sha256Hex(text.dump())) return false;
+  manifest->definition = std::move(definition);
+  manifest->says_columns = true;
+  for (LoggedRun& run : manifest->runs) {
+    run.has = reads;
+  }
+  return true;
+}
+
+bool HasAll(const std::vector<std::string>& list, const std::vector<std::string>& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const std::string& text) {
+    return std::find(list.begin(), list.end(), text) != list.end();
+  });
+}
+
+bool HasWhatIsRead(const ViewLogManifest& manifest, const spec::FeatureView& view) {
+  const feature::FeatureReads reads = feature::ReadsOf(view.features);
+  return std::all_of(manifest.runs.begin(), manifest.runs.end(), [&](const LoggedRun& run) {
+    return HasAll(run.has.filters, reads.filters) && HasAll(run.has.columns, reads.columns);
+  });
+}
+
+// Adds where in `list` the wanted ones are, counted from `first`.
+arrow::Status AddPlaces(const std::vector<std::string>& list,
+                        const std::vector<std::string>& wanted, size_t first,
+                        std::vector<int>* places) {
+  for (const std::string& text : wanted) {
+    const auto found = std::find(list.begin(), list.end(), text);
+    if (found == list.end()) {
+      return base::MakeError(ErrorCode::kInternal, "a run without '" + text + "' is read");
+    }
+    places->push_back(static_cast<int>(first + static_cast<size_t>(found - list.begin())));
+  }
+  return arrow::Status::OK();
 }
 
 // The log of that name as far as it reaches; null where there is none that can be used.
 arrow::Result<std::shared_ptr<const feature::ClusteredLog>> OpenNamed(
-    const Workspace& workspace, const feature::RunSchema& schema, const spec::FeatureView& view,
+    const Workspace& workspace, const LogSchema& schema, const spec::FeatureView& view,
     const lake::Snapshot& table, int64_t seq_up_to, const std::string& name) {
   const std::string folder = ViewLogFolder(workspace, view.name);
   std::vector<std::string> files;  // of the last look
@@ -76,32 +136,7 @@ arrow::Result<std::shared_ptr<const feature::ClusteredLog>> OpenNamed(
 }  // namespace
 
 std::string LogDefinitionOf(const spec::Project& project, const spec::FeatureView& view) {
-  const ViewTimes times = TimesOf(project, view);
-  json keys = json::array();
-  if (const spec::Entity* entity = project.FindEntity(view.entity)) {
-    for (const spec::KeyColumn& key : entity->keys) {
-      const auto renamed = view.keys.find(key.name);
-      keys.push_back({renamed == view.keys.end() ? key.name : renamed->second, key.type_text});
-    }
-  }
-  // In the order in which the view's layout has them.
-  json masks = json::array();
-  json values = json::array();
-  for (const spec::Feature& feature : view.features) {
-    if (feature.where) AddOnce(feature.where->text, &masks);
-    if (!feature.of.empty()) AddOnce(feature.of, &values);
-  }
-  const json text = {
-      {"from", view.from},
-      {"keys", keys},
-      {"where", view.where ? view.where->text : ""},
-      {"always", times.event_time && times.event_time->always},
-      {"event_time", times.event_time ? times.event_time->column : ""},
-      {"known_at",
-       {static_cast<int>(times.known_at.kind), times.known_at.column, times.known_at.delay_us}},
-      {"masks", masks},
-      {"values", values}};
-  return base::Sha256Hex(text.dump());
+  return base::Sha256Hex(RowsText(project, view).dump());
 }
 
 arrow::Result<std::optional<ViewLogManifest>> FindManifest(const Workspace& workspace,
@@ -116,7 +151,7 @@ arrow::Result<std::optional<ViewLogManifest>> FindManifest(const Workspace& work
     return std::optional<ViewLogManifest>();
   }
   ARROW_ASSIGN_OR_RAISE(const int64_t generation, GenerationOf(table));
-  if (read->definition != LogDefinitionOf(*workspace.project, view) ||
+  if (!IsOfDefinition(*workspace.project, view, &*read) || !HasWhatIsRead(*read, view) ||
       read->table_id != table.table_id || read->generation != generation) {
     return std::optional<ViewLogManifest>();
   }
@@ -125,18 +160,27 @@ arrow::Result<std::optional<ViewLogManifest>> FindManifest(const Workspace& work
   return std::optional<ViewLogManifest>(*std::move(read));
 }
 
-arrow::Result<feature::RunSchema> RunSchemaOf(const feature::BoundView& bound) {
+arrow::Result<LogSchema> LogSchemaOf(const feature::BoundView& bound,
+                                     const spec::FeatureView& view) {
   ARROW_ASSIGN_OR_RAISE(const auto encoder, feature::KeyEncoder::Make(bound.key_types()));
-  return feature::RunSchema::Make(bound.engine()->layout(), encoder->narrow());
+  LogSchema schema;
+  schema.run = feature::RunSchema::Make(bound.engine()->layout(), encoder->narrow());
+  schema.reads = feature::ReadsOf(view.features);
+  return schema;
 }
 
-arrow::Result<std::shared_ptr<const feature::ClusteredRun>> OpenRun(
-    const std::string& folder, const feature::RunSchema& schema, const LoggedRun& run) {
+arrow::Result<std::shared_ptr<const feature::ClusteredRun>> OpenRun(const std::string& folder,
+                                                                    const LogSchema& schema,
+                                                                    const LoggedRun& run) {
   ARROW_RETURN_NOT_OK(CheckRunFiles(folder, run, FileCheck::kOpening));
-  return feature::ClusteredRun::Open(folder + "/" + run.name, schema, run.facts);
+  std::vector<int> places = {0, 1, 2};  // e, a, s
+  const size_t first_value = places.size() + run.has.filters.size();
+  ARROW_RETURN_NOT_OK(AddPlaces(run.has.filters, schema.reads.filters, places.size(), &places));
+  ARROW_RETURN_NOT_OK(AddPlaces(run.has.columns, schema.reads.columns, first_value, &places));
+  return feature::ClusteredRun::Open(folder + "/" + run.name, schema.run, run.facts, places);
 }
 
-arrow::Result<OpenRuns> OpenAllRuns(const std::string& folder, const feature::RunSchema& schema,
+arrow::Result<OpenRuns> OpenAllRuns(const std::string& folder, const LogSchema& schema,
                                     const ViewLogManifest& manifest) {
   OpenRuns runs;
   for (const LoggedRun& run : manifest.runs) {
@@ -171,7 +215,7 @@ arrow::Result<std::shared_ptr<const feature::ClusteredLog>> OpenViewLog(
     const lake::Snapshot& table, int64_t seq_up_to) {
   std::shared_ptr<const feature::ClusteredLog> log;
   if (!WantsViewLog(workspace, view, table)) return log;
-  ARROW_ASSIGN_OR_RAISE(const feature::RunSchema schema, RunSchemaOf(bound));
+  ARROW_ASSIGN_OR_RAISE(const LogSchema schema, LogSchemaOf(bound, view));
   for (const char* name : {kLogInUse, kLogInMaking}) {
     ARROW_ASSIGN_OR_RAISE(log, OpenNamed(workspace, schema, view, table, seq_up_to, name));
     if (log != nullptr) break;

@@ -17,23 +17,29 @@ namespace icecore::pipeline {
 
 using OpenRuns = std::vector<std::shared_ptr<const feature::ClusteredRun>>;
 
-// Fingerprint of what decides the rows of the view's log and their columns: features that read the
-// same values through the same filters change nothing.
+// Fingerprint of what decides the rows of the view's log: no feature does.
 std::string LogDefinitionOf(const spec::Project& project, const spec::FeatureView& view);
 
-// The manifest of that name, where it is of this definition and table; nullopt otherwise. Its files
-// are not looked at.
+// What a view reads of a run.
+struct LogSchema {
+  feature::RunSchema run;
+  feature::FeatureReads reads;
+};
+arrow::Result<LogSchema> LogSchemaOf(const feature::BoundView& bound,
+                                     const spec::FeatureView& view);
+
+// The manifest of that name, where it is of this definition and table and each run has what the
+// view reads; nullopt otherwise. Its files are not looked at.
 arrow::Result<std::optional<ViewLogManifest>> FindManifest(const Workspace& workspace,
                                                            const spec::FeatureView& view,
                                                            const lake::Snapshot& table,
                                                            const std::string& name);
 
-arrow::Result<feature::RunSchema> RunSchemaOf(const feature::BoundView& bound);
-
 // kCorrupt, naming the file, where one is not as it was written.
-arrow::Result<std::shared_ptr<const feature::ClusteredRun>> OpenRun(
-    const std::string& folder, const feature::RunSchema& schema, const LoggedRun& run);
-arrow::Result<OpenRuns> OpenAllRuns(const std::string& folder, const feature::RunSchema& schema,
+arrow::Result<std::shared_ptr<const feature::ClusteredRun>> OpenRun(const std::string& folder,
+                                                                    const LogSchema& schema,
+                                                                    const LoggedRun& run);
+arrow::Result<OpenRuns> OpenAllRuns(const std::string& folder, const LogSchema& schema,
                                     const ViewLogManifest& manifest);
 
 // The files that the manifest names, without their folder.

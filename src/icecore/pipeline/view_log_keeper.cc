@@ -41,7 +41,7 @@ class LogKeeper {
         folder_(ViewLogFolder(workspace, view.name)) {}
 
   arrow::Status Keep(bool full) {
-    ARROW_ASSIGN_OR_RAISE(schema_, RunSchemaOf(bound_));
+    ARROW_ASSIGN_OR_RAISE(schema_, LogSchemaOf(bound_, view_));
     ARROW_ASSIGN_OR_RAISE(const StepState state, StepStateOf(*table_));
     const int64_t seq_up_to = TakenUpTo(*table_, state);
     ARROW_RETURN_NOT_OK(Begin(full, seq_up_to));
@@ -173,6 +173,7 @@ class LogKeeper {
                        size_t replaced) {
     LoggedRun run;
     run.name = name;
+    run.has = schema_.reads;
     run.facts = facts;
     const std::string prefix = folder_ + "/" + name;
     ARROW_ASSIGN_OR_RAISE(run.rows, DescribeFile(prefix + ".rows"));
@@ -213,7 +214,7 @@ class LogKeeper {
     const OpenRuns merged(runs_.begin() + static_cast<std::ptrdiff_t>(first), runs_.end());
     const std::string name = "run-" + base::NewUuid(*workspace_.random);
     ARROW_ASSIGN_OR_RAISE(const auto facts,
-                          feature::MergeRuns(merged, schema_, folder_ + "/" + name));
+                          feature::MergeRuns(merged, schema_.run, folder_ + "/" + name));
     ARROW_RETURN_NOT_OK(AddRun(name, facts, first, count));
     return true;
   }
@@ -248,7 +249,7 @@ class LogKeeper {
   const std::shared_ptr<const lake::Snapshot> table_;
   StepReport* report_;
   const std::string folder_;
-  feature::RunSchema schema_;
+  LogSchema schema_;
   const char* name_ = kLogInUse;  // of the manifest that is being written
   ViewLogManifest manifest_;
   OpenRuns runs_;       // as in the manifest

@@ -21,7 +21,8 @@ using base::ErrorCode;
 using base::MakeError;
 using nlohmann::json;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
+constexpr int kFormatWithoutColumns = 1;
 // Files up to this size are read at each opening: that costs less than the seek to them.
 constexpr int64_t kSmallFileBytes = int64_t{4} << 20;
 
@@ -38,6 +39,8 @@ json ToJson(const ViewLogManifest& manifest) {
   json runs = json::array();
   for (const LoggedRun& run : manifest.runs) {
     runs.push_back({{"name", run.name},
+                    {"filters", run.has.filters},
+                    {"columns", run.has.columns},
                     {"rows", run.facts.rows},
                     {"keys", run.facts.keys},
                     {"ascending", run.facts.ascending},
@@ -58,6 +61,7 @@ json ToJson(const ViewLogManifest& manifest) {
 ViewLogManifest FromJson(const json& text) {
   ViewLogManifest manifest;
   manifest.definition = text.at("definition").get<std::string>();
+  manifest.says_columns = text.at("format").get<int>() != kFormatWithoutColumns;
   manifest.table_id = text.at("table_id").get<std::string>();
   manifest.generation = text.at("generation").get<int64_t>();
   manifest.version = text.at("version").get<int64_t>();
@@ -65,6 +69,10 @@ ViewLogManifest FromJson(const json& text) {
   for (const json& item : text.at("runs")) {
     LoggedRun run;
     run.name = item.at("name").get<std::string>();
+    if (manifest.says_columns) {
+      run.has.filters = item.at("filters").get<std::vector<std::string>>();
+      run.has.columns = item.at("columns").get<std::vector<std::string>>();
+    }
     run.facts.rows = item.at("rows").get<int64_t>();
     run.facts.keys = item.at("keys").get<int64_t>();
     run.facts.ascending = item.at("ascending").get<bool>();
@@ -107,7 +115,8 @@ arrow::Result<ViewLogManifest> ReadManifest(const std::string& folder, const std
   try {
     const json outer = json::parse(bytes.str());
     const json& content = outer.at("log");
-    if (content.at("format").get<int>() == kFormat &&
+    const int format = content.at("format").get<int>();
+    if ((format == kFormat || format == kFormatWithoutColumns) &&
         base::Hash64(content.dump()) == outer.at("checksum").get<uint64_t>()) {
       return FromJson(content);
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "icecore/feature/clustered_run.h"
+#include "icecore/feature/view.h"
 
 namespace icecore::pipeline {
 
@@ -19,14 +20,16 @@ struct LoggedFile {
 };
 
 struct LoggedRun {
-  std::string name;  // its files are NAME.rows and NAME.keys
+  std::string name;           // its files are NAME.rows and NAME.keys
+  feature::FeatureReads has;  // what m0 … and v0 … of its rows are
   feature::RunFacts facts;
   LoggedFile rows;
   LoggedFile keys;
 };
 
 struct ViewLogManifest {
-  std::string definition;  // fingerprint of what decides the rows
+  std::string definition;    // fingerprint of what decides the rows
+  bool says_columns = true;  // of its runs; not of format 1, where `definition` covers them
   std::string table_id;
   int64_t generation = 0;
   int64_t version = -1;         // of the table, at which it was looked at last

@@ -5,6 +5,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
+#include "icecore/base/id.h"
 #include "icecore/pipeline/view_log_fixture.h"
 
 namespace icecore::pipeline {
@@ -141,12 +144,12 @@ TEST_F(ViewLogTest, TheOldLogAnswersUntilTheNewOneIsWhole) {
   open_->workspace().listener = [&](const Event& event) {
     if (event.step != "log" || event.kind != Event::Kind::kProgress) return;
     ++looks;
-    EXPECT_EQ(Manifest().definition, before.definition);
+    EXPECT_EQ(Manifest().runs[0].name, before.runs[0].name);
     EXPECT_TRUE(std::filesystem::exists(LogFolder() + "/" + before.runs[0].name + ".rows"));
   };
   Run(false);
   EXPECT_GT(looks, 0);
-  EXPECT_NE(Manifest().definition, before.definition);
+  EXPECT_NE(Manifest().runs[0].name, before.runs[0].name);
   EXPECT_EQ(Files().size(), 2 + 2 * Manifest().runs.size());
   EXPECT_TRUE(IsUsed());
 }
@@ -176,6 +179,69 @@ TEST_F(ViewLogTest, FeaturesOverTheSameValuesKeepTheLog) {
   EXPECT_TRUE(IsUsed());
   Run(false);
   EXPECT_EQ(Manifest().runs[0].name, before.runs[0].name);
+  EXPECT_TRUE(IsUsed());
+}
+
+// Columns that a view reads no more stay in old runs, leave new ones, and are not missed.
+TEST_F(ViewLogTest, FeaturesThatGoOrMoveKeepTheLog) {
+  const std::string low = "{name: low, of: id, where: \"amount < 50\"}";
+  const std::string high = "{name: high, of: amount, where: \"amount > 50\"}";
+  Define("amount, id, " + low + ", " + high);
+  Run(false);
+  const std::string name = Manifest().runs[0].name;
+  for (const std::string& features :
+       {"id, amount, " + high, high + ", " + low, std::string("{name: other, of: amount}"),
+        "amount, id, " + low + ", " + high}) {
+    Define(features);
+    EXPECT_TRUE(IsUsed()) << features;
+    Run(false);
+    EXPECT_EQ(Manifest().runs[0].name, name) << features;
+  }
+  Define("id");
+  WriteOrders(folder_.path() + "/data/b.csv", SecondOrders());
+  Run(false);
+  ASSERT_EQ(Manifest().runs.size(), 2u);
+  EXPECT_EQ(Manifest().runs[0].name, name);
+  EXPECT_EQ(Manifest().runs[1].has.columns, std::vector<std::string>{"id"});
+  EXPECT_TRUE(IsUsed());
+  Define("id, " + high);
+  EXPECT_FALSE(IsUsed());
+  Run(false);
+  EXPECT_NE(Manifest().runs[0].name, name);
+  EXPECT_TRUE(IsUsed());
+}
+
+// Format 1 did not say which columns its runs have: all that its definition names.
+TEST_F(ViewLogTest, AManifestOfFormat1IsRead) {
+  const ViewLogManifest before = Manifest();
+  const spec::Project& project = *open_->workspace().project;
+  const spec::KnownAt known_at = TimesOf(project, *project.FindView("spending")).known_at;
+  using nlohmann::json;
+  const json definition = {
+      {"from", "curated.doubled"},
+      {"keys", json::array({json::array({"user_name", "string"})})},
+      {"where", ""},
+      {"always", false},
+      {"event_time", "placed_at"},
+      {"known_at", {static_cast<int>(known_at.kind), known_at.column, known_at.delay_us}},
+      {"masks", json::array()},
+      {"values", {"amount"}}};
+  const std::string path = LogFolder() + "/manifest.json";
+  std::ifstream in(path);
+  json log = json::parse(in).at("log");
+  log["format"] = 1;
+  log["definition"] = base::Sha256Hex(definition.dump());
+  for (auto& run : log["runs"]) {
+    EXPECT_EQ(run["columns"].dump(), R"(["amount"])");
+    run.erase("columns");
+    run.erase("filters");
+  }
+  WriteText(path, json{{"log", log}, {"checksum", base::Hash64(log.dump())}}.dump());
+  EXPECT_TRUE(IsUsed());
+  WriteOrders(folder_.path() + "/data/b.csv", SecondOrders());
+  Run(false);
+  EXPECT_EQ(Manifest().runs[0].name, before.runs[0].name);
+  EXPECT_EQ(Manifest().definition, before.definition);
   EXPECT_TRUE(IsUsed());
 }
 
