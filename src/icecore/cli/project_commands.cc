@@ -84,6 +84,9 @@ arrow::Status Apply(Context* context) {
   }
   PrintFindings(applied.diagnostics);
   PrintChanges(applied.changes);
+  for (const auto& load : applied.loads) {
+    std::printf("%-9s %s: %s\n", "run", load.thing.c_str(), load.what.c_str());
+  }
   std::printf("%s version %lld\n", applied.changes.empty() ? "unchanged:" : "applied:",
               static_cast<long long>(applied.version));
   return arrow::Status::OK();

@@ -104,6 +104,9 @@ void PrintOutcome(const RunOutcome& outcome) {
     if (step.report.new_generation) {
       text += " (rebuilt)";
     }
+    if (!step.report.note.empty()) {
+      text += "; " + step.report.note;
+    }
     table.Add({step.report.thing, step.report.step, Seconds(step.report.duration_us), text});
     if (step.report.step == "contract" || step.report.step == "table") {
       total.Add(step.report.counts);

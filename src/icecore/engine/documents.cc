@@ -348,7 +348,8 @@ std::string PlanDocument(const PlanReport& plan) {
 std::string ApplyDocument(const ApplyReport& report) {
   return json{{"version", report.version},
               {"changes", ToJson(report.changes)},
-              {"findings", ToJson(report.diagnostics)}}
+              {"findings", ToJson(report.diagnostics)},
+              {"loads", ToJson(report.loads)}}
              .dump(1) +
          "\n";
 }
@@ -366,6 +367,9 @@ std::string RunDocument(const pipeline::RunOutcome& outcome) {
     }
     if (step.report.new_generation) {
       one["new_generation"] = true;
+    }
+    if (!step.report.note.empty()) {
+      one["note"] = step.report.note;
     }
     steps.push_back(std::move(one));
   }

@@ -205,14 +205,20 @@ class EngineImpl : public Engine {
   }
 
   arrow::Result<ApplyReport> Apply() override {
-    ARROW_ASSIGN_OR_RAISE(auto diagnostics, Validate());
-    ARROW_RETURN_NOT_OK(diagnostics.ToStatus());
+    ARROW_ASSIGN_OR_RAISE(const auto analysed, Analyse());
     ApplyReport report;
-    report.diagnostics = std::move(diagnostics);
+    report.diagnostics = parse_diagnostics_;
+    report.diagnostics.Append(analysed.diagnostics);
+    ARROW_RETURN_NOT_OK(report.diagnostics.ToStatus());
     ARROW_ASSIGN_OR_RAISE(auto records, pipeline::DefinitionRecords(project_));
     ARROW_ASSIGN_OR_RAISE(report.changes, catalog_->DiffDefinitions(records));
     ARROW_ASSIGN_OR_RAISE(
         report.version, catalog_->ApplyDefinitions(records, base::MakeSystemClock()->NowMicros()));
+    for (const catalog::DefinitionChange& change : report.changes) {
+      if (change.change != catalog::ChangeKind::kChanged) continue;
+      const std::string note = LoadNote(analysed, change.name);
+      if (!note.empty()) report.loads.push_back({change.name, note, false});
+    }
     return report;
   }
 
@@ -535,6 +541,18 @@ class EngineImpl : public Engine {
       pending.push_back({"online", "will fail: " + store.message(), false});
     }
     return pending;
+  }
+
+  // What the next load of that view has to do after an edit; "" where there is nothing to say.
+  std::string LoadNote(const pipeline::AnalysedProject& analysed, const std::string& name) {
+    const spec::FeatureView* view =
+        name.starts_with("view.") ? project_.FindView(name.substr(5)) : nullptr;
+    if (view == nullptr || !view->online || !analysed.views.contains(view->name) ||
+        !OnlineStore().ok()) {
+      return "";
+    }
+    const auto plan = pipeline::PlanOnlineLoad(workspace_, analysed, *view, false);
+    return plan.ok() && *plan ? pipeline::NoteOf(**plan, *view) : "";
   }
 
   // The catalog's version, when the files say what was applied.

@@ -51,7 +51,8 @@ struct PlanReport {
 struct ApplyReport {
   int64_t version = 0;
   std::vector<catalog::DefinitionChange> changes;
-  base::Diagnostics diagnostics;  // warnings and notes
+  base::Diagnostics diagnostics;             // warnings and notes
+  std::vector<pipeline::PendingStep> loads;  // of online views whose definition changed
 };
 
 struct TrainingSetRequest {

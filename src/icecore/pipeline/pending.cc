@@ -158,17 +158,24 @@ class Finder {
 
   arrow::Status AddView(const spec::FeatureView& view) {
     const std::string name = "view." + view.name;
+    ARROW_ASSIGN_OR_RAISE(const auto plan, PlanOnlineLoad(workspace_, project_, view, false));
+    const std::string edit = plan ? NoteOf(*plan, view) : "";
     if (moved_.contains(view.from)) {
-      Add(name, "load online: " + view.from + " changes");
+      const bool says_edit = !edit.empty() && !rebuilt_.contains(view.from);
+      Add(name, "load online: " + view.from + " changes" + (says_edit ? "; " + edit : ""));
       return arrow::Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(const auto plan, PlanOnlineLoad(workspace_, project_, view, false));
     if (!plan) {
       return arrow::Status::OK();
     }
     if (plan->fresh) {
-      Add(name, plan->known ? "load online anew: its definition or " + view.from + " changed"
-                            : "load online: first load");
+      Add(name, !plan->known   ? "load online: first load"
+                : edit.empty() ? "load online anew: its rows or " + view.from + " changed"
+                               : "load online anew: " + edit);
+    } else if (plan->adds) {
+      Add(name, "load online: " + edit);
+    } else if (plan->switches) {
+      Add(name, edit + (plan->new_rows ? " but new rows of " + view.from : ""));
     } else if (plan->new_rows) {
       Add(name, "load online: new rows of " + view.from);
     } else if (plan->waiting) {

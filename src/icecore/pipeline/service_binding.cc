@@ -16,28 +16,6 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
-arrow::Result<std::shared_ptr<const feature::BoundView>> BindView(const spec::Project& definitions,
-                                                                  const AnalysedProject& tables,
-                                                                  const spec::FeatureView& view,
-                                                                  base::Diagnostics* diagnostics) {
-  const std::shared_ptr<arrow::Schema> schema = tables.SchemaOf(view.from);
-  const spec::Entity* entity = definitions.FindEntity(view.entity);
-  const ViewTimes times = TimesOf(definitions, view);
-  if (schema == nullptr || entity == nullptr || !times.event_time) {
-    diagnostics->Error(view.location, "view " + view.name + ": " +
-                                          (schema == nullptr   ? "there is no table " + view.from
-                                           : entity == nullptr ? "there is no entity " + view.entity
-                                                               : "event_time is missing"));
-    return nullptr;
-  }
-  const auto versioned = FindVersionedTable(definitions, view.from);
-  const feature::TableVersions versions =
-      versioned ? feature::TableVersions{versioned->key, versioned->order_by}
-                : feature::TableVersions{};
-  return feature::BoundView::Bind(view, *entity, *times.event_time, times.known_at, *schema,
-                                  versioned ? &versions : nullptr, diagnostics);
-}
-
 // Every view that a service's entries and their inputs name, on request or over a table.
 arrow::Result<std::vector<const spec::FeatureView*>> ViewsOf(const spec::Project& definitions,
                                                              const spec::FeatureService& service) {
@@ -104,6 +82,27 @@ arrow::Status KeepAsRecorded(const std::string& kind, const PastRecords& past, i
 }
 
 }  // namespace
+
+arrow::Result<std::shared_ptr<const feature::BoundView>> BindView(
+    const spec::Project& definitions, const AnalysedProject& tables, const spec::FeatureView& view,
+    base::Diagnostics* diagnostics, const std::vector<spec::Feature>& kept) {
+  const std::shared_ptr<arrow::Schema> schema = tables.SchemaOf(view.from);
+  const spec::Entity* entity = definitions.FindEntity(view.entity);
+  const ViewTimes times = TimesOf(definitions, view);
+  if (schema == nullptr || entity == nullptr || !times.event_time) {
+    diagnostics->Error(view.location, "view " + view.name + ": " +
+                                          (schema == nullptr   ? "there is no table " + view.from
+                                           : entity == nullptr ? "there is no entity " + view.entity
+                                                               : "event_time is missing"));
+    return nullptr;
+  }
+  const auto versioned = FindVersionedTable(definitions, view.from);
+  const feature::TableVersions versions =
+      versioned ? feature::TableVersions{versioned->key, versioned->order_by}
+                : feature::TableVersions{};
+  return feature::BoundView::Bind(view, *entity, *times.event_time, times.known_at, *schema,
+                                  versioned ? &versions : nullptr, diagnostics, kept);
+}
 
 arrow::Result<std::shared_ptr<const feature::BoundService>> BindService(
     const spec::Project& definitions, const AnalysedProject& tables,

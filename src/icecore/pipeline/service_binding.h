@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "icecore/feature/service.h"
 #include "icecore/pipeline/analysis.h"
@@ -16,6 +17,12 @@
 #include "icecore/spec/service_plan.h"
 
 namespace icecore::pipeline {
+
+// The view over its table as it is; null where a definition that it needs is missing, which is
+// reported. `kept`: as of BoundView::Bind.
+arrow::Result<std::shared_ptr<const feature::BoundView>> BindView(
+    const spec::Project& definitions, const AnalysedProject& tables, const spec::FeatureView& view,
+    base::Diagnostics* diagnostics, const std::vector<spec::Feature>& kept = {});
 
 // The service over the tables as they are. kInvalidDefinition with every reason where it cannot be
 // bound, e.g. a table or column of an old definition is gone.

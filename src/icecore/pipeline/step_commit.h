@@ -60,6 +60,7 @@ struct StepReport {
   std::vector<catalog::TableVersion> writes;
   int64_t duration_us = 0;
   std::string detail_json;
+  std::string note;  // for a person
 };
 
 // Collects the rows of one step of one table and commits them. Not thread safe.

@@ -9,11 +9,11 @@
 #include <utility>
 
 #include "icecore/base/error.h"
-#include "icecore/base/id.h"
 #include "icecore/base/log.h"
 #include "icecore/base/time.h"
 #include "icecore/lake/commit_log.h"
 #include "icecore/lake/envelope.h"
+#include "icecore/online/position_checks.h"
 #include "icecore/pipeline/commit_times.h"
 #include "icecore/pipeline/delay_counts.h"
 #include "icecore/pipeline/lake_feature_log.h"
@@ -66,24 +66,6 @@ arrow::Result<state::PreparedRows> SelectNew(const state::ViewEngine& engine,
   std::shared_ptr<arrow::Int64Array> indices;
   ARROW_RETURN_NOT_OK(picked.Finish(&indices));
   return state::TakeRows(rows, *indices);
-}
-
-// What tells the versions of the view's table from one another, as far as the store's bytes go.
-std::string VersionsText(const spec::Project& project, const spec::FeatureView& view,
-                         const lake::Snapshot& log) {
-  const auto versions = FindVersionedTable(project, view.from);
-  if (!versions) {
-    return "";
-  }
-  std::string text = "/versions";
-  for (const auto* columns : {&versions->key, &versions->order_by}) {
-    text += "/" + std::to_string(columns->size());
-    for (const std::string& column : *columns) {
-      const auto field = log.exists() ? log.schema->GetFieldByName(column) : nullptr;
-      text += "/" + column + ":" + (field ? field->type()->ToString() : "");
-    }
-  }
-  return text;
 }
 
 // Whether the store's rows are those of the table's generation, and, of a table computed whole, of
@@ -165,7 +147,7 @@ Wanted WantedBy(const OnlineLoadPlan& plan, const online::ViewPosition& before, 
   Wanted wanted;
   wanted.taken = before;
   wanted.until = plan.next.applied_until;
-  if (!plan.fresh) {
+  if (!plan.fresh && !plan.adds) {
     const int64_t first =
         plan.waiting ? std::min(before.waiting_from, before.seq + 1) : before.seq + 1;
     wanted.seq = lake::SeqRange{first - 1, plan.next.seq};
@@ -173,29 +155,29 @@ Wanted WantedBy(const OnlineLoadPlan& plan, const online::ViewPosition& before, 
   }
   wanted.taken.seq = -1;
   wanted.taken.applied_until = INT64_MIN;
-  if (resumed) wanted.seq = lake::SeqRange{-1, plan.next.seq};
+  if (resumed || plan.adds) wanted.seq = lake::SeqRange{-1, plan.next.seq};
   // Of versions an old one may be what a new one takes the place of.
-  const state::ViewEngine& engine = *plan.stored.engine;
+  const state::ViewEngine& engine = *plan.view.stored.engine;
   if (!engine.layout().versioned) wanted.earliest = engine.OldestRelevant(plan.next.applied_at);
   return wanted;
 }
 
 // The rows of the load, once; plan->next learns what waits.
-arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view,
-                      const Wanted& wanted, OnlineLoadPlan* plan, online::ViewLoad* load,
-                      RowDelays* delays, StepCounts* counts) {
+arrow::Status AddRows(const Workspace& workspace, const Wanted& wanted, OnlineLoadPlan* plan,
+                      online::ViewLoad* load, RowDelays* delays, StepCounts* counts) {
+  const feature::BoundView& view = *plan->view.rows;
   lake::ScanOptions options;
   options.columns = view.columns();
   options.seq = wanted.seq;
   options.predicates = EventTimesBetween(*plan->snapshot, view, wanted.earliest, INT64_MAX);
   // Whole row groups that are decoded ahead take a hundred megabytes each.
-  if (plan->fresh && workspace.project->memory_bytes < kEnoughToReadAhead) {
+  if (plan->in_passes() && workspace.project->memory_bytes < kEnoughToReadAhead) {
     options.ahead_from_bytes = INT64_MAX;
   }
   ARROW_ASSIGN_OR_RAISE(auto reader,
                         lake::Scan(*workspace.store, *plan->snapshot, options, workspace.access));
   // What is loaded anew was servable long ago, and facts of always have no time.
-  const bool measured = !plan->fresh && !plan->stored.engine->layout().always;
+  const bool measured = !plan->fresh && !plan->adds && !plan->view.stored.engine->layout().always;
   const CommitTimes commits =
       measured ? CommitTimes::Read(*workspace.store, *plan->snapshot, wanted.taken.seq)
                : CommitTimes();
@@ -206,11 +188,11 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
     }
     ARROW_ASSIGN_OR_RAISE(auto prepared, view.Prepare(*batch));
     ARROW_ASSIGN_OR_RAISE(auto rows,
-                          SelectNew(*plan->stored.engine, prepared, wanted, &plan->next));
+                          SelectNew(*plan->view.stored.engine, prepared, wanted, &plan->next));
     counts->read += batch->num_rows();
     counts->written += rows.num_rows;
     if (measured) {
-      delays->Add(*plan->stored.engine, rows, commits);
+      delays->Add(*plan->view.stored.engine, rows, commits);
     }
     ARROW_RETURN_NOT_OK(load->Add(rows));
     workspace.Tell(
@@ -219,35 +201,34 @@ arrow::Status AddRows(const Workspace& workspace, const feature::BoundView& view
 }
 
 // Adds all rows of the load, as often as the store's memory asks for; counts the first time.
-arrow::Status AddInPasses(const Workspace& workspace, const feature::BoundView& view,
-                          const Wanted& wanted, OnlineLoadPlan* plan, online::ViewLoad* load,
-                          RowDelays* delays, StepCounts* counts) {
+arrow::Status AddInPasses(const Workspace& workspace, const Wanted& wanted, OnlineLoadPlan* plan,
+                          online::ViewLoad* load, RowDelays* delays, StepCounts* counts) {
   // Half of what the project allows: cells in making, and the files that are read, take memory too.
-  if (plan->fresh) {
+  if (plan->in_passes()) {
     load->Bound(workspace.project->memory_bytes / 2, plan->snapshot->row_count().value_or(0));
   }
   StepCounts all;
   for (bool first = true, again = true; again; first = false) {
-    ARROW_RETURN_NOT_OK(AddRows(workspace, view, wanted, plan, load, delays, &all));
+    ARROW_RETURN_NOT_OK(AddRows(workspace, wanted, plan, load, delays, &all));
     if (first) {
       counts->read += all.read;
       counts->written += all.written;
     }
     again = false;
-    if (plan->fresh) {
+    if (plan->in_passes()) {
       ARROW_ASSIGN_OR_RAISE(again, load->NextPass(plan->next));
     }
   }
   return arrow::Status::OK();
 }
 
-// Whether a fresh load of `plan` may go on with one that was cut off: of the same rows, and not
-// behind what the view answers from now.
+// Whether a load of `plan` may go on with one that was cut off: of the same rows, and not behind
+// what the view answers from now.
 bool CanGoOn(const online::ViewPosition& unfinished, const OnlineLoadPlan& plan) {
   const auto reaches = [](const online::ViewPosition& a, const online::ViewPosition& b) {
     return a.seq >= b.seq && a.applied_at >= b.applied_at && a.applied_until >= b.applied_until;
   };
-  return unfinished.fingerprint == plan.next.fingerprint &&
+  return unfinished.fingerprint == plan.next.fingerprint && unfinished.cells == plan.next.cells &&
          unfinished.table_generation == plan.next.table_generation &&
          reaches(plan.next, unfinished) && (!plan.known || reaches(unfinished, *plan.known));
 }
@@ -264,33 +245,18 @@ void SweepOldGenerations(const Workspace& workspace, const std::string& view) {
   }
 }
 
-}  // namespace
-
-arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
-                                               const AnalysedProject& project,
-                                               const spec::FeatureView& view) {
-  const auto bound = project.views.find(view.name);
-  if (bound == project.views.end()) {
-    return MakeError(ErrorCode::kNotFound, "view " + view.name + " is not bound to its table");
-  }
-  const std::string log = LogOf(*workspace.project, view);
-  ARROW_ASSIGN_OR_RAISE(auto snapshot, LoadTable(workspace, log));
-  ARROW_ASSIGN_OR_RAISE(int64_t generation, GenerationOf(*snapshot));
-  online::StoredView stored;
-  stored.name = view.name;
-  stored.entity = view.entity;
-  const ViewTimes times = TimesOf(*workspace.project, view);
-  stored.fingerprint = base::Sha256Hex(
-      spec::Fingerprint(view, workspace.project->FindEntity(view.entity)) + "/" +
-      (times.event_time ? times.event_time->column : "") + "/" +
-      std::to_string(static_cast<int>(times.known_at.kind)) + "/" + times.known_at.column + "/" +
-      std::to_string(times.known_at.delay_us) + "/" + snapshot->table_id + "/" +
-      std::to_string(state::kStateFormat) + "/" + std::to_string(generation) +
-      VersionsText(*workspace.project, view, *snapshot));
-  stored.engine = bound->second->engine();
-  stored.key_types = bound->second->key_types();
-  return stored;
+// New states join the cells that are there at the position that these have.
+std::optional<OnlineLoadPlan> PlanAddition(OnlineLoadPlan plan, OnlineView addition) {
+  plan.adds = true;
+  plan.new_rows = true;
+  plan.view = std::move(addition);
+  plan.next = *plan.known;
+  plan.next.fingerprint = plan.view.stored.fingerprint;
+  plan.next.cells = plan.view.stored.cells;
+  return plan;
 }
+
+}  // namespace
 
 arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& workspace,
                                                             const AnalysedProject& project,
@@ -305,15 +271,22 @@ arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& wor
   const bool whole = IsComputedWhole(*workspace.project, view.from);
   const std::string table_state = plan.snapshot->table_id + "/" + std::to_string(plan.generation) +
                                   (whole ? "/" + std::to_string(plan.snapshot->version) : "");
-  ARROW_ASSIGN_OR_RAISE(plan.stored, StoredViewOf(workspace, project, view));
   ARROW_ASSIGN_OR_RAISE(plan.known, workspace.online->Position(view.name));
   ARROW_ASSIGN_OR_RAISE(const bool same_rows,
                         HasSameRows(workspace, *plan.snapshot, table_state, plan.known, whole));
-  plan.fresh =
-      full || !plan.known || plan.known->fingerprint != plan.stored.fingerprint || !same_rows;
+  const bool anew = full || !plan.known || !same_rows;
+  ARROW_ASSIGN_OR_RAISE(auto found,
+                        FindOnlineView(workspace, project, view, anew ? std::nullopt : plan.known));
+  plan.new_features = found.new_features;
+  if (found.addition) return PlanAddition(std::move(plan), *std::move(found.addition));
+  plan.view = std::move(found.view);
+  const online::StoredView& stored = plan.view.stored;
+  plan.fresh = anew || !online::HasSameCells(stored, *plan.known);
+  plan.switches = !plan.fresh && plan.known->fingerprint != stored.fingerprint;
   const online::ViewPosition before = plan.fresh ? online::ViewPosition{} : *plan.known;
   online::ViewPosition& next = plan.next;
-  next.fingerprint = plan.stored.fingerprint;
+  next.fingerprint = stored.fingerprint;
+  next.cells = stored.cells;
   next.table_generation = table_state;
   ARROW_ASSIGN_OR_RAISE(const StepState state, StepStateOf(*plan.snapshot));
   next.seq = TakenUpTo(*plan.snapshot, state);
@@ -330,13 +303,22 @@ arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& wor
   return std::optional<OnlineLoadPlan>(std::move(plan));
 }
 
+std::string NoteOf(const OnlineLoadPlan& plan, const spec::FeatureView& view) {
+  const auto features = std::to_string(view.features.size());
+  if (plan.switches) {
+    return "0 of " + features + " features new, nothing to load";
+  }
+  if (!plan.new_features || !(plan.fresh || plan.adds)) return "";
+  const std::string added = std::to_string(*plan.new_features);
+  return added + " of " + features + " features new, loads " + (plan.adds ? added : "all of them");
+}
+
 namespace {
 
-// One load of the view. *resumed: it went on with one that was cut off, to the position of that
-// one.
+// One load of the view. *behind: it ended at a position of before, that of a load that was cut off
+// or of the cells that were there.
 arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& project,
-                       const spec::FeatureView& view, bool full, bool* resumed,
-                       StepReport* report) {
+                       const spec::FeatureView& view, bool full, bool* behind, StepReport* report) {
   ARROW_ASSIGN_OR_RAISE(auto found, PlanOnlineLoad(workspace, project, view, full));
   if (!found) {
     return arrow::Status::OK();
@@ -344,10 +326,10 @@ arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& projec
   OnlineLoadPlan plan = *std::move(found);
   const online::ViewPosition before =
       plan.fresh ? online::ViewPosition{} : plan.known.value_or(online::ViewPosition{});
-  if (!plan.new_rows && plan.next.applied_at == before.applied_at) {
+  if (!plan.new_rows && !plan.switches && plan.next.applied_at == before.applied_at) {
     return arrow::Status::OK();
   }
-  ARROW_ASSIGN_OR_RAISE(auto load, workspace.online->BeginLoad(plan.stored, plan.fresh));
+  ARROW_ASSIGN_OR_RAISE(auto load, workspace.online->BeginLoad(plan.view.stored, plan.fresh));
   // From here on nobody else moves the position; what was decided on an older one is void.
   ARROW_ASSIGN_OR_RAISE(const auto held, workspace.online->Position(view.name));
   if (held.has_value() != plan.known.has_value() ||
@@ -357,8 +339,9 @@ arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& projec
                      "view " + view.name + " was loaded by somebody else meanwhile");
   }
   const std::optional<online::ViewPosition> unfinished = load->Unfinished();
-  *resumed = plan.fresh && unfinished && CanGoOn(*unfinished, plan);
-  if (*resumed) {
+  const bool resumed = plan.in_passes() && unfinished && CanGoOn(*unfinished, plan);
+  *behind = resumed || plan.adds;
+  if (resumed) {
     load->Resume();
     plan.next.seq = unfinished->seq;
     plan.next.applied_at = unfinished->applied_at;
@@ -366,19 +349,19 @@ arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& projec
   }
   RowDelays delays(workspace.clock);
   if (plan.new_rows || plan.waiting) {
-    ARROW_RETURN_NOT_OK(AddInPasses(workspace, *project.views.at(view.name),
-                                    WantedBy(plan, before, *resumed), &plan, load.get(), &delays,
-                                    &report->counts));
+    ARROW_RETURN_NOT_OK(AddInPasses(workspace, WantedBy(plan, before, resumed), &plan, load.get(),
+                                    &delays, &report->counts));
   }
   ARROW_RETURN_NOT_OK(load->Commit(plan.next));
   delays.Loaded();
   if (delays.delays().since_event.total() > 0) {
     report->detail_json = ToJson(delays.delays());
   }
-  if ((plan.fresh && plan.known) || (unfinished && !*resumed)) {
+  if ((plan.fresh && plan.known) || (unfinished && !resumed)) {
     SweepOldGenerations(workspace, view.name);
   }
   report->did_work = true;
+  if (const std::string note = NoteOf(plan, view); !note.empty()) report->note = note;
   report->new_generation = report->new_generation || (plan.fresh && plan.known.has_value());
   report->reads.push_back({LogOf(*workspace.project, view), plan.snapshot->version, plan.generation,
                            before.seq + 1, plan.next.seq + 1});
@@ -389,11 +372,10 @@ arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& projec
 
 arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject& project,
                               const spec::FeatureView& view, bool full, StepReport* report) {
-  bool resumed = false;
-  ARROW_RETURN_NOT_OK(LoadOnce(workspace, project, view, full, &resumed, report));
-  // What has come since the load that was cut off.
-  return resumed ? LoadOnce(workspace, project, view, false, &resumed, report)
-                 : arrow::Status::OK();
+  bool behind = false;
+  ARROW_RETURN_NOT_OK(LoadOnce(workspace, project, view, full, &behind, report));
+  // What has come since.
+  return behind ? LoadOnce(workspace, project, view, false, &behind, report) : arrow::Status::OK();
 }
 
 }  // namespace icecore::pipeline

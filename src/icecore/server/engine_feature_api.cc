@@ -402,9 +402,16 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   }
 
   void PromoteLoaded() {
+    const auto serving = serving_.load();
     for (auto next = pending_.begin(); next != pending_.end();) {
-      if (IsLoaded(*next->second)) {
-        SetPlan(next->first, next->second);
+      PlanPtr plan = next->second;
+      // Where nobody answers any more, the load has kept cells that the plan did not know of.
+      if (!IsLoaded(*plan) && !IsLoaded(*serving->services.at(next->first))) {
+        auto service = newest_.engine->OpenService(next->first);
+        if (service.ok()) plan = MakePlan(newest_, &usage_->recorder(), true, *std::move(service));
+      }
+      if (IsLoaded(*plan)) {
+        SetPlan(next->first, plan);
         next = pending_.erase(next);
       } else {
         ++next;
