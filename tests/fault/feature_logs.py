@@ -16,6 +16,7 @@ from project import Failed
 FOLDER = ".icecore/features"
 SHORT = "features: [x, "
 LONG = "features: [x, id, "  # one more column: the log is built anew, beside the one that answers
+OTHER = "features: [x, happened_at, "  # and another one
 
 
 def settle(flow: Flow, least_rows: int) -> None:
@@ -103,7 +104,7 @@ def feature_logs(flow: Flow, given) -> None:
     while killed < given.kills and ended < 10 * given.kills:
         flow.add_file(chance.choice([1, 40, 400]))
         if chance.random() < 0.3:
-            define(flow, chance.choice([SHORT, LONG]))
+            define(flow, chance.choice([SHORT, LONG, OTHER]))
         # Half of the time the tables first, so that the kill meets the log.
         if chance.random() < 0.5:
             flow.project.must("run", "+curated.doubled")

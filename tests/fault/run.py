@@ -19,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 from backfill import backfill  # noqa: E402
 from damage import audit_lake, planted_damage, upkeep  # noqa: E402
+from edits import edits  # noqa: E402
 from feature_logs import feature_logs  # noqa: E402
 from flow import Flow  # noqa: E402
 from packing import packing  # noqa: E402
@@ -265,8 +266,8 @@ def clock_going_back(flow: Flow, given: argparse.Namespace) -> None:
 
 
 FAULTS = [kills, pushes, at_once, full_disk, read_only_lake, torn_log, missing_log_entry, corrupt_parquet, clock_going_back,
-          planted_damage, upkeep, feature_logs, packing, backfill]
-KILLED = [kills, pushes, feature_logs, packing, backfill]   # as many flows as the kills asked for fill, each with a seed of its own
+          planted_damage, upkeep, feature_logs, packing, edits, backfill]
+KILLED = [kills, pushes, feature_logs, packing, edits, backfill]   # as many flows as the kills asked for fill, each with a seed of its own
 KILLS_OF_A_FLOW = 50
 
 

@@ -1,5 +1,6 @@
 """Small projects drawn from a seed: rows with late news, corrections, nulls and odd numbers; views; a spine that asks at
 the moments where implementations go wrong."""
+import copy
 import json
 import math
 import random
@@ -36,11 +37,12 @@ class Generated:
     """Everything about one project: rows in their order, views, spine."""
 
     def __init__(self, seed: str, keys: int, asked_per_key: int):
-        self.chance = random.Random(seed)
+        self.seed, self.chance = seed, random.Random(seed)
         self.versions = self.chance.choice(["", "ordered", "by seq"])
         self.keys = self.some_keys(keys)
         self.rows = self.some_rows()
         self.views = [self.some_view(number) for number in range(4)]
+        self.edits, self.gone = 0, {}
         self.spine = self.some_spine(asked_per_key)
 
     def some_keys(self, count: int) -> list[tuple]:
@@ -99,8 +101,45 @@ class Generated:
                     late = chance.choice([0, 1, 5 * MINUTE, HOUR, 2 * DAY])
                     row.e, row.told = before.e, before.e + late
 
-    def some_feature(self, number: int) -> Feature:
-        chance = self.chance
+    def edit_views(self, chance: random.Random) -> None:
+        """What a person does to definitions between two runs: some edits need no new state, some do."""
+        for view in self.views:
+            for _ in range(chance.choice([0, 1, 1, 2])):
+                self.edit_view(view, chance)
+
+    def edit_view(self, view: View, chance: random.Random) -> None:
+        self.edits += 1
+        features, number = view.features, 100 + self.edits
+        gone = self.gone.setdefault(view.name, [])
+        kind = chance.choice(["order", "remove", "remove", "again", "again", "add", "sibling", "sibling", "rename", "ttl",
+                              "default", "rows"])
+        feature = chance.choice(features)
+        if kind == "order":
+            chance.shuffle(features)
+        elif kind == "remove" and len(features) > 1:
+            features.remove(feature)
+            gone.append(feature)
+        elif kind == "again" and gone:
+            features.insert(chance.randrange(len(features) + 1), gone.pop(chance.randrange(len(gone))))
+        elif kind == "add":
+            features.append(self.some_feature(number, chance))
+        elif kind == "sibling":
+            other = copy.copy(feature)
+            other.name = renamed(feature, number)
+            if other.aggregate in ("sum", "mean"):
+                other.aggregate = chance.choice(["sum", "mean", "stddev"])
+            features.append(other)
+        elif kind == "rename":
+            feature.name = renamed(feature, number)
+        elif kind == "ttl":
+            view.ttl = chance.choice([None, HOUR, 3 * DAY])
+        elif kind == "default" and not feature.aggregate:
+            feature.default = {"i": 4, "f": 1.5, "g": 1.5, "s": "gone", "d": None}[feature.of]
+        elif kind == "rows":
+            view.where = chance.choice([None, ("i", 1), ("i", 2)])
+
+    def some_feature(self, number: int, chance: random.Random | None = None) -> Feature:
+        chance = chance or self.chance
         column = chance.choice(list(COLUMNS))
         if chance.random() < 0.25:
             default = {"i": -7, "f": 0.5, "g": 0.5, "s": "none", "d": None}[column] if chance.random() < 0.3 else None
@@ -192,6 +231,10 @@ def feature_definition(feature: Feature) -> dict:
     if feature.default is not None:
         out["default"] = feature.default
     return out
+
+
+def renamed(feature: Feature, number: int) -> str:
+    return "_".join([f"f{number}", *feature.name.split("_")[1:]])
 
 
 def condition(where: tuple) -> str:
