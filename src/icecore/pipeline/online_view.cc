@@ -8,6 +8,7 @@
 #include "icecore/base/id.h"
 #include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/service_binding.h"
+#include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/version_rules.h"
 #include "icecore/pipeline/versions.h"
 #include "icecore/state/parted_engine.h"
