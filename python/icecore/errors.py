@@ -93,6 +93,10 @@ class Internal(IcecoreError):
     code = "internal"
 
 
+class DamagedValuesWarning(UserWarning):
+    """Some values could not be read: they are null, with the status ``error``; ``Vectors.errors`` says which."""
+
+
 class RunFailed(IcecoreError):
     """Steps of a run failed, or its rows do not add up; ``report`` says which and why."""
 

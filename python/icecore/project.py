@@ -206,7 +206,8 @@ class Project:
         at: the time asked for; default: the project's clock. Naive datetimes are UTC.
 
         Raises NotFound for an unknown service or a view that was never loaded, InvalidArgument naming a column that is
-        missing, unknown or of a wrong type, or a time that the store no longer holds.
+        missing, unknown or of a wrong type, or a time that the store no longer holds, and Corrupt where the store's bytes
+        are damaged for every entity; where they are for some, DamagedValuesWarning tells, and ``Vectors.errors``.
         """
         return self.service(service).read(entities, request, at=at)
 

@@ -5,6 +5,7 @@ import functools
 import html
 import json
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -186,6 +187,11 @@ class Vectors(Rows):
         self.at: str = info["at"]
         #: By view: ``seq`` (rows up to it are in), ``applied_at``, ``stale`` (not loaded this far).
         self.views: dict[str, dict] = info["views"]
+        #: What the online store could not read, since its bytes are damaged: ``view``, ``features``, ``rows`` (positions
+        #: in the request), ``code`` and ``message`` of each. Such values are null, with the status ``error``.
+        self.errors: list[dict] = info.get("errors", [])
+        for error in self.errors:
+            warnings.warn(error["message"], errors.DamagedValuesWarning, stacklevel=4)
 
     @functools.cached_property
     def _table(self) -> pa.Table:
@@ -198,7 +204,7 @@ class Vectors(Rows):
 
     @property
     def statuses(self) -> pa.Table:
-        """The features as text: present, null, not_found (no visible row of the key) or expired."""
+        """The features as text: present, null, not_found (no visible row of the key), expired, or error (``errors``)."""
         return self._statuses.table()
 
     @property

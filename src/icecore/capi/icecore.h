@@ -119,10 +119,14 @@ int32_t icecore_service_describe(icecore_service* service, char** json, icecore_
  * order, no others), and is released in every case. A null key matches nothing. `at_us`: the time
  * asked for in microseconds since 1970 UTC, or NULL for the project's clock.
  *   features:    a column per feature, in declared order, defaults applied
- *   statuses:    NULL, or the same columns as text: present, null, not_found or expired
+ *   statuses:    NULL, or the same columns as text: present, null, not_found, expired, or error
+ *                where what the store holds is damaged; such a value is null
  *   event_times: NULL, or the same columns as timestamp[us, UTC]: when the row chosen happened,
  *                null for windows and request-time features
- *   info:        NULL, or JSON: service, at, views ({name: {seq, applied_at, stale}})
+ *   info:        NULL, or JSON: service, at, views ({name: {seq, applied_at, stale}}), and, where
+ *                a value has the status error, errors ([{view, features, rows, code, message}])
+ * ICECORE_CORRUPT when no row could be read whole, or when one could not and neither statuses nor
+ * info are taken.
  * Columns are made when a stream is read: one that is released unread costs nearly nothing.
  * One consistent read with one time for all views. When a view was loaded anew with another
  * definition, the service is opened again by itself. */

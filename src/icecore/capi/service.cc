@@ -64,10 +64,17 @@ std::string Info(const engine::VectorRows& rows) {
                          {"applied_at", base::FormatInstant(view.position->applied_at)},
                          {"stale", view.is_stale}};
   }
-  return json{{"service", rows.service->service().name()},
-              {"at", base::FormatInstant(rows.t_us)},
-              {"views", views}}
-      .dump();
+  json info{{"service", rows.service->service().name()},
+            {"at", base::FormatInstant(rows.t_us)},
+            {"views", views}};
+  for (const engine::DamagedRows& damage : rows.damages) {
+    info["errors"].push_back({{"view", damage.view},
+                              {"features", damage.features},
+                              {"rows", damage.rows},
+                              {"code", base::ErrorCodeName(ErrorCode::kCorrupt)},
+                              {"message", engine::DamageText({damage})}});
+  }
+  return info.dump();
 }
 
 }  // namespace
@@ -153,12 +160,19 @@ int32_t icecore_service_read(icecore_service* service, ArrowArrayStream* entitie
     if (entities == nullptr) {
       return Missing("entities");
     }
-    ARROW_ASSIGN_OR_RAISE(auto rows, icecore::capi::TakeStream(entities));
+    ARROW_ASSIGN_OR_RAISE(auto asked, icecore::capi::TakeStream(entities));
     if (service == nullptr || features == nullptr) {
       return Missing(service == nullptr ? "service" : "features");
     }
-    ARROW_ASSIGN_OR_RAISE(const auto table, rows->ToTable());
+    ARROW_ASSIGN_OR_RAISE(const auto table, asked->ToTable());
     ARROW_ASSIGN_OR_RAISE(const auto read, service->ReadVectors(*table, at_us));
+    // Where the caller takes neither, nothing would tell a damaged value from a null.
+    const auto& rows = read.answer->rows;
+    if (!rows.damages.empty() && ((statuses == nullptr && info == nullptr) ||
+                                  !icecore::engine::IsAnyRowWhole(rows.damages, rows.num_rows))) {
+      return icecore::base::MakeError(icecore::base::ErrorCode::kCorrupt,
+                                      icecore::engine::DamageText(rows.damages));
+    }
     if (info != nullptr) {
       ARROW_RETURN_NOT_OK(
           icecore::capi::NewText(icecore::capi::Info(read.answer->rows)).Value(info));

@@ -19,6 +19,31 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
+std::string ErrorsJson(const std::vector<engine::DamagedRows>& damages) {
+  std::string out;
+  for (const engine::DamagedRows& damage : damages) {
+    out += out.empty() ? "\n  {\"view\": " : ",\n  {\"view\": ";
+    base::AppendJsonString(damage.view, &out);
+    out += ", \"features\": [";
+    for (const std::string& feature : damage.features) {
+      out += out.ends_with('[') ? "" : ", ";
+      base::AppendJsonString(feature, &out);
+    }
+    out += "], \"code\": \"corrupt\", \"message\": ";
+    base::AppendJsonString(engine::DamageText({damage}), &out);
+    out += "}";
+  }
+  return out;
+}
+
+// What is damaged is an error, beside all that could be read.
+void TellDamage(const engine::Vectors& vectors, Context* context) {
+  if (vectors.damages.empty()) return;
+  std::fflush(stdout);
+  std::fprintf(stderr, "icecore: %s\n", engine::DamageText(vectors.damages).c_str());
+  context->exit_code = base::ExitCodeOf(ErrorCode::kCorrupt);
+}
+
 arrow::Result<std::string> VectorJson(const engine::Vectors& vectors) {
   std::string out = "{\"service\": ";
   base::AppendJsonString(vectors.service, &out);
@@ -45,7 +70,9 @@ arrow::Result<std::string> VectorJson(const engine::Vectors& vectors) {
            base::FormatInstant(position.applied_at) + "\", \"stale\": " +
            (std::find(stale.begin(), stale.end(), view) != stale.end() ? "true" : "false") + "}";
   }
-  return out + "}}\n";
+  out += "}";
+  if (!vectors.damages.empty()) out += ",\n \"errors\": [" + ErrorsJson(vectors.damages) + "]";
+  return out + "}\n";
 }
 
 arrow::Status Get(Context* context, const std::string& service,
@@ -62,6 +89,7 @@ arrow::Status Get(Context* context, const std::string& service,
   if (context->json) {
     ARROW_ASSIGN_OR_RAISE(const std::string text, VectorJson(vectors));
     std::fputs(text.c_str(), stdout);
+    TellDamage(vectors, context);
     return arrow::Status::OK();
   }
   TextTable table({"feature", "value", "status", "event time"});
@@ -79,6 +107,7 @@ arrow::Status Get(Context* context, const std::string& service,
     std::printf("stale: view.%s was not loaded this far; run `icecore materialize`\n",
                 view.c_str());
   }
+  TellDamage(vectors, context);
   return arrow::Status::OK();
 }
 

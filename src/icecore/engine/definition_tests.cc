@@ -325,6 +325,9 @@ class TestRun {
         const auto served,
         MakeOnlineService(workspace, inside, inside.services.at(test_.service), 0, nullptr));
     ARROW_ASSIGN_OR_RAISE(const auto vectors, served->Read(keys, request, test_.at_us));
+    if (!vectors.damages.empty()) {
+      return base::MakeError(base::ErrorCode::kCorrupt, DamageText(vectors.damages));
+    }
     Arrays answers;
     for (const auto& column : vectors.columns) {
       answers.push_back(column.values);

@@ -16,6 +16,7 @@
 
 #include "icecore/base/clock.h"
 #include "icecore/catalog/catalog.h"
+#include "icecore/engine/damaged_rows.h"
 #include "icecore/engine/definition_tests.h"
 #include "icecore/feature/training_set.h"
 #include "icecore/ingest/push/journal.h"
@@ -112,6 +113,7 @@ struct Vectors {
   std::vector<state::VectorSink::Column> columns;
   std::vector<std::pair<std::string, online::ViewPosition>> positions;  // by view
   std::vector<std::string> stale_views;  // t lies beyond what the store was loaded for
+  std::vector<DamagedRows> damages;
 };
 
 class OnlineService;
@@ -125,8 +127,9 @@ struct VectorRows {
   };
   int64_t t_us = 0;
   int64_t num_rows = 0;
-  std::vector<state::FeatureAnswers> features;   // one per output of the service
-  std::vector<View> views;                       // each once
+  std::vector<state::FeatureAnswers> features;  // one per output of the service
+  std::vector<View> views;                      // each once
+  std::vector<DamagedRows> damages;
   std::vector<state::AnswerBlock> blocks;        // what `features` looks into
   std::shared_ptr<const OnlineService> service;  // that answered; names are its own
 };

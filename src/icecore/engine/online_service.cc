@@ -9,8 +9,10 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -81,6 +83,41 @@ arrow::Result<VectorRows> PickRows(const VectorRows& vectors, const std::vector<
   return picked;
 }
 
+// Rows whose cells are damaged, by use.
+using DamagedByUse = std::map<size_t, std::vector<int64_t>>;
+
+// `values` with nulls at `rows`, ascending.
+arrow::Result<std::shared_ptr<arrow::Array>> WithNullsAt(
+    const std::shared_ptr<arrow::Array>& values, const std::vector<int64_t>& rows) {
+  ARROW_ASSIGN_OR_RAISE(const auto null, arrow::MakeArrayOfNull(values->type(), 1));
+  arrow::ArrayVector pieces;
+  int64_t taken = 0;
+  for (const int64_t row : rows) {
+    pieces.push_back(values->Slice(taken, row - taken));
+    pieces.push_back(null);
+    taken = row + 1;
+  }
+  pieces.push_back(values->Slice(taken));
+  return arrow::Concatenate(pieces);
+}
+
+// An expression knows nothing where one of its inputs is damaged.
+arrow::Status MarkDamaged(const feature::OutputOrigin& origin, const DamagedByUse& damaged,
+                          state::VectorSink::Column* column) {
+  std::set<int64_t> rows;
+  for (const auto& input : origin.inputs) {
+    if (input.use < 0) continue;
+    const auto found = damaged.find(static_cast<size_t>(input.use));
+    if (found != damaged.end()) rows.insert(found->second.begin(), found->second.end());
+  }
+  if (rows.empty()) return arrow::Status::OK();
+  for (const int64_t row : rows) {
+    column->statuses[static_cast<size_t>(row)] = state::ValueStatus::kError;
+    column->event_times[static_cast<size_t>(row)] = std::nullopt;
+  }
+  return WithNullsAt(column->values, {rows.begin(), rows.end()}).Value(&column->values);
+}
+
 class OnlineServiceImpl : public OnlineService,
                           public std::enable_shared_from_this<OnlineServiceImpl> {
  public:
@@ -142,13 +179,18 @@ class OnlineServiceImpl : public OnlineService,
                                       : 1;
     out.views.reserve(answers.size());
     out.blocks.reserve(answers.size() + num_expressions_);
+    DamagedByUse damaged;
     for (size_t i = 0; i < answers.size(); ++i) {
       out.blocks.push_back(std::move(answers[i].features));
+      if (!answers[i].damaged.empty()) {
+        out.damages.push_back(DamageOf(i, answers[i].damaged));
+        damaged[i] = out.damages.back().rows;
+      }
       if (is_first_use_[i]) {
         out.views.push_back({&views_[i].name, std::move(answers[i].position), answers[i].stale});
       }
     }
-    ARROW_RETURN_NOT_OK(Assemble(request, &out));
+    ARROW_RETURN_NOT_OK(Assemble(request, damaged, &out));
     if (served_log_ != nullptr) {
       // A vector that cannot be logged is served all the same.
       if (const arrow::Status status = Log(keys, request, out); !status.ok()) {
@@ -178,7 +220,7 @@ class OnlineServiceImpl : public OnlineService,
   // The service's features from those of its views, which stand in the first blocks. Expressions
   // get columns, and give one.
   arrow::Status Assemble(const std::vector<std::shared_ptr<arrow::Array>>& request,
-                         VectorRows* out) const {
+                         const DamagedByUse& damaged, VectorRows* out) const {
     const size_t first_computed = out->blocks.size();
     for (size_t i = 0; i < origins_.size(); ++i) {
       if (origins_[i].use >= 0) continue;
@@ -193,9 +235,10 @@ class OnlineServiceImpl : public OnlineService,
       ARROW_ASSIGN_OR_RAISE(
           auto column,
           service_->AssembleOutput(i, uses, request, RepeatedTime(out->t_us, out->num_rows)));
+      ARROW_RETURN_NOT_OK(MarkDamaged(origins_[i], damaged, &column));
       out->blocks.push_back(state::AnswerBlock::Of(std::move(column)));
     }
-    ARROW_RETURN_NOT_OK(Fill(&out->blocks));
+    ARROW_RETURN_NOT_OK(Fill(damaged, &out->blocks));
     out->features.reserve(origins_.size());
     size_t next_computed = first_computed;
     for (const feature::OutputOrigin& origin : origins_) {
@@ -206,7 +249,7 @@ class OnlineServiceImpl : public OnlineService,
     return arrow::Status::OK();
   }
 
-  arrow::Status Fill(std::vector<state::AnswerBlock>* blocks) const {
+  arrow::Status Fill(const DamagedByUse& damaged, std::vector<state::AnswerBlock>* blocks) const {
     for (const FilledFeature& filled : filled_) {
       state::AnswerBlock& block = (*blocks)[filled.use];
       if (filled.word) {
@@ -217,9 +260,29 @@ class OnlineServiceImpl : public OnlineService,
       ARROW_ASSIGN_OR_RAISE(auto values,
                             view.ApplyDefault(static_cast<int>(filled.feature),
                                               block.feature(filled.feature).ToArray()));
+      // What is damaged has no value, and a default would look like one.
+      if (const auto rows = damaged.find(filled.use); rows != damaged.end()) {
+        ARROW_ASSIGN_OR_RAISE(values, WithNullsAt(values, rows->second));
+      }
       block.ReplaceValues(filled.feature, std::move(values));
     }
     return arrow::Status::OK();
+  }
+
+  DamagedRows DamageOf(size_t use, const std::vector<online::DamagedKey>& keys) const {
+    DamagedRows damage;
+    damage.view = views_[use].name;
+    for (size_t i = 0; i < origins_.size(); ++i) {
+      const auto& inputs = origins_[i].inputs;
+      if (origins_[i].use == static_cast<int>(use) ||
+          std::any_of(inputs.begin(), inputs.end(),
+                      [&](const auto& input) { return input.use == static_cast<int>(use); })) {
+        damage.features.push_back(service_->outputs()[i].name);
+      }
+    }
+    for (const online::DamagedKey& key : keys) damage.rows.push_back(key.row);
+    damage.why = keys.front().why;
+    return damage;
   }
 
   Vectors ToVectors(const VectorRows& rows) const {
@@ -235,6 +298,7 @@ class OnlineServiceImpl : public OnlineService,
       out.positions.emplace_back(*view.name, *view.position);
       if (view.is_stale) out.stale_views.push_back(*view.name);
     }
+    out.damages = rows.damages;
     return out;
   }
 

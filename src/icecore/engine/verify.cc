@@ -390,7 +390,13 @@ class Verifier {
       }
       const auto column = static_cast<size_t>(at - names.begin());
       for (int64_t row = 0; row < group.size(); ++row) {
-        if (Same(ServedAt(group, column, row), At(recomputed->at(output.name), row))) {
+        const Answer served = ServedAt(group, column, row);
+        if (served.status == state::ValueStatus::kError) {
+          Unverified(1, VerifyCause::kDamaged,
+                     "view " + output.view + " was answered with errors, since what the online " +
+                         "store held of keys was damaged; `icecore materialize --full` writes it " +
+                         "anew");
+        } else if (Same(served, At(recomputed->at(output.name), row))) {
           ++report_.equal;
         } else {
           differences.push_back({&output, column, row});
@@ -531,6 +537,8 @@ std::string_view VerifyCauseName(VerifyCause cause) {
       return "expired";
     case VerifyCause::kPosition:
       return "position";
+    case VerifyCause::kDamaged:
+      return "damaged";
     case VerifyCause::kBug:
       return "bug";
   }

@@ -40,6 +40,7 @@ enum class VerifyCause {
   kRetention,   // rows of the version are gone: vacuum, erasure, a log that was cut
   kExpired,     // the store gave what the ttl had ended, or called an equal value expired
   kPosition,    // the answer holds rows beyond the position it names
+  kDamaged,     // the store could not read its own bytes, and said so
   kBug,         // none of these: the store gave what its rows do not
 };
 // "definition", "generation" …

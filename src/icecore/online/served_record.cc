@@ -135,7 +135,7 @@ arrow::Status ReadStatuses(const arrow::Array& column, size_t features, ServedVe
     const std::string_view one = bytes.GetView(row);
     for (size_t i = 0; i < features; ++i) {
       const auto status = static_cast<uint8_t>(one[i]);
-      if (status > static_cast<uint8_t>(state::ValueStatus::kExpired)) {
+      if (status > static_cast<uint8_t>(state::ValueStatus::kError)) {
         return Corrupt("has a status that there is not");
       }
       out->statuses[i].push_back(static_cast<state::ValueStatus>(status));

@@ -54,8 +54,15 @@ struct ViewRead {
   std::vector<std::shared_ptr<arrow::Array>> keys;
 };
 
+// A key whose stored bytes are not what was written. Its features are null, with kError.
+struct DamagedKey {
+  int64_t row = 0;  // of the request
+  std::string why;
+};
+
 struct ViewAnswer {
-  state::AnswerBlock features;  // as ViewEngine::output_types(); the engine outlives it
+  state::AnswerBlock features;      // as ViewEngine::output_types(); the engine outlives it
+  std::vector<DamagedKey> damaged;  // by row
   std::shared_ptr<const ViewPosition> position;
   bool stale = false;  // t lies beyond applied_until
 };
@@ -115,7 +122,8 @@ class Store {
   // or the store holds other cells than a load that is not fresh expects.
   virtual arrow::Result<std::unique_ptr<ViewLoad>> BeginLoad(const StoredView& view,
                                                              bool fresh) = 0;
-  // One consistent read with one t for all views. kInvalidArgument when t lies before a view's
+  // One consistent read with one t for all views. A damaged key fails alone (ViewAnswer::damaged),
+  // the other keys and its other views are answered. kInvalidArgument when t lies before a view's
   // applied_at; kNotFound when a view was never loaded; kConflict when the store holds it by
   // another fingerprint or in other cells.
   virtual arrow::Result<std::vector<ViewAnswer>> Read(const std::vector<ViewRead>& reads,

@@ -1,8 +1,9 @@
 #pragma once
 // The behaviours that every online store must have, as a typed test suite. A store's test names a
 // harness with `arrow::Result<std::unique_ptr<Store>> Open()` (the same store each time, empty at
-// first), and where it needs a server a static `std::string Skip()` (why not now; "" = go), and
-// instantiates the suite:
+// first), `arrow::Status Damage(view, key)`, which spoils what is stored of a key of text, and
+// where it needs a server a static `std::string Skip()` (why not now; "" = go), and instantiates
+// the suite:
 //   INSTANTIATE_TYPED_TEST_SUITE_P(Lmdb, StoreContract, LmdbHarness);
 
 #include <algorithm>
@@ -784,6 +785,58 @@ TYPED_TEST_P(StoreContract, RandomVersionsGiveWhatTheDefinitionSays) {
   }
 }
 
+// What is stored of one key is not what was written: that key alone fails, in that view alone.
+TYPED_TEST_P(StoreContract, DamageFailsItsKeyAlone) {
+  const StoredView view = MakeView("v");
+  const StoredView other = MakeView("other");
+  std::vector<TestRow> rows;
+  std::vector<std::optional<std::string>> keys;
+  for (int64_t i = 0; i < 20; ++i) {
+    keys.push_back("k" + std::to_string(i));
+    rows.push_back({keys.back(), kStart, kStart, i + 1, i});
+  }
+  for (const StoredView* each : {&view, &other}) {
+    ASSERT_TRUE(Load(this->store(), *each, rows, At(20, kStart, kStart + kHour)).ok());
+  }
+  const auto read = [&] {
+    return this->store()
+        ->Read({ViewRead{&view, {Strings(keys)}}, ViewRead{&other, {Strings(keys)}}}, kStart)
+        .ValueOrDie();
+  };
+  EXPECT_TRUE(read()[0].damaged.empty());
+  for (const char* key : {"k0", "k7", "k19"}) {
+    const arrow::Status damaged = this->harness_.Damage("v", key);
+    ASSERT_TRUE(damaged.ok()) << damaged;
+  }
+  const auto answers = read();
+  ASSERT_EQ(answers[0].damaged.size(), 3u);
+  size_t next = 0;
+  for (int64_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(AnswerAt(answers[1].features, i).value, i);
+    if (i != 0 && i != 7 && i != 19) {
+      EXPECT_EQ(AnswerAt(answers[0].features, i), (Answer{i, ValueStatus::kPresent, kStart, 1, i}));
+      continue;
+    }
+    for (size_t f = 0; f < answers[0].features.num_features(); ++f) {
+      const auto feature = answers[0].features.feature(f);
+      EXPECT_EQ(feature.slot(i).status, ValueStatus::kError);
+      EXPECT_FALSE(feature.slot(i).is_valid);
+      EXPECT_TRUE(feature.ToArray()->IsNull(i));
+    }
+    EXPECT_EQ(answers[0].damaged[next].row, i);
+    EXPECT_EQ(answers[0].damaged[next].why.find(*keys[static_cast<size_t>(i)]), std::string::npos);
+    ++next;
+  }
+  EXPECT_TRUE(answers[1].damaged.empty());
+  // A load that has to go on from there cannot; one that begins anew heals it.
+  EXPECT_EQ(CodeOf(Load(this->store(), view, {{"k7", kStart + 1, kStart + 1, 21, 1}},
+                        At(21, kStart + 1, kStart + kHour))),
+            ErrorCode::kCorrupt);
+  ASSERT_TRUE(Load(this->store(), view, rows, At(20, kStart, kStart + kHour), true).ok());
+  EXPECT_TRUE(read()[0].damaged.empty());
+  EXPECT_EQ(ReadKey(this->store(), view, "k7", kStart).value, 7);
+}
+
 REGISTER_TYPED_TEST_SUITE_P(
     StoreContract, ViewNeverLoaded, WrittenRowsAreRead, StateSurvivesReopening,
     ReloadingTheSameRowsChangesNothing, NullAndMissingKeysMatchNothing, TtlCountsFromTheEvent,
@@ -795,6 +848,6 @@ REGISTER_TYPED_TEST_SUITE_P(
     CompositeKeysDoNotRunTogether, PiecesAreOneBatch, OneLoadOfAViewAtATime, DropRemovesOneViewOnly,
     ReadersSeeWholeLoads, RandomLoadsGiveWhatTheRowsGive, AFreshLoadInPassesGivesWhatTheRowsGive,
     VersionsTakeTheirPredecessorsPlace, ReloadingVersionsChangesNothing, VersionsGoWithTheirView,
-    RandomVersionsGiveWhatTheDefinitionSays);
+    RandomVersionsGiveWhatTheDefinitionSays, DamageFailsItsKeyAlone);
 
 }  // namespace icecore::online::testing

@@ -32,8 +32,10 @@ std::optional<arrow::Result<FeatureResponse>> AskCounted(FeatureApi* api, Metric
         ++values[static_cast<size_t>(feature.answers.slot(row).status)];
       }
     }
-    metrics->CountService(SeriesOf(request), 200, response->num_rows, values,
+    const bool is_answer = IsAnyRowWhole(*response);
+    metrics->CountService(SeriesOf(request), is_answer ? 200 : 500, response->num_rows, values,
                           base::MonotonicNanos() - begin_ns);
+    if (!is_answer) metrics->CountStoreError(base::ErrorCodeName(base::ErrorCode::kCorrupt));
     return asked;
   }
   const base::ErrorCode code = base::CodeOf(response.status());

@@ -15,6 +15,7 @@
 #include "icecore/base/log.h"
 #include "icecore/base/suggest.h"
 #include "icecore/engine/usage.h"
+#include "icecore/server/damage_watch.h"
 #include "icecore/server/freshness_watch.h"
 #include "icecore/server/request_columns.h"
 #include "icecore/spec/parse.h"
@@ -176,14 +177,14 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   arrow::Result<FeatureResponse> GetFeatures(const FeatureRequest& request,
                                              int64_t deadline_ns) override {
     ARROW_ASSIGN_OR_RAISE(PlanPtr plan, Find(request));
-    auto answered = Answer(*plan, request);
+    auto answered = Answer(*plan, request, &damages_);
     for (int i = 1; i < kMaxTries && !answered.ok() &&
                     base::CodeOf(answered.status()) == ErrorCode::kConflict &&
                     base::MonotonicNanos() < deadline_ns;
          ++i) {
       // The view was loaded anew since the service was opened.
       ARROW_ASSIGN_OR_RAISE(plan, Reopen(request, plan));
-      answered = Answer(*plan, request);
+      answered = Answer(*plan, request, &damages_);
     }
     return answered;
   }
@@ -203,7 +204,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
         (request.service.empty() && plan->version != serving->version)) {
       return std::nullopt;
     }
-    auto answered = Answer(*plan, request);
+    auto answered = Answer(*plan, request, &damages_);
     if (!answered.ok() && base::CodeOf(answered.status()) == ErrorCode::kConflict) {
       return std::nullopt;
     }
@@ -550,7 +551,8 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     return columns;
   }
 
-  static arrow::Result<FeatureResponse> Answer(const Plan& plan, const FeatureRequest& request) {
+  static arrow::Result<FeatureResponse> Answer(const Plan& plan, const FeatureRequest& request,
+                                               DamageWatch* damages) {
     ARROW_ASSIGN_OR_RAISE(const Columns columns, ColumnsFor(plan.service->service(), request));
     const int64_t rows = request.num_rows;
     const int64_t t = request.at_us.value_or(plan.engine->clock().NowMicros());
@@ -573,6 +575,12 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     for (const engine::VectorRows::View& view : vectors->views) {
       response.views.push_back({*view.name, view.position->fingerprint, view.position->seq,
                                 view.position->applied_at, view.is_stale});
+    }
+    for (const engine::DamagedRows& damage : vectors->damages) {
+      damages->Count(damage.view, static_cast<int64_t>(damage.rows.size()), damage.why,
+                     base::MonotonicNanos());
+      response.errors.push_back(
+          {damage.view, damage.features, damage.rows, engine::DamageText({damage})});
     }
     response.memory = vectors;
     return response;
@@ -618,6 +626,9 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
     }
     state.view_delays = freshness_.view_delays();
     std::erase_if(state.view_delays, [&](const ViewDelays& one) { return !is_defined(one.view); });
+    for (const std::string& view : views) {
+      state.damaged_keys.push_back({view, damages_.CountOf(view)});
+    }
     LookUpPushes(&state);
     std::lock_guard lock(state_mutex_);
     for (const std::string& view : views) {
@@ -662,6 +673,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
 
   std::function<void()> wake_;
   FreshnessWatch freshness_;
+  DamageWatch damages_;
 
   std::atomic<int64_t> look_began_ns_ = 0;  // of the store; 0: none is under way
   std::mutex state_mutex_;                  // guards what follows

@@ -257,6 +257,8 @@ std::string_view FeastStatus(state::ValueStatus status) {
       return "NOT_FOUND";
     case state::ValueStatus::kExpired:
       return "OUTSIDE_MAX_AGE";
+    case state::ValueStatus::kError:
+      return "INVALID";  // none of Feast's statuses says that a value could not be read
   }
   return "INVALID";
 }

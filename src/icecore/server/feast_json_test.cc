@@ -111,6 +111,17 @@ TEST_F(FeastServerTest, ErrorsAreThoseThatTheClientKnows) {
   EXPECT_TRUE(json::parse(busy.body).is_string());
 }
 
+TEST_F(FeastServerTest, ADamagedKeyIsInvalid) {
+  const Reply some = Online(R"({"features":["v:n"],"entities":{"k":[5,-13]}})");
+  EXPECT_EQ(some.status, 200);
+  const json feature = json::parse(some.body)["results"][1];
+  EXPECT_EQ(feature["values"], json::parse("[5,null]"));
+  EXPECT_EQ(feature["statuses"], json::parse(R"(["PRESENT","INVALID"])"));
+  const Reply none = Online(R"({"features":["v:n"],"entities":{"k":[-13]}})");
+  EXPECT_EQ(none.status, 500);
+  EXPECT_EQ(json::parse(none.body), "v is damaged");
+}
+
 TEST_F(FeastServerTest, Health) {
   EXPECT_EQ(Ask(Get("/health")).status, 200);
   EXPECT_EQ(Ask(Get("/health")).body, "");

@@ -62,6 +62,15 @@ struct AnsweredView {
   bool stale = false;            // the answer's time lies beyond what the store can promise
 };
 
+// Rows for which the store holds damaged bytes of one view: their values are null, with the status
+// "error".
+struct AnswerError {
+  std::string view;
+  std::vector<std::string> features;  // of the answer, that come from it
+  std::vector<int64_t> rows;          // positions in the request, ascending
+  std::string message;                // with what heals it; no key
+};
+
 // How far a view's data has reached.
 struct ViewFreshness {
   std::string view;
@@ -75,10 +84,16 @@ struct FeatureResponse {
   int64_t num_rows = 0;
   std::vector<FeatureValues> features;  // in declared order
   std::vector<AnsweredView> views;
+  std::vector<AnswerError> errors;
   std::vector<std::string> keys;        // names of the key columns
   std::vector<std::string> full_names;  // of each feature: VIEW__FEATURE
   std::shared_ptr<const void> memory;   // what names and answers look into
 };
+
+// Whether a row has all its values; true where there are no rows.
+bool IsAnyRowWhole(const FeatureResponse& response);
+// kCorrupt, with the messages of all errors.
+arrow::Status ErrorOf(const FeatureResponse& response);
 
 struct NamedType {
   std::string name;
@@ -134,6 +149,13 @@ struct LoadErrors {
   int64_t count = 0;
 };
 
+// Keys of a view that answered with an error because their bytes are damaged, since the server
+// started; each counts once an answer.
+struct DamagedKeys {
+  std::string view;
+  int64_t count = 0;
+};
+
 // What the API says of itself for the metrics, as last looked up.
 struct ApiState {
   int64_t now_us = 0;  // the project's clock
@@ -150,8 +172,9 @@ struct ApiState {
   std::vector<PushBacklog> push_backlog;
   int64_t push_runs = 0;  // that brought pushes into lake and store
   int64_t failed_push_runs = 0;
-  std::vector<LoadErrors> load_errors;  // every view that is defined has one for kUnavailable
-  int64_t served_log_dropped = 0;       // vectors
+  std::vector<LoadErrors> load_errors;    // every view that is defined has one for kUnavailable
+  std::vector<DamagedKeys> damaged_keys;  // every view that is defined has one
+  int64_t served_log_dropped = 0;         // vectors
 };
 
 // Thread safe: the server's workers call it at the same time. Calls may block; they should not take

@@ -35,7 +35,8 @@ arrow::Result<std::shared_ptr<arrow::Array>> StatusNames() {
   using state::ValueStatus;
   arrow::StringBuilder builder;
   for (const ValueStatus status :
-       {ValueStatus::kPresent, ValueStatus::kNull, ValueStatus::kNotFound, ValueStatus::kExpired}) {
+       {ValueStatus::kPresent, ValueStatus::kNull, ValueStatus::kNotFound, ValueStatus::kExpired,
+        ValueStatus::kError}) {
     ARROW_RETURN_NOT_OK(builder.Append(state::ValueStatusName(status)));
   }
   return builder.Finish();

@@ -177,6 +177,25 @@ TEST_F(FlightServerTest, StatusesAndEventTimesWhereTheyAreWanted) {
   }
 }
 
+// Where statuses are not wanted, nothing could tell what is damaged from a null.
+TEST_F(FlightServerTest, ADamagedKeyIsMarkedOrAnError) {
+  Start();
+  const auto command = flight::FlightDescriptor::Command(R"({"service":"echo","statuses":true})");
+  const auto answers = Exchange(command, {Keys({1, kDamagedKey}), Keys({kDamagedKey})});
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  const auto& first = *(*answers)[0];
+  EXPECT_TRUE(first.column(0)->IsValid(0));
+  EXPECT_TRUE(first.column(0)->IsNull(1));
+  const auto& statuses =
+      static_cast<const arrow::DictionaryArray&>(*first.GetColumnByName("n.status"));
+  const auto& names = static_cast<const arrow::StringArray&>(*statuses.dictionary());
+  EXPECT_EQ(names.GetView(statuses.GetValueIndex(0)), "present");
+  EXPECT_EQ(names.GetView(statuses.GetValueIndex(1)), "error");
+  const auto bare = Exchange(flight::FlightDescriptor::Path({"echo"}), {Keys({1, kDamagedKey})});
+  EXPECT_EQ(FlightCodeOf(bare.status()), flight::FlightStatusCode::Internal);
+  EXPECT_NE(bare.status().message().find("v is damaged"), std::string::npos) << bare.status();
+}
+
 TEST_F(FlightServerTest, ServicesAreDescribed) {
   Start();
   auto listing = client_->ListFlights();

@@ -144,7 +144,10 @@ class FlightService::Call : public FlightCall {
     request.caller = CallerId();
     const auto asked = AskCounted(service_->api_, service_->metrics_, request, Deadline());
     ARROW_RETURN_NOT_OK(asked->status());
-    return AnswerBatch(**asked, read.options);
+    const FeatureResponse& response = **asked;
+    // Without statuses nothing tells a damaged value from a null.
+    if (!response.errors.empty() && !read.options.statuses) return ErrorOf(response);
+    return AnswerBatch(response, read.options);
   }
 
  private:

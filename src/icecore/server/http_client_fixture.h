@@ -137,6 +137,9 @@ inline std::string Post(const std::string& body, const std::string& headers = ""
   return PostTo("/v1/features", body, headers);
 }
 
+// What the store holds of this key is damaged.
+inline constexpr int64_t kDamagedKey = -13;
+
 // Answers service "echo" with the number of each row's first entity value; "closed" waits until
 // Open.
 class FakeApi : public FeatureApi {
@@ -204,6 +207,7 @@ class FakeApi : public FeatureApi {
     state.push_runs = 7;
     state.failed_push_runs = 2;
     state.load_errors = {{"v", base::ErrorCode::kUnavailable, 3}};
+    state.damaged_keys = {{"v", 4}};
     state.served_log_dropped = 11;
     return state;
   }
@@ -227,6 +231,7 @@ class FakeApi : public FeatureApi {
     response.num_rows = request.num_rows;
     state::VectorSink::Column column;
     arrow::Int64Builder builder;
+    std::vector<int64_t> rows;  // damaged
     for (int64_t row = 0; row < request.num_rows; ++row) {
       JsonScalar scalar;
       if (request.batch != nullptr) {
@@ -240,15 +245,19 @@ class FakeApi : public FeatureApi {
         const auto& values = request.entities[0].values;
         scalar = values[values.size() == 1 ? 0 : static_cast<size_t>(row)];
       }
-      const bool present = std::holds_alternative<int64_t>(scalar);
+      const bool damaged = scalar == JsonScalar(kDamagedKey);
+      const bool present = std::holds_alternative<int64_t>(scalar) && !damaged;
+      if (damaged) rows.push_back(row);
       ARROW_RETURN_NOT_OK(present ? builder.Append(std::get<int64_t>(scalar))
                                   : builder.AppendNull());
-      column.statuses.push_back(present ? state::ValueStatus::kPresent
-                                        : state::ValueStatus::kNotFound);
+      column.statuses.push_back(present   ? state::ValueStatus::kPresent
+                                : damaged ? state::ValueStatus::kError
+                                          : state::ValueStatus::kNotFound);
       column.event_times.push_back(present ? std::optional<int64_t>(0) : std::nullopt);
     }
     ARROW_ASSIGN_OR_RAISE(column.values, builder.Finish());
     AddFeature("n", std::move(column), &response);
+    if (!rows.empty()) response.errors.push_back({"v", {"n"}, rows, "v is damaged"});
     response.full_names = {"v__n"};
     response.keys = {"k"};
     response.views = {{"v", "abc", 7, 1385899200000000, false},

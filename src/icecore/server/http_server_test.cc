@@ -85,6 +85,32 @@ TEST_F(HttpServerTest, ErrorsHaveCodeStatusAndField) {
   EXPECT_EQ(Ask(Post(R"({"service":"busy","entities":{}})")).headers.at("Retry-After"), "1");
 }
 
+TEST_F(HttpServerTest, ADamagedKeyIsAnErrorOfItsOwn) {
+  Start();
+  const Reply some = Ask(Post(R"({"service":"echo","entities":{"k":[1,-13,3,-13]}})"));
+  EXPECT_EQ(some.status, 200);
+  const auto answer = nlohmann::json::parse(some.body);
+  EXPECT_EQ(answer["features"]["n"]["values"], nlohmann::json::parse("[1,null,3,null]"));
+  EXPECT_EQ(answer["features"]["n"]["statuses"],
+            nlohmann::json::parse(R"(["present","error","present","error"])"));
+  const auto errors = nlohmann::json::parse(
+      R"([{"view":"v","features":["n"],"rows":[1,3],"code":"corrupt","message":"v is damaged"}])");
+  EXPECT_EQ(answer["errors"], errors);
+  EXPECT_FALSE(nlohmann::json::parse(Ask(Post(kEcho)).body).contains("errors"));
+  for (const char* keys : {"-13", "[-13]", "[-13,-13]"}) {
+    const Reply none =
+        Ask(Post(std::string(R"({"service":"echo","entities":{"k":)") + keys + "}}"));
+    EXPECT_EQ(none.status, 500);
+    const auto failed = nlohmann::json::parse(none.body);
+    EXPECT_EQ(failed["error"]["code"], "corrupt");
+    EXPECT_EQ(failed["error"]["message"], "v is damaged");
+    EXPECT_EQ(failed["errors"][0]["rows"].size(), std::string(keys).size() > 5 ? 2u : 1u);
+  }
+  EXPECT_TRUE(MetricsHave("icecore_feature_values_total{service=\"echo\",status=\"error\"} 6\n"));
+  EXPECT_TRUE(MetricsHave("icecore_feature_requests_total{service=\"echo\",status=\"500\"} 3\n"));
+  EXPECT_TRUE(MetricsHave("icecore_store_errors_total{code=\"corrupt\"} 3\n"));
+}
+
 TEST_F(HttpServerTest, PathsAndMethods) {
   Start();
   EXPECT_EQ(Ask(Get("/healthz")).body, R"({"status":"alive"})");
@@ -165,6 +191,7 @@ TEST_F(HttpServerTest, MetricsTellWhatGoesWrongWithPushesAndLoads) {
        {"icecore_push_backlog{source=\"events\"} 5\n", "icecore_push_runs_total{result=\"ok\"} 7\n",
         "icecore_push_runs_total{result=\"failed\"} 2\n",
         "icecore_load_errors_total{code=\"unavailable\",view=\"v\"} 3\n",
+        "icecore_view_damaged_keys_total{view=\"v\"} 4\n",
         "icecore_served_log_dropped_total 11\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }

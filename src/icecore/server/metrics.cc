@@ -102,7 +102,7 @@ struct Metrics::Impl {
     ByStatus requests;
     prometheus::Counter& rows;
     prometheus::Histogram& duration;
-    std::array<prometheus::Counter*, 4> values;
+    std::array<prometheus::Counter*, state::kValueStatuses> values;
   };
 
   prometheus::Registry registry;
@@ -184,7 +184,7 @@ void Metrics::CountRequest(std::string_view route, unsigned status, int64_t dura
 void Metrics::CountService(std::string_view service, unsigned status, int64_t rows,
                            const StatusCounts& values, int64_t duration_ns) {
   auto& series = impl_->by_service.Find(service, [&](const std::string& name) {
-    std::array<prometheus::Counter*, 4> by_status = {};
+    std::array<prometheus::Counter*, state::kValueStatuses> by_status = {};
     for (size_t i = 0; i < by_status.size(); ++i) {
       const auto value = static_cast<state::ValueStatus>(i);
       by_status[i] = &impl_->values.Add(
@@ -299,6 +299,14 @@ void AddPushesAndLoads(const ApiState& state, prometheus::Registry* registry) {
   for (const LoadErrors& one : state.load_errors) {
     errors.Add({{"view", one.view}, {"code", std::string(base::ErrorCodeName(one.code))}})
         .Increment(static_cast<double>(one.count));
+  }
+  auto& damaged =
+      Family(prometheus::BuildCounter, "icecore_view_damaged_keys_total",
+             "Keys of a view that answered with an error because what the online store holds of "
+             "them is damaged; once an answer. `icecore materialize --full VIEW` heals it.",
+             *registry);
+  for (const DamagedKeys& one : state.damaged_keys) {
+    damaged.Add({{"view", one.view}}).Increment(static_cast<double>(one.count));
   }
   Family(prometheus::BuildCounter, "icecore_served_log_dropped_total",
          "Vectors of the sample that the served log had no room for.", *registry)

@@ -12,7 +12,7 @@
 namespace icecore::server {
 
 // Values of an answer by status, in the order of state::ValueStatus.
-using StatusCounts = std::array<int64_t, 4>;
+using StatusCounts = std::array<int64_t, state::kValueStatuses>;
 
 // Thread safe.
 class Metrics {

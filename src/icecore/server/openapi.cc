@@ -31,7 +31,7 @@ constexpr std::string_view kDocument = R"json({
    "409":{"$ref":"#/components/responses/Error"},
    "413":{"$ref":"#/components/responses/Error"},
    "431":{"$ref":"#/components/responses/Error"},
-   "500":{"$ref":"#/components/responses/Error"},
+   "500":{"description":"Our fault; corrupt: no row could be read whole, and errors says which views are damaged","content":{"application/json":{"schema":{"$ref":"#/components/schemas/FeatureError"}}}},
    "503":{"$ref":"#/components/responses/Busy"}}}},
  "/v1/services":{"get":{
   "tags":["features"],
@@ -135,10 +135,17 @@ constexpr std::string_view kDocument = R"json({
    "at":{"type":"string","format":"date-time"},
    "num_rows":{"type":"integer"},
    "features":{"type":"object","description":"By name, in declared order","additionalProperties":{"$ref":"#/components/schemas/Feature"}},
-   "views":{"type":"object","description":"How far the data of each view had reached","additionalProperties":{"$ref":"#/components/schemas/Freshness"}}}},
+   "views":{"type":"object","description":"How far the data of each view had reached","additionalProperties":{"$ref":"#/components/schemas/Freshness"}},
+   "errors":{"type":"array","description":"Only where a value has the status error; the other rows and features are whole","items":{"$ref":"#/components/schemas/AnswerError"}}}},
+  "AnswerError":{"type":"object","required":["view","features","rows","code","message"],"additionalProperties":false,"description":"What the store holds of a view for these rows is damaged","properties":{
+   "view":{"type":"string"},
+   "features":{"type":"array","items":{"type":"string"},"description":"Of the answer, that come from it"},
+   "rows":{"type":"array","items":{"type":"integer"},"description":"Positions in the request, from 0"},
+   "code":{"type":"string"},
+   "message":{"type":"string"}}},
   "Feature":{"type":"object","required":["values","statuses"],"additionalProperties":false,"properties":{
    "values":{"type":"array","items":{"nullable":true}},
-   "statuses":{"type":"array","items":{"type":"string","enum":["present","null","not_found","expired"]}},
+   "statuses":{"type":"array","items":{"type":"string","enum":["present","null","not_found","expired","error"]}},
    "event_times":{"type":"array","description":"Of the row chosen; absent where no row has one","items":{"type":"string","format":"date-time","nullable":true}}}},
   "Freshness":{"type":"object","required":["definition","seq","applied_at","stale"],"additionalProperties":false,"properties":{
    "definition":{"type":"string"},
@@ -160,7 +167,7 @@ constexpr std::string_view kDocument = R"json({
   "FeastResponse":{"type":"object","required":["results","metadata"],"additionalProperties":false,"properties":{
    "results":{"type":"array","items":{"type":"object","required":["values","statuses","event_timestamps"],"additionalProperties":false,"properties":{
     "values":{"type":"array","items":{"nullable":true}},
-    "statuses":{"type":"array","items":{"type":"string","enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE"]}},
+    "statuses":{"type":"array","items":{"type":"string","enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE","INVALID"]}},
     "event_timestamps":{"type":"array","items":{"type":"string","format":"date-time"}}}}},
    "metadata":{"type":"object","required":["feature_names"],"properties":{"feature_names":{"type":"array","items":{"type":"string"}}}}}},
   "PushRequest":{"type":"object","required":["source","rows"],"properties":{
@@ -176,11 +183,14 @@ constexpr std::string_view kDocument = R"json({
   "FeastDetail":{"type":"object","required":["detail"],"properties":{"detail":{"type":"array","items":{
    "type":"object","required":["type","loc","msg"],"properties":{"type":{"type":"string"},"loc":{"type":"array","items":{"type":"string"}},"msg":{"type":"string"}}}}}},
   "Probe":{"type":"object","required":["status"],"additionalProperties":false,"properties":{"status":{"type":"string","enum":["alive","ready"]}}},
-  "Error":{"type":"object","required":["error"],"additionalProperties":false,"properties":{"error":{
-   "type":"object","required":["code","message"],"additionalProperties":false,"properties":{
+  "FeatureError":{"type":"object","required":["error"],"additionalProperties":false,"properties":{
+   "error":{"$ref":"#/components/schemas/ErrorDetail"},
+   "errors":{"type":"array","items":{"$ref":"#/components/schemas/AnswerError"}}}},
+  "Error":{"type":"object","required":["error"],"additionalProperties":false,"properties":{"error":{"$ref":"#/components/schemas/ErrorDetail"}}},
+  "ErrorDetail":{"type":"object","required":["code","message"],"additionalProperties":false,"properties":{
    "code":{"type":"string"},"message":{"type":"string"},
    "field":{"type":"string","description":"At fault"},
-   "scope":{"type":"string","description":"That the token must have"}}}}}
+   "scope":{"type":"string","description":"That the token must have"}}}
  }
 }
 })json";

@@ -158,6 +158,29 @@ void AppendViews(const std::vector<AnsweredView>& views, std::string* out) {
   out->push_back('}');
 }
 
+// ,"errors":[{"view":…,"features":[…],"rows":[…],"code":"corrupt","message":…}]
+void AppendErrors(const std::vector<AnswerError>& errors, std::string* out) {
+  out->append(",\"errors\":[");
+  for (const AnswerError& error : errors) {
+    out->append(&error == errors.data() ? "{\"view\":" : ",{\"view\":");
+    base::AppendJsonString(error.view, out);
+    out->append(",\"features\":[");
+    for (size_t i = 0; i < error.features.size(); ++i) {
+      if (i > 0) out->push_back(',');
+      base::AppendJsonString(error.features[i], out);
+    }
+    out->append("],\"rows\":[");
+    for (size_t i = 0; i < error.rows.size(); ++i) {
+      if (i > 0) out->push_back(',');
+      base::AppendJsonInt(error.rows[i], out);
+    }
+    out->append("],\"code\":\"corrupt\",\"message\":");
+    base::AppendJsonString(error.message, out);
+    out->push_back('}');
+  }
+  out->push_back(']');
+}
+
 void AppendNamedTypes(std::string_view name, const std::vector<NamedType>& types,
                       std::string* out) {
   out->push_back(',');
@@ -195,6 +218,7 @@ arrow::Status AppendFeatureResponse(std::string_view service, const FeatureRespo
   }
   out->push_back('}');
   AppendViews(response.views, out);
+  if (!response.errors.empty()) AppendErrors(response.errors, out);
   out->push_back('}');
   return arrow::Status::OK();
 }
@@ -244,6 +268,13 @@ void AppendErrorWith(std::string_view code, std::string_view message, std::strin
 }
 
 }  // namespace
+
+void AppendFailedResponse(const FeatureResponse& response, std::string* out) {
+  AppendError(base::ErrorCodeName(base::ErrorCode::kCorrupt), ErrorOf(response).message(), "", out);
+  out->pop_back();
+  AppendErrors(response.errors, out);
+  out->push_back('}');
+}
 
 void AppendError(std::string_view code, std::string_view message, std::string_view field,
                  std::string* out) {

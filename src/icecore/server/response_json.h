@@ -14,6 +14,8 @@ namespace icecore::server {
 // kInternal when a feature does not have num_rows elements, kUnsupported for a type without a form.
 arrow::Status AppendFeatureResponse(std::string_view service, const FeatureResponse& response,
                                     std::string* out);
+// {"error":{…},"errors":[…]}: of an answer without a whole row.
+void AppendFailedResponse(const FeatureResponse& response, std::string* out);
 void AppendService(const ServiceDescription& service, std::string* out);
 void AppendServices(const std::vector<ServiceDescription>& services, std::string* out);
 void AppendPushAnswer(const PushAnswer& answer, std::string* out);

@@ -74,6 +74,14 @@ std::string CallerOf(const HttpRequest& request) {
   return request.caller == nullptr ? std::string() : request.caller->id;
 }
 
+HttpReply DamagedReply(const FeatureResponse& response) {
+  HttpReply reply;
+  reply.status = static_cast<unsigned>(base::HttpStatusOf(base::ErrorCode::kCorrupt));
+  AppendFailedResponse(response, &reply.body);
+  SetError(base::ErrorCodeName(base::ErrorCode::kCorrupt), ErrorOf(response).message(), &reply);
+  return reply;
+}
+
 HttpReply FeastErrorReply(const arrow::Status& status, Missing missing) {
   HttpReply reply;
   const base::ErrorCode code = base::CodeOf(status);
@@ -271,7 +279,9 @@ std::optional<HttpReply> Router::Features(const HttpRequest& request, FeatureReq
   const arrow::Result<FeatureResponse>& response = *asked;
   HttpReply reply;
   arrow::Status status = response.status();
-  if (status.ok()) {
+  if (status.ok() && !IsAnyRowWhole(*response)) {
+    reply = DamagedReply(*response);
+  } else if (status.ok()) {
     status = AppendFeatureResponse(parsed->service, *response, &reply.body);
   }
   if (!status.ok()) {
@@ -300,7 +310,9 @@ std::optional<HttpReply> Router::FeastFeatures(const HttpRequest& request,
   const arrow::Result<FeatureResponse>& response = *asked;
   HttpReply reply;
   arrow::Status status = response.status();
-  if (status.ok()) {
+  if (status.ok() && !IsAnyRowWhole(*response)) {
+    status = ErrorOf(*response);
+  } else if (status.ok()) {
     status = AppendFeastResponse(*parsed, *response, &reply.body);
   }
   if (!status.ok()) {

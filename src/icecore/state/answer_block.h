@@ -74,7 +74,7 @@ class AnswerBlock {
             num_rows(), values_.empty() ? nullptr : values_[i]};
   }
 
-  // The word in the place of nulls, of a type that has words.
+  // The word in the place of nulls, of a type that has words. What is damaged stays null.
   void FillNulls(size_t feature, uint64_t word);
   // Other values for the same keys, of a type without words.
   void ReplaceValues(size_t feature, std::shared_ptr<arrow::Array> values);
@@ -102,11 +102,16 @@ class AnswerSink : public VectorSink {
                               std::optional<int64_t> event_time) override;
   arrow::Result<std::vector<Column>> Finish() override;
 
+  // A key that has given nothing yet: every feature is null, with kError.
+  void FailKey();
+
   // What Finish gives, in one piece; the sink is empty afterwards.
   arrow::Result<AnswerBlock> FinishBlock();
 
  private:
   AnswerSlot& Next(int feature);
+  arrow::Result<std::shared_ptr<arrow::Array>> WithFailedKeys(
+      std::shared_ptr<arrow::Array> values) const;
   arrow::Status TakeValues(size_t feature, std::shared_ptr<arrow::Array>* values);
 
   const AnswerBlock::Types& types_;
@@ -115,6 +120,7 @@ class AnswerSink : public VectorSink {
   size_t row_begin_ = 0;  // in slots_, of the key at hand
   size_t taken_ = 0;      // features of the key at hand that have answered
   std::vector<std::unique_ptr<arrow::ArrayBuilder>> builders_;  // empty until one is needed
+  std::vector<int64_t> failed_keys_;                            // ascending; not in builders_
 };
 
 }  // namespace icecore::state

@@ -12,6 +12,8 @@ std::string_view ValueStatusName(ValueStatus status) {
       return "not_found";
     case ValueStatus::kExpired:
       return "expired";
+    case ValueStatus::kError:
+      return "error";
   }
   return "";
 }

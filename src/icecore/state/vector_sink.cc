@@ -1,6 +1,7 @@
 #include <arrow/array/array_base.h>
 #include <arrow/array/builder_base.h>
 #include <arrow/array/builder_primitive.h>
+#include <arrow/array/concatenate.h>
 #include <arrow/array/data.h>
 #include <arrow/array/util.h>
 #include <arrow/buffer.h>
@@ -116,7 +117,7 @@ AnswerBlock AnswerBlock::Of(VectorSink::Column column) {
 void AnswerBlock::FillNulls(size_t feature, uint64_t word) {
   for (size_t at = feature; at < slots_.size(); at += types_->size()) {
     AnswerSlot& slot = slots_[at];
-    if (slot.is_valid) continue;
+    if (slot.is_valid || slot.status == ValueStatus::kError) continue;
     slot.word = word;
     slot.is_valid = true;
   }
@@ -197,6 +198,31 @@ arrow::Status AnswerSink::AppendEncoded(int feature, const ValueCodec& codec,
   return arrow::Status::OK();
 }
 
+void AnswerSink::FailKey() {
+  failed_keys_.push_back(static_cast<int64_t>(row_begin_ / types_.size()));
+  AnswerSlot failed;
+  failed.status = ValueStatus::kError;
+  slots_.resize(row_begin_ + types_.size(), failed);
+  row_begin_ = slots_.size();
+}
+
+// What a builder took, with a null for each key that failed.
+arrow::Result<std::shared_ptr<arrow::Array>> AnswerSink::WithFailedKeys(
+    std::shared_ptr<arrow::Array> values) const {
+  if (failed_keys_.empty()) return values;
+  ARROW_ASSIGN_OR_RAISE(const auto null, arrow::MakeArrayOfNull(values->type(), 1));
+  arrow::ArrayVector pieces;
+  int64_t taken = 0;
+  for (size_t i = 0; i < failed_keys_.size(); ++i) {
+    const int64_t next = failed_keys_[i] - static_cast<int64_t>(i);  // in `values`
+    pieces.push_back(values->Slice(taken, next - taken));
+    pieces.push_back(null);
+    taken = next;
+  }
+  pieces.push_back(values->Slice(taken));
+  return arrow::Concatenate(pieces);
+}
+
 // What went through a builder: kept where the type has no words, else put into the slots.
 arrow::Status AnswerSink::TakeValues(size_t feature, std::shared_ptr<arrow::Array>* values) {
   const int bytes = ValueCodec::WordBytes(*types_[feature]);
@@ -204,7 +230,8 @@ arrow::Status AnswerSink::TakeValues(size_t feature, std::shared_ptr<arrow::Arra
   if (!is_built && bytes > 0) return arrow::Status::OK();
   ARROW_ASSIGN_OR_RAISE(arrow::ArrayBuilder* const values_builder,
                         builder(static_cast<int>(feature)));
-  ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Array> array, values_builder->Finish());
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Array> array, values_builder->Finish());
+  ARROW_ASSIGN_OR_RAISE(array, WithFailedKeys(std::move(array)));
   if (array->length() * static_cast<int64_t>(types_.size()) !=
       static_cast<int64_t>(slots_.size())) {
     return base::MakeError(base::ErrorCode::kInternal, "a feature did not answer for every key");
@@ -231,6 +258,7 @@ arrow::Result<AnswerBlock> AnswerSink::FinishBlock() {
   }
   row_begin_ = 0;
   taken_ = 0;
+  failed_keys_.clear();
   for (size_t i = types_.size(); i < builders_.size(); ++i) {
     if (builders_[i] != nullptr) builders_[i]->Reset();
   }

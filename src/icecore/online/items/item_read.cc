@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/online/answer_rows.h"
 #include "icecore/online/items/item_store.h"
 #include "icecore/online/key_encoding.h"
 #include "icecore/online/position_checks.h"
-#include "icecore/state/answer_block.h"
 
 namespace icecore::online {
 
@@ -126,44 +126,47 @@ class ItemStore::Request {
     const StoredView& view = *reads_[i].view;
     const ItemViewRecord& record = records_.at(view.name)->record;
     ARROW_RETURN_NOT_OK(CheckReadable(view, record.loaded ? &record.position : nullptr, t_));
-    state::AnswerSink sink(view.engine->output_types(), encoded_[i].num_rows());
+    AnswerRows rows(&view, t_, encoded_[i].num_rows());
     const std::string space =
         SpaceName(record.view_id, static_cast<uint32_t>(record.position.generation));
     for (int64_t row = 0; row < encoded_[i].num_rows() && is_settled_; ++row) {
-      const arrow::Status status =
-          AnswerKey(record, space, *view.engine, encoded_[i].key(row), &sink);
+      const arrow::Status status = rows.Append(
+          row, [&](int64_t at, std::vector<state::CellView>* cells, arrow::Status* damage) {
+            *damage = FindCells(record, space, encoded_[i].key(at), cells);
+            return arrow::Status::OK();
+          });
       if (!status.ok()) {
         return base::WithContext(
             status, "view " + view.name + ", row " + std::to_string(row) + " of the request");
       }
     }
     ViewAnswer answer;
-    ARROW_ASSIGN_OR_RAISE(answer.features, sink.FinishBlock());
+    ARROW_RETURN_NOT_OK(rows.Finish(&answer));
     answer.position = std::make_shared<const ViewPosition>(record.position);
     answer.stale = t_ > record.position.applied_until;
     return answer;
   }
 
-  arrow::Status AnswerKey(const ItemViewRecord& record, const std::string& space,
-                          const state::ViewEngine& engine, std::string_view key,
-                          state::VectorSink* sink) {
-    if (key.empty()) return engine.ReadEmpty(sink);
+  // The cells of a key, none where it has none; they live until the next call.
+  arrow::Status FindCells(const ItemViewRecord& record, const std::string& space,
+                          std::string_view key, std::vector<state::CellView>* cells) {
+    if (key.empty()) return arrow::Status::OK();
     bool shortened = false;
     const std::string place = PlaceText({KeyGroup(record.entity_id, key, &shortened), space});
     const std::optional<std::string>& bytes = found_.at(places_.at(place));
-    if (!bytes.has_value()) return engine.ReadEmpty(sink);
+    if (!bytes.has_value()) return arrow::Status::OK();
     bool same_key = true;
     ARROW_ASSIGN_OR_RAISE(const KeyItem item, DecodeItem(*bytes, place, key, &same_key));
-    if (!same_key) return engine.ReadEmpty(sink);
-    const auto cells = record.CellsOf(item);
-    if (!cells.has_value()) {
+    if (!same_key) return arrow::Status::OK();
+    auto counting = record.CellsOf(item);
+    if (!counting.has_value()) {
       // Written by a load that ended after the record was read.
       is_settled_ = false;
       return arrow::Status::OK();
     }
-    if (cells->empty()) return engine.ReadEmpty(sink);
-    ARROW_ASSIGN_OR_RAISE(const auto state, engine.LoadKey(*cells));
-    return state->Read(t_, sink);
+    cells_ = *std::move(counting);
+    for (const state::Cell& cell : cells_) cells->push_back({cell.suffix, cell.bytes});
+    return arrow::Status::OK();
   }
 
   ItemStore* const store_;
@@ -173,6 +176,7 @@ class ItemStore::Request {
   std::map<std::string, KnownRecord> records_;      // of the views read; null: not known yet
   std::unordered_map<std::string, size_t> places_;  // of items, in found_
   std::vector<std::optional<std::string>> found_;
+  std::vector<state::Cell> cells_;  // of the key at hand
   bool is_settled_ = false;
 };
 

@@ -33,7 +33,7 @@ arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view
 
 arrow::Status ReadCellsIn(Cursor* cursor, const CellSpace& space, std::string_view key,
                           const std::vector<state::CellRange>& ranges, CellPrefix* prefix,
-                          std::vector<state::CellView>* cells) {
+                          std::vector<state::CellView>* cells, arrow::Status* damage) {
   // So many steps are cheaper than a search from the root.
   constexpr int kMostSteps = 4;
   cells->clear();
@@ -56,7 +56,8 @@ arrow::Status ReadCellsIn(Cursor* cursor, const CellSpace& space, std::string_vi
       break;
     }
     if (suffix.empty() || suffix >= range->from) {
-      ARROW_RETURN_NOT_OK(TakeCell(*cursor, key, prefix_bytes, cells));
+      *damage = TakeCell(*cursor, key, prefix_bytes, cells);
+      if (!damage->ok()) return arrow::Status::OK();
       ARROW_ASSIGN_OR_RAISE(found, cursor->Next());
     } else if (++steps <= kMostSteps) {
       ARROW_ASSIGN_OR_RAISE(found, cursor->Next());

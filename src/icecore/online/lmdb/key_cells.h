@@ -17,11 +17,12 @@ namespace icecore::online::lmdb {
 arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view key,
                         CellPrefix* prefix, std::vector<state::Cell>* cells);
 
-// As ReadCells, but of the cells beside the head only those in `ranges`, ascending, and where they
+// As ReadCells, but a damaged cell is *damage, and the status is that of the store as a whole; and
+// of the cells beside the head only those in `ranges`, ascending, and where they
 // lie: they live as long as the cursor's transaction. Keys next to each other are read fastest one
 // after the other.
 arrow::Status ReadCellsIn(Cursor* cursor, const CellSpace& space, std::string_view key,
                           const std::vector<state::CellRange>& ranges, CellPrefix* prefix,
-                          std::vector<state::CellView>* cells);
+                          std::vector<state::CellView>* cells, arrow::Status* damage);
 
 }  // namespace icecore::online::lmdb

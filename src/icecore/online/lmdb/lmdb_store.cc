@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "icecore/base/error.h"
+#include "icecore/online/answer_rows.h"
 #include "icecore/online/key_encoding.h"
 #include "icecore/online/lmdb/key_cells.h"
 #include "icecore/online/lmdb/lmdb_load.h"
 #include "icecore/online/lmdb/pack.h"
 #include "icecore/online/position_checks.h"
-#include "icecore/state/answer_block.h"
 
 namespace icecore::online::lmdb {
 namespace {
@@ -34,7 +34,7 @@ struct ViewAtWork {
   RecordPtr record;
   size_t keys = 0;  // which of the request's encoded keys
   std::vector<state::CellRange> ranges;
-  std::optional<state::AnswerSink> sink;
+  std::optional<AnswerRows> rows;
 };
 
 // The views of one request. All of an entity lie side by side in the store, so they are read row by
@@ -59,7 +59,7 @@ class ReadRequest {
     }
     ARROW_ASSIGN_OR_RAISE(work.keys, KeysOf(read));
     work.ranges = view.engine->CellsAt(t_);
-    work.sink.emplace(view.engine->output_types(), keys_[work.keys].num_rows());
+    work.rows.emplace(&view, t_, keys_[work.keys].num_rows());
     return arrow::Status::OK();
   }
 
@@ -83,7 +83,7 @@ class ReadRequest {
     answers.reserve(views_.size());
     for (ViewAtWork& work : views_) {
       ViewAnswer& answer = answers.emplace_back();
-      ARROW_ASSIGN_OR_RAISE(answer.features, work.sink->FinishBlock());
+      ARROW_RETURN_NOT_OK(work.rows->Finish(&answer));
       answer.stale = t_ > work.record->position.applied_until;
       answer.position = {work.record, &work.record->position};
     }
@@ -106,15 +106,13 @@ class ReadRequest {
   }
 
   arrow::Status ReadRow(int64_t row, ViewAtWork* work) {
-    const std::string_view key = keys_[work->keys].key(row);
-    cells_.clear();
-    if (!key.empty()) {
-      ARROW_RETURN_NOT_OK(
-          ReadCellsIn(cursor_, work->record->space(), key, work->ranges, &prefix_, &cells_));
-    }
-    const state::ViewEngine& engine = *work->view->engine;
-    return cells_.empty() ? engine.ReadEmpty(&*work->sink)
-                          : engine.ReadCells(cells_, t_, &*work->sink);
+    return work->rows->Append(
+        row, [&](int64_t at, std::vector<state::CellView>* cells, arrow::Status* damage) {
+          const std::string_view key = keys_[work->keys].key(at);
+          return key.empty() ? arrow::Status::OK()
+                             : ReadCellsIn(cursor_, work->record->space(), key, work->ranges,
+                                           &prefix_, cells, damage);
+        });
   }
 
   const Transaction* const transaction_;
@@ -125,7 +123,6 @@ class ReadRequest {
   CellPrefix prefix_;
   std::vector<const std::vector<std::shared_ptr<arrow::Array>>*> arrays_;  // each once
   std::vector<EncodedKeys> keys_;                                          // of them
-  std::vector<state::CellView> cells_;                                     // of the row at hand
 };
 
 }  // namespace

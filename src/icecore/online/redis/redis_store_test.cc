@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "icecore/online/items/item_damage_testing.h"
+#include "icecore/online/redis/redis_table.h"
 #include "icecore/online/store_contract.h"
 
 namespace icecore::online::testing {
@@ -18,11 +20,20 @@ class RedisHarness {
     const char* url = std::getenv(kVariable);
     return url == nullptr || *url == '\0' ? std::string(kVariable) + " is not set" : "";
   }
-  arrow::Result<std::unique_ptr<Store>> Open() {
-    return OpenStore(std::getenv(kVariable) + std::string("?prefix=") + prefix_, "");
+  arrow::Result<std::unique_ptr<Store>> Open() { return OpenStore(Place()); }
+  arrow::Status Damage(const std::string& view, const std::string& key) {
+    ARROW_ASSIGN_OR_RAISE(redis::RedisPlace server, redis::ParseRedisPlace(Place()));
+    redis::RedisTable table(std::move(server));
+    return DamageItem(&table, view, key);
   }
 
  private:
+  StorePlace Place() const {
+    StorePlace place;
+    place.url = std::getenv(kVariable) + std::string("?prefix=") + prefix_;
+    return place;
+  }
+
   const std::string prefix_ = "t-" + base::NewUuid(base::SystemRandom());
 };
 
