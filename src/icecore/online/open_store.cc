@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -5,6 +6,7 @@
 
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
+#include "icecore/base/suggest.h"
 #include "icecore/online/dynamodb/dynamo_table.h"
 #include "icecore/online/items/item_store.h"
 #include "icecore/online/lmdb/lmdb_store.h"
@@ -14,7 +16,8 @@
 namespace icecore::online {
 namespace {
 
-constexpr std::string_view kMapBytesKey = "map_bytes=";
+constexpr std::string_view kMapBytesKey = "map_bytes";
+constexpr std::string_view kMaxMapBytesKey = "max_map_bytes";
 constexpr char kMapBytesVariable[] = "ICECORE_LMDB_MAP_BYTES";
 
 arrow::Result<int64_t> ParseMapBytes(std::string_view text, std::string_view origin) {
@@ -34,6 +37,32 @@ arrow::Result<int64_t> ParseMapBytes(std::string_view text, std::string_view ori
   return bytes;
 }
 
+// KEY=N[&KEY=N]
+arrow::Status ReadParameters(std::string_view text, lmdb::EnvironmentOptions* options) {
+  while (true) {
+    const std::string_view parameter = text.substr(0, text.find('&'));
+    const std::string_view key = parameter.substr(0, parameter.find('='));
+    int64_t* const value = key == kMapBytesKey      ? &options->map_bytes
+                           : key == kMaxMapBytesKey ? &options->max_map_bytes
+                                                    : nullptr;
+    if (value == nullptr || key.size() == parameter.size()) {
+      return base::MakeError(
+          base::ErrorCode::kInvalidArgument,
+          "online: lmdb takes ?map_bytes=N and max_map_bytes=N, not '?" + std::string(parameter) +
+              "'" +
+              base::DidYouMean(key, {std::string(kMapBytesKey), std::string(kMaxMapBytesKey)}));
+    }
+    ARROW_ASSIGN_OR_RAISE(*value, ParseMapBytes(parameter.substr(key.size() + 1),
+                                                std::string(key) + " of the online store"));
+    if (parameter.size() == text.size()) break;
+    text.remove_prefix(parameter.size() + 1);
+  }
+  if (options->max_map_bytes > 0) {
+    options->map_bytes = std::min(options->map_bytes, options->max_map_bytes);
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Result<std::unique_ptr<Store>> OpenLmdb(std::string_view rest,
                                                const std::string& project_root) {
   lmdb::EnvironmentOptions options;
@@ -43,14 +72,7 @@ arrow::Result<std::unique_ptr<Store>> OpenLmdb(std::string_view rest,
   }
   const size_t question = rest.find('?');
   if (question != std::string_view::npos) {
-    const std::string_view parameter = rest.substr(question + 1);
-    if (!parameter.starts_with(kMapBytesKey)) {
-      return base::MakeError(
-          base::ErrorCode::kInvalidArgument,
-          "online: lmdb takes ?map_bytes=N, not '?" + std::string(parameter) + "'");
-    }
-    ARROW_ASSIGN_OR_RAISE(options.map_bytes, ParseMapBytes(parameter.substr(kMapBytesKey.size()),
-                                                           "map_bytes of the online store"));
+    ARROW_RETURN_NOT_OK(ReadParameters(rest.substr(question + 1), &options));
     rest = rest.substr(0, question);
   }
   if (rest.empty()) {

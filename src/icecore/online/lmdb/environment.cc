@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <lmdb.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <shared_mutex>
 #include <system_error>
 #include <utility>
 
@@ -21,6 +24,12 @@ namespace {
 
 constexpr int64_t kSmallestMapBytes = int64_t{1} << 20;
 constexpr unsigned kMaxReaders = 512;
+// Less than so much is not worth waiting for all transactions.
+constexpr int64_t kSmallestGrowth = int64_t{256} << 10;
+// A map of which less than a quarter is left grows before the next load.
+constexpr int64_t kRoomParts = 4;
+// Another process may give the map one size after the other.
+constexpr int kMaxBegins = 8;
 
 // LMDB forbids two environments of one file in one process (closing one drops the other's locks),
 // so open ones are found here by file identity.
@@ -69,8 +78,7 @@ arrow::Status LmdbError(int code, std::string_view what, const std::string& dire
   std::string message = std::string(what) + " in the online store at " + directory + ": ";
   if (code == MDB_MAP_FULL) {
     message += "its map of " + std::to_string(map_bytes) +
-               " bytes is full; give it more (online: lmdb:PATH?map_bytes=N or "
-               "ICECORE_LMDB_MAP_BYTES=N) and run again: what was committed stays";
+               " bytes is full; run again: what was committed stays";
   } else if (code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND) {
     message +=
         std::string(mdb_strerror(code)) +
@@ -105,7 +113,7 @@ arrow::Status Environment::MakeFolder(const std::string& directory) {
 
 arrow::Result<std::shared_ptr<Environment>> Environment::Open(const EnvironmentOptions& options) {
   ARROW_RETURN_NOT_OK(MakeFolder(options.directory));
-  std::shared_ptr<Environment> made(new Environment(options.directory));
+  std::shared_ptr<Environment> made(new Environment(options));
   made->folder_ = open(options.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   struct stat info{};
   if (made->folder_ < 0 || fstat(made->folder_, &info) != 0) {
@@ -136,8 +144,8 @@ arrow::Result<std::shared_ptr<Environment>> Environment::Open(const EnvironmentO
   return env;
 }
 
-Environment::Environment(std::string directory)
-    : directory_(std::move(directory)), process_(getpid()) {}
+Environment::Environment(const EnvironmentOptions& options)
+    : directory_(options.directory), process_(getpid()), max_map_bytes_(options.max_map_bytes) {}
 
 bool Environment::in_own_process() const { return process_ == getpid(); }
 
@@ -158,6 +166,12 @@ arrow::Status Environment::OpenFiles(int64_t map_bytes) {
     environment_ = nullptr;
     return LmdbError(code, "cannot open the files", directory_, map_bytes);
   }
+  MDB_stat stat{};
+  mdb_env_stat(environment_, &stat);
+  page_bytes_ = static_cast<int64_t>(stat.ms_psize);
+  MDB_envinfo info{};
+  mdb_env_info(environment_, &info);
+  map_bytes_ = static_cast<int64_t>(info.me_mapsize);
   // Readers that died without a word would keep old pages alive for ever.
   int dead = 0;
   mdb_reader_check(environment_, &dead);
@@ -169,8 +183,8 @@ arrow::Result<bool> Environment::FindTables() {
   MDB_txn* transaction = nullptr;
   int code = mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
   if (code == MDB_MAP_RESIZED) {
-    code = mdb_env_set_mapsize(environment_, 0);
-    if (code == 0) code = mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
+    ARROW_RETURN_NOT_OK(SetMapSize(0));
+    code = mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
   }
   if (code != 0) {
     return Error(code, "cannot begin a transaction");
@@ -196,8 +210,8 @@ arrow::Status Environment::OpenTables() {
   MDB_txn* transaction = nullptr;
   int code = mdb_txn_begin(environment_, nullptr, 0, &transaction);
   if (code == MDB_MAP_RESIZED) {
-    code = mdb_env_set_mapsize(environment_, 0);
-    if (code == 0) code = mdb_txn_begin(environment_, nullptr, 0, &transaction);
+    ARROW_RETURN_NOT_OK(SetMapSize(0));
+    code = mdb_txn_begin(environment_, nullptr, 0, &transaction);
   }
   if (code == 0) {
     code = mdb_dbi_open(transaction, "meta", MDB_CREATE, &meta_);
@@ -241,32 +255,95 @@ void Environment::PadFile() const {
   close(file);
 }
 
+arrow::Status Environment::SetMapSize(int64_t bytes) {
+  const int code = mdb_env_set_mapsize(environment_, static_cast<size_t>(bytes));
+  if (code == 0) {
+    MDB_envinfo info{};
+    mdb_env_info(environment_, &info);
+    map_bytes_ = static_cast<int64_t>(info.me_mapsize);
+    return arrow::Status::OK();
+  }
+  // LMDB gives up the old map first, and cannot be asked whether it has one.
+  if (code != EINVAL) is_unmapped_ = true;
+  return Error(code, "cannot change the size of the map");
+}
+
 arrow::Status Environment::AdoptMapSize() {
-  std::unique_lock lock(map_mutex_);
-  const int code = mdb_env_set_mapsize(environment_, 0);
-  return code == 0 ? arrow::Status::OK() : Error(code, "cannot grow the map");
+  const std::unique_lock lock(map_gate_);
+  return SetMapSize(0);
 }
 
-Environment::~Environment() {
-  // A child after fork must leave the parent's lock table alone.
-  if (environment_ != nullptr && in_own_process()) {
-    mdb_env_close(environment_);
+namespace {
+
+// A map that the machine refuses would cost the one there is, so it is tried beside it.
+bool HasAddressSpace(int64_t bytes) {
+  void* const trial = mmap(nullptr, static_cast<size_t>(bytes), PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (trial == MAP_FAILED) return false;
+  munmap(trial, static_cast<size_t>(bytes));
+  return true;
+}
+
+}  // namespace
+
+arrow::Status Environment::CannotGrow(const std::string& why) const {
+  return base::MakeError(base::ErrorCode::kLimit, "the map of the online store at " + directory_ +
+                                                      ", of " + std::to_string(map_bytes()) +
+                                                      " bytes, is full and cannot grow: " + why +
+                                                      "; then run again: what was committed stays");
+}
+
+// Under the gate.
+arrow::Result<int64_t> Environment::GreaterMapBytes(int64_t before) const {
+  int64_t bytes = 2 * before;
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(directory_, error);
+  const auto available = error ? INT64_MAX / 2 : static_cast<int64_t>(space.available);
+  const bool is_disk_the_bound = used_bytes() + available < bytes;
+  if (is_disk_the_bound) bytes = used_bytes() + available;
+  const bool is_maximum_the_bound = max_map_bytes_ > 0 && max_map_bytes_ < bytes;
+  if (is_maximum_the_bound) bytes = max_map_bytes_;
+  bytes -= bytes % page_bytes_;
+  if (bytes >= before + kSmallestGrowth) {
+    if (HasAddressSpace(bytes)) return bytes;
+    return CannotGrow("the machine refuses " + std::to_string(bytes) +
+                      " bytes of address space (ulimit -v)");
   }
-  if (folder_ >= 0) {
-    close(folder_);
+  return CannotGrow(is_maximum_the_bound
+                        ? "max_map_bytes is " + std::to_string(max_map_bytes_) +
+                              "; give it more (online: lmdb:PATH?max_map_bytes=N)"
+                        : "the disk has " + std::to_string(available) +
+                              " bytes left; make room, or put the store on another disk");
+}
+
+arrow::Status Environment::Grow(int64_t full_bytes) {
+  const std::unique_lock lock(map_gate_);
+  const int64_t before = map_bytes();
+  if (before > full_bytes) return arrow::Status::OK();  // another thread was here
+  ARROW_RETURN_NOT_OK(SetMapSize(0));
+  if (map_bytes() > full_bytes) return arrow::Status::OK();  // another process was
+  const auto bytes = GreaterMapBytes(before);
+  // What was not committed to yet is less than this process had.
+  ARROW_RETURN_NOT_OK(SetMapSize(bytes.ok() ? *bytes : before));
+  ARROW_RETURN_NOT_OK(bytes.status());
+  base::Log(base::LogLevel::kInfo, "the map of the online store at " + directory_ + " grew from " +
+                                       std::to_string(before) + " to " + std::to_string(*bytes) +
+                                       " bytes");
+  return arrow::Status::OK();
+}
+
+void Environment::MakeRoom() {
+  const int64_t bytes = map_bytes();
+  {
+    const std::shared_lock lock(map_gate_);
+    if (is_unmapped_ || bytes - used_bytes() >= bytes / kRoomParts ||
+        !GreaterMapBytes(bytes).ok()) {
+      return;
+    }
   }
-}
-
-int64_t Environment::map_bytes() const {
-  MDB_envinfo info{};
-  mdb_env_info(environment_, &info);
-  return static_cast<int64_t>(info.me_mapsize);
-}
-
-int64_t Environment::page_bytes() const {
-  MDB_stat stat{};
-  mdb_env_stat(environment_, &stat);
-  return static_cast<int64_t>(stat.ms_psize);
+  if (const arrow::Status grown = Grow(bytes); !grown.ok()) {
+    base::Log(base::LogLevel::kDebug, grown.message());
+  }
 }
 
 int64_t Environment::used_bytes() const {
@@ -277,22 +354,29 @@ int64_t Environment::used_bytes() const {
 
 namespace {
 
+arrow::Status OpenedBeforeFork() {
+  return base::MakeError(base::ErrorCode::kInternal,
+                         "the online store was opened before fork; open it in the child");
+}
+
+// `turn`: null for a reader.
 arrow::Result<std::unique_ptr<Transaction>> Begin(std::shared_ptr<Environment> env,
-                                                  unsigned flags) {
-  if (!env->in_own_process()) {
-    return base::MakeError(base::ErrorCode::kInternal,
-                           "the online store was opened before fork; open it in the child");
-  }
+                                                  std::unique_ptr<WriteTurn> turn) {
   int code = 0;
-  // Twice at most: after growing the map, and after dead readers were cleared.
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    env->map_mutex().lock_shared();
-    MDB_txn* transaction = nullptr;
-    code = mdb_txn_begin(env->handle(), nullptr, flags, &transaction);
-    if (code == 0) {
-      return std::make_unique<Transaction>(std::move(env), transaction, (flags & MDB_RDONLY) == 0);
+  for (int attempt = 0; attempt < kMaxBegins; ++attempt) {
+    env->map_gate().lock_shared();
+    if (env->is_unmapped()) {
+      env->map_gate().unlock_shared();
+      return base::MakeError(base::ErrorCode::kUnavailable,
+                             "the machine refused this process the map of the online store at " +
+                                 env->directory() + " while its size changed; start it again");
     }
-    env->map_mutex().unlock_shared();
+    MDB_txn* transaction = nullptr;
+    code = mdb_txn_begin(env->handle(), nullptr, turn == nullptr ? MDB_RDONLY : 0U, &transaction);
+    if (code == 0) {
+      return std::make_unique<Transaction>(std::move(env), transaction, std::move(turn));
+    }
+    env->map_gate().unlock_shared();
     if (code == MDB_MAP_RESIZED) {
       ARROW_RETURN_NOT_OK(env->AdoptMapSize());
     } else if (code == MDB_READERS_FULL) {
@@ -307,29 +391,53 @@ arrow::Result<std::unique_ptr<Transaction>> Begin(std::shared_ptr<Environment> e
 
 }  // namespace
 
-Transaction::Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction, bool writes)
-    : env_(std::move(env)), transaction_(transaction), writes_(writes) {}
+WriteTurn::WriteTurn(std::shared_ptr<Environment> env)
+    : env_(std::move(env)), lock_(env_->write_mutex()) {}
+
+arrow::Result<std::unique_ptr<WriteTurn>> WriteTurn::Take(std::shared_ptr<Environment> env) {
+  std::unique_ptr<WriteTurn> turn(new WriteTurn(std::move(env)));
+  // LMDB itself locks other files and in other ways.
+  while (flock(turn->env_->folder(), LOCK_EX) != 0) {
+    if (errno != EINTR) {
+      return turn->env_->Error(errno, "cannot lock the folder");
+    }
+  }
+  return turn;
+}
+
+WriteTurn::~WriteTurn() { flock(env_->folder(), LOCK_UN); }
+
+Transaction::Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction,
+                         std::unique_ptr<WriteTurn> turn)
+    : turn_(std::move(turn)), env_(std::move(env)), transaction_(transaction) {}
 
 arrow::Result<std::unique_ptr<Transaction>> Transaction::BeginRead(
     std::shared_ptr<Environment> env) {
-  return Begin(std::move(env), MDB_RDONLY);
+  if (!env->in_own_process()) return OpenedBeforeFork();
+  return Begin(std::move(env), nullptr);
 }
 
 arrow::Result<std::unique_ptr<Transaction>> Transaction::BeginWrite(
     std::shared_ptr<Environment> env) {
+  if (!env->in_own_process()) return OpenedBeforeFork();
+  ARROW_ASSIGN_OR_RAISE(auto turn, WriteTurn::Take(env));
   // A reader that died keeps the pages of its snapshot; a writer is the one that suffers.
-  if (env->in_own_process()) {
-    int dead = 0;
-    mdb_reader_check(env->handle(), &dead);
-  }
-  return Begin(std::move(env), 0);
+  int dead = 0;
+  mdb_reader_check(env->handle(), &dead);
+  env->MakeRoom();
+  return Begin(std::move(env), std::move(turn));
 }
 
 Transaction::~Transaction() {
   if (transaction_ != nullptr) {
     mdb_txn_abort(transaction_);
   }
-  env_->map_mutex().unlock_shared();
+  env_->map_gate().unlock_shared();
+}
+
+arrow::Status Transaction::WriteError(int code, std::string_view what) {
+  is_map_full_ = is_map_full_ || code == MDB_MAP_FULL;
+  return env_->Error(code, what);
 }
 
 arrow::Result<std::optional<std::string_view>> Transaction::Get(Table table,
@@ -350,14 +458,14 @@ arrow::Status Transaction::Put(Table table, std::string_view key, std::string_vi
   MDB_val key_val = ToVal(key);
   MDB_val value_val = ToVal(value);
   const int code = mdb_put(transaction_, env_->table(table), &key_val, &value_val, 0);
-  return code == 0 ? arrow::Status::OK() : env_->Error(code, "cannot write");
+  return code == 0 ? arrow::Status::OK() : WriteError(code, "cannot write");
 }
 
 arrow::Status Transaction::Delete(Table table, std::string_view key) {
   MDB_val key_val = ToVal(key);
   const int code = mdb_del(transaction_, env_->table(table), &key_val, nullptr);
   return code == 0 || code == MDB_NOTFOUND ? arrow::Status::OK()
-                                           : env_->Error(code, "cannot delete");
+                                           : WriteError(code, "cannot delete");
 }
 
 arrow::Result<int64_t> Transaction::Count(Table table) const {
@@ -372,14 +480,14 @@ arrow::Result<int64_t> Transaction::Count(Table table) const {
 arrow::Result<std::optional<std::string>> Transaction::MovedTo(std::string_view key) const {
   const uint64_t snapshot = mdb_txn_id(transaction_);
   // The number of a writer is that of a state which somebody else may write in its place.
-  if (!writes_ && env_->unmoved_snapshot().load(std::memory_order_relaxed) == snapshot) {
+  if (turn_ == nullptr && env_->unmoved_snapshot().load(std::memory_order_relaxed) == snapshot) {
     return std::nullopt;
   }
   ARROW_ASSIGN_OR_RAISE(const auto value, Get(Table::kMeta, key));
   if (value.has_value()) {
     return std::string(*value);
   }
-  if (!writes_) {
+  if (turn_ == nullptr) {
     env_->unmoved_snapshot().store(snapshot, std::memory_order_relaxed);
   }
   return std::nullopt;
@@ -388,7 +496,7 @@ arrow::Result<std::optional<std::string>> Transaction::MovedTo(std::string_view 
 arrow::Status Transaction::Commit() {
   const int code = mdb_txn_commit(transaction_);
   transaction_ = nullptr;
-  return code == 0 ? arrow::Status::OK() : env_->Error(code, "cannot commit");
+  return code == 0 ? arrow::Status::OK() : WriteError(code, "cannot commit");
 }
 
 arrow::Result<std::unique_ptr<Cursor>> Cursor::Open(Transaction* transaction, Table table) {
@@ -438,13 +546,13 @@ arrow::Status Cursor::Put(std::string_view key, std::string_view value, bool at_
   const int code = mdb_cursor_put(cursor_, &key_val, &value_val, at_end ? MDB_APPEND : 0U);
   key_ = {};
   value_ = {};
-  return code == 0 ? arrow::Status::OK() : transaction_->environment().Error(code, "cannot write");
+  return code == 0 ? arrow::Status::OK() : transaction_->WriteError(code, "cannot write");
 }
 
 arrow::Result<bool> Cursor::DeleteAndNext() {
   const int code = mdb_cursor_del(cursor_, 0);
   if (code != 0) {
-    return transaction_->environment().Error(code, "cannot delete");
+    return transaction_->WriteError(code, "cannot delete");
   }
   // After a delete LMDB's MDB_NEXT stays on the record that took the place.
   return Move(MDB_NEXT);

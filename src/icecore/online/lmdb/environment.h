@@ -7,10 +7,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <string_view>
+
+#include "icecore/online/lmdb/map_gate.h"
 
 struct MDB_cursor;
 struct MDB_env;
@@ -20,8 +22,11 @@ namespace icecore::online::lmdb {
 
 struct EnvironmentOptions {
   std::string directory;
-  // Address space reserved, and so the most the store can hold; halved where the machine refuses.
+  // Address space reserved at first, and so what the store can hold until the map grows; halved
+  // where the machine refuses.
   int64_t map_bytes = int64_t{64} << 30;
+  // The map never grows beyond; 0: the disk is the bound.
+  int64_t max_map_bytes = 0;
 };
 
 // A database of the environment.
@@ -41,28 +46,43 @@ class Environment {
   Environment& operator=(const Environment&) = delete;
 
   const std::string& directory() const { return directory_; }
-  int64_t map_bytes() const;
+  int64_t map_bytes() const { return map_bytes_.load(std::memory_order_relaxed); }
+  int64_t page_bytes() const { return page_bytes_; }
+  // Of the file; for who holds the gate, as every transaction does.
   int64_t used_bytes() const;
-  int64_t page_bytes() const;
 
   // For Transaction and Cursor.
   MDB_env* handle() const { return environment_; }
   unsigned table(Table table) const { return table == Table::kMeta ? meta_ : cells_; }
-  // Shared by every transaction while it lives; exclusive to change the size of the map.
-  std::shared_mutex& map_mutex() { return map_mutex_; }
+  MapGate& map_gate() { return map_gate_; }
   // The last snapshot that was found to be without a mark of a move.
   std::atomic<uint64_t>& unmoved_snapshot() { return unmoved_snapshot_; }
   bool in_own_process() const;
+  bool is_unmapped() const { return is_unmapped_; }
+  int folder() const { return folder_; }
+  std::mutex& write_mutex() { return write_mutex_; }
   // Takes over the size that another process has given the map.
   arrow::Status AdoptMapSize();
+  // Gives the map more than `full_bytes`: twice its size, as far as the disk and max_map_bytes
+  // allow. Waits for the transactions of this process, and holds up those that begin meanwhile.
+  // kLimit, which says why, where it can have no more.
+  arrow::Status Grow(int64_t full_bytes);
+  // For who has the turn to write, before a transaction: grows a map that is nearly full. Where it
+  // cannot, the transaction may still find room.
+  void MakeRoom();
   arrow::Status Error(int code, std::string_view what) const;
 
  private:
-  explicit Environment(std::string directory);
+  explicit Environment(const EnvironmentOptions& options);
   arrow::Status OpenFiles(int64_t map_bytes);
   arrow::Status OpenTables();
   arrow::Result<bool> FindTables();
   void PadFile() const;
+  // Under the gate, exclusively: gives the map `bytes`, or, with 0, what another process gave it.
+  arrow::Status SetMapSize(int64_t bytes);
+  // What a map of `before` bytes grows to; kLimit, which says why it cannot.
+  arrow::Result<int64_t> GreaterMapBytes(int64_t before) const;
+  arrow::Status CannotGrow(const std::string& why) const;
 
   std::string directory_;
   int folder_ = -1;  // open, so that no other folder gets its inode while this environment lives
@@ -70,8 +90,30 @@ class Environment {
   MDB_env* environment_ = nullptr;
   unsigned meta_ = 0;
   unsigned cells_ = 0;
-  std::shared_mutex map_mutex_;
+  const int64_t max_map_bytes_;
+  std::atomic<int64_t> map_bytes_{0};
+  int64_t page_bytes_ = 0;
+  std::atomic<bool> is_unmapped_{false};  // the map was lost while it changed its size
+  MapGate map_gate_;
+  std::mutex write_mutex_;  // one thread of the process waits for the turn to write
   std::atomic<uint64_t> unmoved_snapshot_{0};
+};
+
+// The right to begin the writing transaction, of one thread of all processes. It is waited for
+// outside the gate, so that who waits for a long load elsewhere never holds up a change of the map.
+class WriteTurn {
+ public:
+  // Waits for who has it.
+  static arrow::Result<std::unique_ptr<WriteTurn>> Take(std::shared_ptr<Environment> env);
+  ~WriteTurn();
+  WriteTurn(const WriteTurn&) = delete;
+  WriteTurn& operator=(const WriteTurn&) = delete;
+
+ private:
+  explicit WriteTurn(std::shared_ptr<Environment> env);
+
+  const std::shared_ptr<Environment> env_;
+  std::unique_lock<std::mutex> lock_;
 };
 
 // A snapshot for reading, or the one writing transaction; aborted unless committed. Belongs to the
@@ -81,8 +123,9 @@ class Transaction {
   static arrow::Result<std::unique_ptr<Transaction>> BeginRead(std::shared_ptr<Environment> env);
   // Waits for the writer before it, of whatever process.
   static arrow::Result<std::unique_ptr<Transaction>> BeginWrite(std::shared_ptr<Environment> env);
-  // Takes over `transaction` and a shared hold of the map's mutex.
-  Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction, bool writes);
+  // Takes over `transaction` and a shared hold of the map's gate; `turn`: of a writer.
+  Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction,
+              std::unique_ptr<WriteTurn> turn);
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -100,11 +143,17 @@ class Transaction {
 
   MDB_txn* handle() const { return transaction_; }
   const Environment& environment() const { return *env_; }
+  const std::shared_ptr<Environment>& shared_environment() const { return env_; }
+  // Whether a write has failed for want of room in the map: it can be done again in a greater one.
+  bool is_map_full() const { return is_map_full_; }
+  // The error of a write.
+  arrow::Status WriteError(int code, std::string_view what);
 
  private:
+  std::unique_ptr<WriteTurn> turn_;  // goes last
   std::shared_ptr<Environment> env_;
   MDB_txn* transaction_;
-  const bool writes_;
+  bool is_map_full_ = false;
 };
 
 // A place in a table, in key order. Must not outlive its transaction.

@@ -82,32 +82,31 @@ arrow::Result<ViewRecord> LmdbLoad::RecordIn(const Transaction& transaction) con
 }
 
 arrow::Result<size_t> LmdbLoad::WriteStretch(const ViewPosition& position, size_t begin) {
-  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
-  ARROW_ASSIGN_OR_RAISE(ViewRecord record, RecordIn(*transaction));
-  ARROW_RETURN_NOT_OK(CheckPosition(record, position));
-  if (!is_making_) {
-    ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction.get(), &record));
-    LoadInMaking& made = record.in_making.emplace();
-    made.entity_id = record.entity_id;
-    made.position = position;
-    made.position.generation = record.position.generation;
-    if (!extends()) {
-      ARROW_ASSIGN_OR_RAISE(made.entity_id, EntityIdOf(transaction.get(), view_.entity));
-      made.position.generation = ++record.last_generation;
-    }
-  }
   const size_t rows =
       static_cast<size_t>(static_cast<double>(rows_.size()) * static_cast<double>(kStretchBytes) /
                           static_cast<double>(std::max(rows_.bytes(), kStretchBytes)));
   const size_t last = std::min(begin + std::max<size_t>(rows, 1), rows_.size()) - 1;
   const size_t end = rows_.EndOfKey(last);
-  ARROW_RETURN_NOT_OK(
-      WriteNewKeys(transaction.get(), record.space_in_making(), position, begin, end));
-  record.in_making->from = end < rows_.size()
-                               ? std::string(rows_.KeyAt(end))
-                               : rows_.left_out_from().value_or(std::string(kBehindAllKeys));
-  ARROW_RETURN_NOT_OK(PutView(transaction.get(), view_.name, record));
-  ARROW_RETURN_NOT_OK(transaction->Commit());
+  ARROW_RETURN_NOT_OK(folder_->Write([&](Transaction* transaction) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(ViewRecord record, RecordIn(*transaction));
+    ARROW_RETURN_NOT_OK(CheckPosition(record, position));
+    if (!is_making_) {
+      ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction, &record));
+      LoadInMaking& made = record.in_making.emplace();
+      made.entity_id = record.entity_id;
+      made.position = position;
+      made.position.generation = record.position.generation;
+      if (!extends()) {
+        ARROW_ASSIGN_OR_RAISE(made.entity_id, EntityIdOf(transaction, view_.entity));
+        made.position.generation = ++record.last_generation;
+      }
+    }
+    ARROW_RETURN_NOT_OK(WriteNewKeys(transaction, record.space_in_making(), position, begin, end));
+    record.in_making->from = end < rows_.size()
+                                 ? std::string(rows_.KeyAt(end))
+                                 : rows_.left_out_from().value_or(std::string(kBehindAllKeys));
+    return PutView(transaction, view_.name, record);
+  }));
   is_making_ = true;
   return end;
 }
@@ -151,25 +150,25 @@ arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
     return base::MakeError(base::ErrorCode::kInternal, "this load is committed");
   }
   rows_.Sort();
-  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
-  ARROW_ASSIGN_OR_RAISE(ViewRecord record, RecordIn(*transaction));
-  ARROW_RETURN_NOT_OK(CheckPosition(record, position));
-  // The view goes beyond what a load that was cut off wanted to reach.
-  if (!is_making_) ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction.get(), &record));
-  const bool is_new = fresh_ || !record.loaded;
-  if (is_new) ARROW_RETURN_NOT_OK(TakeNewGeneration(transaction.get(), &record));
-  if (extends()) record.in_making.reset();
-  const int64_t generation = record.position.generation;
-  record.position = position;
-  record.position.generation = generation;
-  const CellSpace space = record.space();
-  const arrow::Status written =
-      view_.engine->layout().versioned ? WriteVersions(transaction.get(), space, position)
-      : is_new || extends() ? WriteNewKeys(transaction.get(), space, position, 0, rows_.size())
-                            : WriteRows(transaction.get(), space, position);
-  if (!written.ok()) return Failed(written);
-  ARROW_RETURN_NOT_OK(PutView(transaction.get(), view_.name, record));
-  ARROW_RETURN_NOT_OK(transaction->Commit());
+  ARROW_RETURN_NOT_OK(folder_->Write([&](Transaction* transaction) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(ViewRecord record, RecordIn(*transaction));
+    ARROW_RETURN_NOT_OK(CheckPosition(record, position));
+    // The view goes beyond what a load that was cut off wanted to reach.
+    if (!is_making_) ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction, &record));
+    const bool is_new = fresh_ || !record.loaded;
+    if (is_new) ARROW_RETURN_NOT_OK(TakeNewGeneration(transaction, &record));
+    if (extends()) record.in_making.reset();
+    const int64_t generation = record.position.generation;
+    record.position = position;
+    record.position.generation = generation;
+    const CellSpace space = record.space();
+    const arrow::Status written =
+        view_.engine->layout().versioned ? WriteVersions(transaction, space, position)
+        : is_new || extends() ? WriteNewKeys(transaction, space, position, 0, rows_.size())
+                              : WriteRows(transaction, space, position);
+    if (!written.ok()) return Failed(written);
+    return PutView(transaction, view_.name, record);
+  }));
   committed_ = true;
   rows_.Clear();
   lock_.reset();

@@ -135,9 +135,7 @@ arrow::Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const EnvironmentOptio
     ARROW_ASSIGN_OR_RAISE(has_format, CheckFormat(*reader));
   }
   if (!has_format) {
-    ARROW_ASSIGN_OR_RAISE(const auto writer, folder->BeginWrite());
-    ARROW_RETURN_NOT_OK(PutFormat(writer.get()));
-    ARROW_RETURN_NOT_OK(writer->Commit());
+    ARROW_RETURN_NOT_OK(folder->Write(PutFormat));
   }
   return std::make_unique<LmdbStore>(std::move(folder));
 }
@@ -159,15 +157,17 @@ arrow::Result<ViewRecord> LmdbStore::RecordForLoad(const std::string& view) {
       return *record;
     }
   }
-  ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
-  ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> record, GetView(*transaction, view));
-  if (record.has_value()) {
-    return *record;
-  }
   ViewRecord made;
-  ARROW_ASSIGN_OR_RAISE(made.view_id, NewViewId(transaction.get()));
-  ARROW_RETURN_NOT_OK(PutView(transaction.get(), view, made));
-  ARROW_RETURN_NOT_OK(transaction->Commit());
+  ARROW_RETURN_NOT_OK(folder_->Write([&](Transaction* transaction) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(const std::optional<ViewRecord> record, GetView(*transaction, view));
+    if (record.has_value()) {
+      made = *record;
+      return arrow::Status::OK();
+    }
+    made = ViewRecord();
+    ARROW_ASSIGN_OR_RAISE(made.view_id, NewViewId(transaction));
+    return PutView(transaction, view, made);
+  }));
   return made;
 }
 
@@ -207,20 +207,19 @@ arrow::Status LmdbStore::Drop(const std::string& view) {
     return arrow::Status::OK();
   }
   ARROW_ASSIGN_OR_RAISE(auto lock, TakeLoadLock(folder_->directory(), seen->view_id, view));
-  {
-    ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginWrite());
+  bool is_gone = false;
+  ARROW_RETURN_NOT_OK(folder_->Write([&](Transaction* transaction) -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(std::optional<ViewRecord> record, GetView(*transaction, view));
-    if (!record.has_value() || record->view_id != seen->view_id) {
-      return arrow::Status::OK();
-    }
-    ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction.get(), &*record));
+    is_gone = !record.has_value() || record->view_id != seen->view_id;
+    if (is_gone) return arrow::Status::OK();
+    ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction, &*record));
     if (record->loaded) {
-      ARROW_RETURN_NOT_OK(PutGarbage(transaction.get(), Garbage{record->space(), ""}));
+      ARROW_RETURN_NOT_OK(PutGarbage(transaction, Garbage{record->space(), ""}));
     }
-    ARROW_RETURN_NOT_OK(PutResume(transaction.get(), record->space(), ""));
-    ARROW_RETURN_NOT_OK(RemoveView(transaction.get(), view));
-    ARROW_RETURN_NOT_OK(transaction->Commit());
-  }
+    ARROW_RETURN_NOT_OK(PutResume(transaction, record->space(), ""));
+    return RemoveView(transaction, view);
+  }));
+  if (is_gone) return arrow::Status::OK();
   // Ids are never given twice, so nobody will want this lock again.
   unlink(LoadLockPath(folder_->directory(), seen->view_id).c_str());
   return SweepGarbage(folder_.get(), seen->view_id, std::numeric_limits<int64_t>::max()).status();

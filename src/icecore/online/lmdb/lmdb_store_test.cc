@@ -86,6 +86,9 @@ TEST_F(LmdbStoreTest, UrisAreChecked) {
   EXPECT_EQ(code("lmdb:"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code("lmdb:x?map_bytes=many"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code("lmdb:x?size=1"), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code("lmdb:x?map_bytes=1&size=1"), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code("lmdb:x?map_bytes"), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code("lmdb:x?map_bytes=1048576&"), ErrorCode::kInvalidArgument);
   std::ofstream(folder_.path() + "/file") << "x";
   EXPECT_EQ(code("lmdb:file"), ErrorCode::kUnavailable);
 }
@@ -229,18 +232,6 @@ TEST_F(LmdbStoreTest, FilesCutShortAreErrorsNotCrashes) {
     }
   }
   EXPECT_GT(errors, 0);
-}
-
-TEST_F(LmdbStoreTest, AFullMapIsALimitAndLosesNothing) {
-  const StoredView view = MakeView("v");
-  const auto store = Open("?map_bytes=1048576");
-  ASSERT_TRUE(Load(store.get(), view, RowsOf(1, 10), At(20, kStart + 1, kStart + kHour)).ok());
-  const arrow::Status full =
-      Load(store.get(), view, RowsOf(2, 20'000), At(60'000, kStart + 2, kStart + kHour));
-  EXPECT_EQ(CodeOf(full), ErrorCode::kLimit) << full;
-  EXPECT_EQ(store->Position("v").ValueOrDie()->seq, 20);
-  EXPECT_EQ(ReadKey(store.get(), view, "k9", kStart + 2).value, 1);
-  EXPECT_TRUE(Load(store.get(), view, RowsOf(2, 10), At(30, kStart + 2, kStart + kHour)).ok());
 }
 
 TEST_F(LmdbStoreTest, ViewsOfOneEntityKeyAreNeighbours) {

@@ -80,32 +80,36 @@ arrow::Result<Step> SweepStep(Cursor* cursor, const Garbage& garbage, const Goes
   return step;
 }
 
+arrow::Status SweepOne(Transaction* transaction, Garbage garbage, int64_t max_cells,
+                       int64_t* deleted) {
+  Step step;
+  {
+    ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
+    ARROW_ASSIGN_OR_RAISE(
+        step, SweepStep(cursor.get(), garbage, [](std::string_view) { return true; }, max_cells));
+  }
+  *deleted = step.deleted;
+  if (step.finished) return RemoveGarbage(transaction, garbage.space);
+  garbage.resume = std::move(step.resume);
+  return PutGarbage(transaction, garbage);
+}
+
 }  // namespace
 
 arrow::Result<int64_t> SweepGarbage(StoreFolder* folder, std::optional<uint32_t> view_id,
                                     int64_t max_cells) {
   int64_t deleted = 0;
-  while (deleted < max_cells) {
-    ARROW_ASSIGN_OR_RAISE(auto transaction, folder->BeginWrite());
-    ARROW_ASSIGN_OR_RAISE(std::optional<Garbage> garbage, FirstGarbage(transaction.get(), view_id));
-    if (!garbage.has_value()) {
-      return deleted;
-    }
-    Step step;
-    {
-      ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction.get(), Table::kCells));
-      ARROW_ASSIGN_OR_RAISE(step, SweepStep(
-                                      cursor.get(), *garbage, [](std::string_view) { return true; },
-                                      std::min(kCellsPerTransaction, max_cells - deleted)));
-    }
-    if (step.finished) {
-      ARROW_RETURN_NOT_OK(RemoveGarbage(transaction.get(), garbage->space));
-    } else {
-      garbage->resume = std::move(step.resume);
-      ARROW_RETURN_NOT_OK(PutGarbage(transaction.get(), *garbage));
-    }
-    ARROW_RETURN_NOT_OK(transaction->Commit());
-    deleted += step.deleted;
+  for (bool any = true; any && deleted < max_cells;) {
+    int64_t deleted_now = 0;
+    ARROW_RETURN_NOT_OK(folder->Write([&](Transaction* transaction) -> arrow::Status {
+      deleted_now = 0;
+      ARROW_ASSIGN_OR_RAISE(std::optional<Garbage> garbage, FirstGarbage(transaction, view_id));
+      any = garbage.has_value();
+      if (!any) return arrow::Status::OK();
+      return SweepOne(transaction, *std::move(garbage),
+                      std::min(kCellsPerTransaction, max_cells - deleted), &deleted_now);
+    }));
+    deleted += deleted_now;
   }
   return deleted;
 }

@@ -177,8 +177,10 @@ arrow::Status CopyTable(Transaction* writer, const std::shared_ptr<Environment>&
 // The packed copy of what the writer sees, whole and durable, in a folder of its own.
 arrow::Status MakeCopy(const StoreFolder& folder, Transaction* writer,
                        const std::string& directory) {
-  const int64_t map_bytes = std::max(folder.map_bytes(), writer->environment().map_bytes());
-  ARROW_ASSIGN_OR_RAISE(auto copy, Environment::Open({directory, map_bytes}));
+  EnvironmentOptions options = folder.options();
+  options.directory = directory;
+  options.map_bytes = std::max(options.map_bytes, writer->environment().map_bytes());
+  ARROW_ASSIGN_OR_RAISE(auto copy, Environment::Open(options));
   for (const Table table : kTables) {
     ARROW_RETURN_NOT_OK(CopyTable(writer, copy, table));
   }

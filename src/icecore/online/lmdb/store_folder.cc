@@ -170,6 +170,19 @@ arrow::Result<std::unique_ptr<Transaction>> StoreFolder::Begin(bool write) {
                          "the online store at " + directory() + " is packed again and again");
 }
 
+arrow::Status StoreFolder::Write(const std::function<arrow::Status(Transaction*)>& work) {
+  for (;;) {
+    ARROW_ASSIGN_OR_RAISE(auto transaction, BeginWrite());
+    arrow::Status status = work(transaction.get());
+    if (status.ok()) status = transaction->Commit();
+    if (status.ok() || !transaction->is_map_full()) return status;
+    const std::shared_ptr<Environment> env = transaction->shared_environment();
+    const int64_t full_bytes = env->map_bytes();
+    transaction.reset();
+    ARROW_RETURN_NOT_OK(env->Grow(full_bytes));
+  }
+}
+
 arrow::Status StoreFolder::LeaveFor(const Environment* left) {
   std::lock_guard leaving(leave_mutex_);
   if (place().env.get() != left) {

@@ -6,6 +6,7 @@
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -37,9 +38,14 @@ class StoreFolder {
   arrow::Result<std::unique_ptr<Transaction>> BeginRead() { return Begin(false); }
   arrow::Result<std::unique_ptr<Transaction>> BeginWrite() { return Begin(true); }
 
+  // Does `work` in a writing transaction and commits it. Where the map is full, the transaction is
+  // given up, the map grows, and `work` is done again: it must leave nothing behind but what it
+  // wrote. kLimit where the map cannot grow.
+  arrow::Status Write(const std::function<arrow::Status(Transaction*)>& work);
+
   // The same for every packing: what is locked rests here.
   const std::string& directory() const { return options_.directory; }
-  int64_t map_bytes() const { return options_.map_bytes; }
+  const EnvironmentOptions& options() const { return options_; }
   // As the last transaction found it.
   Place place() const;
 
