@@ -208,6 +208,20 @@ TEST(BackoffTest, WaitsLongerAtRandomAndGivesUp) {
   EXPECT_EQ(backoff.attempts(), 5);
 }
 
+TEST(BackoffTest, ProgressBeginsAnewAndKeepsTheDeadline) {
+  base::SeededRandom random(1);
+  Backoff backoff({.attempts = 2, .first_wait_ms = 1, .longest_wait_ms = 1, .deadline_ms = 5000},
+                  &random);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(backoff.NextWaitMs(0).has_value());
+    backoff.Progress();
+  }
+  EXPECT_TRUE(backoff.NextWaitMs(0).has_value());
+  EXPECT_FALSE(backoff.NextWaitMs(0).has_value());
+  backoff.Progress();
+  EXPECT_FALSE(backoff.NextWaitMs(5001).has_value());
+}
+
 TEST(BackoffTest, KeepsToWhatTheServerAsksAndToTheDeadline) {
   base::SeededRandom random(7);
   Backoff backoff({.attempts = 5, .first_wait_ms = 1, .longest_wait_ms = 1, .deadline_ms = 5000},

@@ -27,6 +27,9 @@ class Backoff {
   // How long to wait before the next attempt; nullopt: no more attempts. `at_least_ms` is what the
   // server asked for (0 = nothing); an answer beyond the deadline ends the attempts.
   std::optional<int64_t> NextWaitMs(int64_t at_least_ms);
+  // The attempt before has done a part of the work: attempts and waits begin anew, the deadline
+  // stays.
+  void Progress() { attempts_ = 1; }
   // Attempts so far, the first included.
   int attempts() const { return attempts_; }
   // What is left of the deadline, at least 1.

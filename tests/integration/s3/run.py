@@ -27,10 +27,11 @@ from deltalake import DeltaTable, write_deltalake
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [TESTS, os.path.join(TESTS, "fault")]
+sys.path[:0] = [TESTS, os.path.join(TESTS, "fault"), os.path.dirname(HERE)]
 from flow import Flow  # noqa: E402
 from project import Failed, Project  # noqa: E402
-from servers import BUCKET, KEYS, Missing, Moto, Proxy, Versity, certificate, random_faults  # noqa: E402
+from proxy import random_faults  # noqa: E402
+from servers import BUCKET, KEYS, Missing, Moto, S3Proxy, Versity, certificate  # noqa: E402
 
 
 class Given:
@@ -67,7 +68,7 @@ def few(counts: dict[str, int], **most: int) -> None:
 
 def from_end_to_end(given: Given) -> None:
     """Files to served vectors in two runs; deltalake reads the same rows; what a run costs; no secret on disk."""
-    proxy = Proxy(given.server.port)
+    proxy = S3Proxy(given.server.port)
     try:
         flow = given.flow(proxy.url)
         flow.add_file(300)
@@ -229,7 +230,7 @@ def kills(given: Given) -> None:
 
 def faults(given: Given) -> None:
     """Connections cut before and after, 503, 500 after the deed, delays: every run ends well, nothing twice."""
-    proxy = Proxy(given.server.port)
+    proxy = S3Proxy(given.server.port)
     try:
         flow = given.flow(proxy.url)
         proxy.plan = random_faults(f"{given.seed}/faults", 0.12)
@@ -273,7 +274,7 @@ def restart(given: Given) -> None:
 
 def refusals(given: Given) -> None:
     """What is set wrong is said in words, without the secret; certificates are checked."""
-    proxy = Proxy(given.server.port, certificate(given.folder))
+    proxy = S3Proxy(given.server.port, certificate(given.folder))
     try:
         flow = given.flow()
         flow.add_file(10)

@@ -27,11 +27,14 @@ sys.path[:0] = [TESTS, os.path.join(TESTS, "fault"), os.path.dirname(HERE)]
 from flow import NOW, USERS, Flow  # noqa: E402
 import clicks  # noqa: E402
 from project import Failed, Project  # noqa: E402
+from proxy import random_faults  # noqa: E402
 from served import ON_LOOPBACK, Server, expect  # noqa: E402
-from servers import PASSWORD, DynamoDb, Missing, Redis, RedisCluster, SecureRedis, Store  # noqa: E402
+from servers import PASSWORD, DynamoDb, DynamoProxy, Missing, Redis, RedisCluster, SecureRedis, Store  # noqa: E402
 
 WAIT_S = 150  # more than the longest wait between two tries of `serve`
 AT_ONCE_S = 3  # less than a client of a store waits for an answer
+THROTTLED_FAULTS = ("partial", "partial", "capacity", "throttled", "slow", "error", "lost", "reset")
+GIVES_UP_S = 30  # a client of DynamoDB, after all its attempts and waits
 TWO_LOOKS_S = 30  # at a store that hangs, by a server: one that was under way, and one for other definitions
 CLICKS = clicks.definitions()
 
@@ -92,11 +95,11 @@ def until(what: str, is_so) -> None:
         time.sleep(0.05)
 
 
-def contract(given: Given) -> None:
+def contract(given: Given, environment: dict | None = None, without: str = "") -> None:
     """The suite that every store keeps (src/icecore/online/store_contract.h)."""
     folder = os.environ.get("ICECORE_TESTS_OF") or os.path.dirname(os.path.abspath(given.icecore))
-    ended = subprocess.run([os.path.join(folder, "icecore_online_test"), f"--gtest_filter={given.store.suite}"],
-                           env={**os.environ, **given.store.environment}, capture_output=True, text=True, timeout=900, check=False)
+    ended = subprocess.run([os.path.join(folder, "icecore_online_test"), f"--gtest_filter={given.store.suite}{without}"],
+                           env={**os.environ, **given.store.environment, **(environment or {})}, capture_output=True, text=True, timeout=900, check=False)
     passed = re.search(r"\[  PASSED  \] (\d+) tests?", ended.stdout)
     if ended.returncode != 0 or not passed or int(passed.group(1)) < 20 or "SKIPPED" in ended.stdout:
         raise Failed(ended.stdout[-3000:] + ended.stderr[-2000:])
@@ -108,9 +111,9 @@ def answers(flow: Flow) -> list:
     return [flow.project.json("get", "all", f"user_id={user}") for user in (0, 3, 7, USERS - 1, USERS)]
 
 
-def as_lmdb(given: Given) -> None:
+def as_lmdb(given: Given, online: str | None = None) -> None:
     """The same rows in the same steps give the same answers as on LMDB, and as offline."""
-    flows = [given.flow(), given.flow("lmdb:.icecore/online")]
+    flows = [given.flow(online), given.flow("lmdb:.icecore/online")]
     for count in (200, 1, 300):
         for flow in flows:
             flow.chance = random.Random(f"{given.seed}/{flow.files}")
@@ -332,6 +335,68 @@ def tokens_and_probes_pass_a_pause(given: Given) -> None:
         until("that it is ready", lambda: server.send("GET", "/readyz")[0] == 200)
 
 
+def through(proxy: DynamoProxy, given: Given, name: str) -> str:
+    return json.dumps({"url": given.store.online(name), "endpoint": proxy.url})
+
+
+def throttled(given: Given) -> None:
+    """Keys left unread, writes left undone, throttling and errors now and then: everything is as without them."""
+    proxy = DynamoProxy(given.store.port)
+    try:
+        proxy.plan = random_faults(f"{given.seed}/throttled", 0.2, THROTTLED_FAULTS)
+        as_lmdb(given, through(proxy, given, "throttled"))
+        # The random ones make thousands of requests.
+        contract(given, {"ICECORE_TEST_DYNAMODB": proxy.url}, "-*Random*")
+    finally:
+        proxy.close()
+    if not all(proxy.left_undone.values()):
+        raise Failed(f"no batches were left undone: {proxy.left_undone}")
+    print(f"    {proxy.faults} faults in {proxy.number} requests, batches left undone: {proxy.left_undone}")
+
+
+def throttled_for_good(given: Given) -> None:
+    """Throttling that does not end: an error that says so, within the deadline, after few attempts; then all goes on."""
+    proxy = DynamoProxy(given.store.port)
+    try:
+        flow = given.flow(through(proxy, given, "for-good"))
+        flow.add_file(100)
+        flow.project.must("run")
+        want = answers(flow)
+        for fault, operation, words in (("capacity", "", "ProvisionedThroughputExceededException"),
+                                        ("throttled", "", "ThrottlingException"),
+                                        ("none", "BatchGetItem", "it is throttled")):
+            proxy.plan = lambda number, kind, fault=fault, of=operation: fault if kind.startswith(of) else None
+            proxy.times.clear()
+            begin = time.monotonic()
+            got = flow.project.call("get", "all", "user_id=3")
+            took = time.monotonic() - begin
+            if got.code != 1 or words not in got.says or "for-good" not in got.says:
+                raise Failed(f"{fault}: exit code {got.code}, wanted the words {words}\n{got.says}")
+            if took > GIVES_UP_S + AT_ONCE_S:
+                raise Failed(f"{fault}: gave up after {took:.1f} s only")
+            times = [at for at, _ in proxy.times]
+            waits = [later - earlier for earlier, later in zip(times, times[1:])]
+            if not 5 <= len(times) <= 12:
+                raise Failed(f"{fault}: {len(times)} attempts")
+            # Waits are drawn evenly below a bound that doubles.
+            if sum(waits[-3:]) < sum(waits[:3]):
+                raise Failed(f"{fault}: the waits do not grow: {waits}")
+            print(f"    {fault}: {len(times)} attempts in {took:.1f} s")
+        flow.add_file(100)
+        proxy.plan = lambda number, kind: "none" if kind == "BatchWriteItem" else None
+        done = flow.project.call("run")
+        proxy.plan = lambda number, kind: None
+        # Items that were there before are put one by one; new ones in batches.
+        if done.code == 1 and "it is throttled" not in done.says:
+            raise Failed(f"run: {done.says}")
+        flow.project.must("run")
+        flow.audit()
+        if answers(flow) == want:
+            raise Failed("the second file changed nothing")
+    finally:
+        proxy.close()
+
+
 def secrets(given: Given) -> None:
     """A wrong password, a missing certificate, an authority that is not ours: refused, and nothing secret is said or kept."""
     flow = given.flow()
@@ -372,7 +437,7 @@ def secrets(given: Given) -> None:
 CHECKS = {Redis: [contract, as_lmdb, serves, kills, restart, down, pushes, pushes_pass_a_reload, tokens_and_probes_pass_a_pause],
           RedisCluster: [contract, as_lmdb, kills, restart, down],
           SecureRedis: [secrets],
-          DynamoDb: [contract, as_lmdb, serves, kills, restart, down, pushes]}
+          DynamoDb: [contract, as_lmdb, serves, kills, restart, down, pushes, throttled, throttled_for_good]}
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """The online stores that are servers, on loopback ports of their own: Redis, a Redis Cluster, DynamoDB Local."""
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -8,6 +9,9 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import zlib
+
+from proxy import Proxy
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 PASSWORD = "p@ss/word:that?must#not-be-seen"
@@ -238,3 +242,70 @@ class DynamoDb(Store):
 
     def online(self, project: str) -> str:
         return f"dynamodb://eu-central-1/{project}"
+
+
+class DynamoProxy(Proxy):
+    """In front of a real DynamoDB Local, what it never does itself. Kinds are operations; faults beside the proxy's own:
+    "capacity" and "throttled" (not passed on, 400), "partial" (some keys or requests of a batch are left undone), "none"
+    (all of them are).
+    """
+    slow = (503, [], b'{"__type":"com.amazonaws.dynamodb.v20120810#ServiceUnavailable","message":"later"}')
+    error = (500, [], b'{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"ours"}')
+    refusals = {
+        "capacity": ("com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+                     "The level of configured provisioned throughput for the table was exceeded."),
+        "throttled": ("com.amazon.coral.availability#ThrottlingException", "Rate of requests exceeds the allowed throughput.")}
+    batches = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
+
+    def __init__(self, port: int):
+        self.times: list[tuple[float, str]] = []  # of requests, with their kinds
+        self.left_undone = {kind: 0 for kind in self.batches}
+        super().__init__(port)
+
+    @staticmethod
+    def kind_of(handler) -> str:
+        return (handler.headers.get("x-amz-target") or "").rpartition(".")[2]
+
+    def handle(self, handler) -> None:
+        with self.lock:
+            self.times.append((time.monotonic(), self.kind_of(handler)))
+        super().handle(handler)
+
+    @staticmethod
+    def split(kind: str, fault: str, body: bytes) -> tuple[dict, dict]:
+        """What of the batch is done, and what is left: of several at least one each, or all."""
+        request = json.loads(body)["RequestItems"]
+        done, left = {}, {}
+        for table, asked in request.items():
+            items = list(asked["Keys"] if kind == "BatchGetItem" else asked)
+            random.Random(zlib.crc32(body)).shuffle(items)
+            count = len(items) if fault == "none" else len(items) // 2
+            for part, taken in ((left, items[:count]), (done, items[count:])):
+                if taken:
+                    part[table] = {**asked, "Keys": taken} if kind == "BatchGetItem" else taken
+        return done, left
+
+    def breaks(self, kind: str, fault: str | None) -> bool:
+        return kind in self.batches and fault in ("partial", "none")
+
+    def is_refused(self, kind: str, fault: str | None) -> bool:
+        return fault in self.refusals or (fault == "none" and kind in self.batches)
+
+    def changed_request(self, kind: str, fault: str | None, body: bytes) -> bytes:
+        done = self.split(kind, fault, body)[0] if self.breaks(kind, fault) else None
+        return json.dumps({"RequestItems": done}).encode() if done else body
+
+    def changed_answer(self, kind: str, fault: str | None, body: bytes, answer: tuple) -> tuple:
+        status, headers, content = answer
+        if fault in self.refusals:
+            name, message = self.refusals[fault]
+            return 400, [], json.dumps({"__type": name, "message": message}).encode()
+        if not self.breaks(kind, fault) or status != 200:
+            return answer
+        _, left = self.split(kind, fault, body)
+        told = json.loads(content)
+        told[self.batches[kind]] = left
+        with self.lock:
+            self.left_undone[kind] += 1 if left else 0
+        kept = [one for one in headers if one[0].lower() != "x-amz-crc32"]
+        return status, kept, json.dumps(told).encode()

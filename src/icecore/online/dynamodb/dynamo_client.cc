@@ -94,8 +94,10 @@ arrow::Result<net::HttpResponse> DynamoClient::SendOnce(const std::string& opera
 }
 
 arrow::Result<DynamoAnswer> DynamoClient::Send(const std::string& operation,
-                                               const std::string& body) {
-  net::Backoff backoff = NewBackoff();
+                                               const std::string& body, int64_t within_ms) {
+  net::RetryLimits limits = tuning_.retry;
+  limits.deadline_ms = std::min(limits.deadline_ms, within_ms);
+  net::Backoff backoff(limits, &base::SystemRandom());
   while (true) {
     auto response = SendOnce(operation, body, std::min(backoff.LeftMs(), tuning_.timeout_ms));
     std::string failure;
@@ -148,8 +150,8 @@ arrow::Status DynamoClient::ErrorOf(const std::string& operation,
 }
 
 arrow::Result<std::string> DynamoClient::SendOk(const std::string& operation,
-                                                const std::string& body) {
-  ARROW_ASSIGN_OR_RAISE(DynamoAnswer answer, Send(operation, body));
+                                                const std::string& body, int64_t within_ms) {
+  ARROW_ASSIGN_OR_RAISE(DynamoAnswer answer, Send(operation, body, within_ms));
   if (!answer.ok) return ErrorOf(operation, answer);
   return std::move(answer.body);
 }
@@ -159,7 +161,9 @@ arrow::Status DynamoClient::WaitForMore(net::Backoff* backoff) const {
   if (!wait_ms) {
     return MakeError(ErrorCode::kUnavailable, "DynamoDB table '" + place_.table + "' at " +
                                                   place_.endpoint +
-                                                  " leaves requests undone: it is throttled");
+                                                  " leaves requests undone: it is throttled (" +
+                                                  std::to_string(backoff->attempts()) +
+                                                  " attempts); give the table more capacity");
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(*wait_ms));
   return arrow::Status::OK();

@@ -41,12 +41,15 @@ class DynamoClient {
   const DynamoPlace& place() const { return place_; }
 
   // The answer that no repetition would better. Requests may be done more than once. Without an
-  // answer kUnavailable.
-  arrow::Result<DynamoAnswer> Send(const std::string& operation, const std::string& body);
+  // answer kUnavailable. `within_ms`: of all attempts together, where that is less than the tuning
+  // allows.
+  arrow::Result<DynamoAnswer> Send(const std::string& operation, const std::string& body,
+                                   int64_t within_ms = INT64_MAX);
   // What the answer means to a user.
   arrow::Status ErrorOf(const std::string& operation, const DynamoAnswer& answer) const;
   // Send, and ErrorOf unless it is a success: the body.
-  arrow::Result<std::string> SendOk(const std::string& operation, const std::string& body);
+  arrow::Result<std::string> SendOk(const std::string& operation, const std::string& body,
+                                    int64_t within_ms = INT64_MAX);
 
   // The wait before the next attempt at what an answer has left undone; kUnavailable at the end.
   arrow::Status WaitForMore(net::Backoff* backoff) const;

@@ -160,9 +160,11 @@ arrow::Status DynamoTable::GetBatch(std::span<const ItemKey> keys,
   net::Backoff backoff = client_->NewBackoff();
   for (bool is_first = true; !wanted.empty(); is_first = false) {
     if (!is_first) ARROW_RETURN_NOT_OK(client_->WaitForMore(&backoff));
+    const size_t asked = wanted.size();
     const Json request = {
         {"RequestItems", {{table, {{"Keys", std::move(wanted)}, {"ConsistentRead", true}}}}}};
-    ARROW_ASSIGN_OR_RAISE(const DynamoAnswer answer, client_->Send("BatchGetItem", request.dump()));
+    ARROW_ASSIGN_OR_RAISE(const DynamoAnswer answer,
+                          client_->Send("BatchGetItem", request.dump(), backoff.LeftMs()));
     if (answer.error == "ResourceNotFoundException") return arrow::Status::OK();
     if (!answer.ok) return client_->ErrorOf("BatchGetItem", answer);
     ARROW_ASSIGN_OR_RAISE(const Json json, Parsed(answer.body));
@@ -179,6 +181,7 @@ arrow::Status DynamoTable::GetBatch(std::span<const ItemKey> keys,
     }
     wanted = Member(Member(Member(json, "UnprocessedKeys"), table), "Keys");
     if (!wanted.is_array()) wanted = Json::array();
+    if (wanted.size() < asked) backoff.Progress();
   }
   return arrow::Status::OK();
 }
@@ -225,14 +228,17 @@ arrow::Status DynamoTable::CheckSizes(const std::vector<Item>& items) const {
 arrow::Status DynamoTable::WriteBatch(std::string requests_json) {
   const std::string& table = client_->place().table;
   net::Backoff backoff = client_->NewBackoff();
-  while (true) {
+  for (size_t before = SIZE_MAX;;) {
     const std::string request =
         R"({"RequestItems":{)" + Json(table).dump() + ":" + requests_json + "}}";
-    ARROW_ASSIGN_OR_RAISE(const std::string body, client_->SendOk("BatchWriteItem", request));
+    ARROW_ASSIGN_OR_RAISE(const std::string body,
+                          client_->SendOk("BatchWriteItem", request, backoff.LeftMs()));
     ARROW_ASSIGN_OR_RAISE(const Json json, Parsed(body));
     const Json& left = Member(Member(json, "UnprocessedItems"), table);
     if (!left.is_array() || left.empty()) return arrow::Status::OK();
     requests_json = left.dump();
+    if (left.size() < before) backoff.Progress();
+    before = left.size();
     ARROW_RETURN_NOT_OK(client_->WaitForMore(&backoff));
   }
 }
