@@ -153,10 +153,12 @@ class OnlineService {
   virtual arrow::Result<Vectors> Read(const std::vector<std::shared_ptr<arrow::Array>>& keys,
                                       const std::vector<std::shared_ptr<arrow::Array>>& request,
                                       int64_t t_us) const = 0;
-  // As Read, without columns: for whoever wants values one by one.
+  // As Read, without columns: for whoever wants values one by one, by a deadline
+  // (base::MonotonicNanos).
   virtual arrow::Result<VectorRows> ReadRows(
       const std::vector<std::shared_ptr<arrow::Array>>& keys,
-      const std::vector<std::shared_ptr<arrow::Array>>& request, int64_t t_us) const = 0;
+      const std::vector<std::shared_ptr<arrow::Array>>& request, int64_t t_us,
+      int64_t deadline_ns = online::kNoDeadline) const = 0;
 };
 
 // One thread at a time, OnlineService apart.

@@ -163,14 +163,15 @@ class OnlineServiceImpl : public OnlineService,
   arrow::Result<Vectors> Read(const std::vector<std::shared_ptr<arrow::Array>>& keys,
                               const std::vector<std::shared_ptr<arrow::Array>>& request,
                               int64_t t_us) const override {
-    ARROW_ASSIGN_OR_RAISE(const VectorRows rows, ReadRows(keys, request, t_us));
+    ARROW_ASSIGN_OR_RAISE(const VectorRows rows,
+                          ReadRows(keys, request, t_us, online::kNoDeadline));
     return ToVectors(rows);
   }
 
   arrow::Result<VectorRows> ReadRows(const std::vector<std::shared_ptr<arrow::Array>>& keys,
                                      const std::vector<std::shared_ptr<arrow::Array>>& request,
-                                     int64_t t_us) const override {
-    ARROW_ASSIGN_OR_RAISE(auto answers, store_->Read(MakeReads(keys), t_us));
+                                     int64_t t_us, int64_t deadline_ns) const override {
+    ARROW_ASSIGN_OR_RAISE(auto answers, store_->Read(MakeReads(keys), t_us, deadline_ns));
     VectorRows out;
     out.service = shared_from_this();
     out.t_us = t_us;

@@ -112,6 +112,9 @@ struct PackReport {
   int64_t bytes_after = 0;   // as before where it was not packed
 };
 
+// Of a read that may take as long as its store allows itself.
+inline constexpr int64_t kNoDeadline = INT64_MAX;
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -126,8 +129,10 @@ class Store {
   // the other keys and its other views are answered. kInvalidArgument when t lies before a view's
   // applied_at; kNotFound when a view was never loaded; kConflict when the store holds it by
   // another fingerprint or in other cells.
-  virtual arrow::Result<std::vector<ViewAnswer>> Read(const std::vector<ViewRead>& reads,
-                                                      int64_t t) = 0;
+  // kUnavailable where a server has not answered by `deadline_ns` (base::MonotonicNanos), or
+  // before, by bounds of its own.
+  virtual arrow::Result<std::vector<ViewAnswer>> Read(const std::vector<ViewRead>& reads, int64_t t,
+                                                      int64_t deadline_ns = kNoDeadline) = 0;
   // Removes a view (all generations), in bounded steps.
   virtual arrow::Status Drop(const std::string& view) = 0;
   // Removes generations that no longer answer, at most `max_cells`; returns how many went.

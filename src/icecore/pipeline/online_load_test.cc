@@ -45,8 +45,8 @@ class RefusingStore : public online::Store {
     return std::make_unique<CutOffLoad>(std::move(load));
   }
   arrow::Result<std::vector<online::ViewAnswer>> Read(const std::vector<online::ViewRead>& reads,
-                                                      int64_t t) override {
-    return inner_->Read(reads, t);
+                                                      int64_t t, int64_t deadline_ns) override {
+    return inner_->Read(reads, t, deadline_ns);
   }
   arrow::Status Drop(const std::string& view) override { return inner_->Drop(view); }
   arrow::Result<int64_t> Sweep(int64_t max_cells) override { return inner_->Sweep(max_cells); }

@@ -177,14 +177,14 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   arrow::Result<FeatureResponse> GetFeatures(const FeatureRequest& request,
                                              int64_t deadline_ns) override {
     ARROW_ASSIGN_OR_RAISE(PlanPtr plan, Find(request));
-    auto answered = Answer(*plan, request, &damages_);
+    auto answered = Answer(*plan, request, deadline_ns, &damages_);
     for (int i = 1; i < kMaxTries && !answered.ok() &&
                     base::CodeOf(answered.status()) == ErrorCode::kConflict &&
                     base::MonotonicNanos() < deadline_ns;
          ++i) {
       // The view was loaded anew since the service was opened.
       ARROW_ASSIGN_OR_RAISE(plan, Reopen(request, plan));
-      answered = Answer(*plan, request, &damages_);
+      answered = Answer(*plan, request, deadline_ns, &damages_);
     }
     return answered;
   }
@@ -204,7 +204,7 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
         (request.service.empty() && plan->version != serving->version)) {
       return std::nullopt;
     }
-    auto answered = Answer(*plan, request, &damages_);
+    auto answered = Answer(*plan, request, online::kNoDeadline, &damages_);
     if (!answered.ok() && base::CodeOf(answered.status()) == ErrorCode::kConflict) {
       return std::nullopt;
     }
@@ -552,11 +552,12 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
   }
 
   static arrow::Result<FeatureResponse> Answer(const Plan& plan, const FeatureRequest& request,
-                                               DamageWatch* damages) {
+                                               int64_t deadline_ns, DamageWatch* damages) {
     ARROW_ASSIGN_OR_RAISE(const Columns columns, ColumnsFor(plan.service->service(), request));
     const int64_t rows = request.num_rows;
     const int64_t t = request.at_us.value_or(plan.engine->clock().NowMicros());
-    ARROW_ASSIGN_OR_RAISE(auto read, plan.service->ReadRows(columns.keys, columns.request, t));
+    ARROW_ASSIGN_OR_RAISE(auto read,
+                          plan.service->ReadRows(columns.keys, columns.request, t, deadline_ns));
     plan.usage->Count(request.caller, rows);
     const auto vectors = std::make_shared<const engine::VectorRows>(std::move(read));
     const auto& outputs = plan.service->service().outputs();

@@ -156,6 +156,13 @@ arrow::Result<std::string> DynamoClient::SendOk(const std::string& operation,
   return std::move(answer.body);
 }
 
+net::Backoff DynamoClient::NewBackoff(int64_t deadline_ns) const {
+  net::RetryLimits limits = tuning_.retry;
+  const int64_t left_ms = (deadline_ns - base::MonotonicNanos()) / 1'000'000;
+  limits.deadline_ms = std::min(limits.deadline_ms, std::max<int64_t>(left_ms, 1));
+  return {limits, &base::SystemRandom()};
+}
+
 arrow::Status DynamoClient::WaitForMore(net::Backoff* backoff) const {
   const auto wait_ms = backoff->NextWaitMs(0);
   if (!wait_ms) {

@@ -53,7 +53,8 @@ class DynamoClient {
 
   // The wait before the next attempt at what an answer has left undone; kUnavailable at the end.
   arrow::Status WaitForMore(net::Backoff* backoff) const;
-  net::Backoff NewBackoff() const { return {tuning_.retry, &base::SystemRandom()}; }
+  // Its waits end by `deadline_ns` (base::MonotonicNanos), or sooner.
+  net::Backoff NewBackoff(int64_t deadline_ns = INT64_MAX) const;
 
  private:
   arrow::Result<net::HttpResponse> SendOnce(const std::string& operation, const std::string& body,

@@ -148,7 +148,8 @@ arrow::Status DynamoTable::Prepare() {
 
 // One BatchGetItem and what it leaves unread, until nothing is. values[i] is of keys[i].
 arrow::Status DynamoTable::GetBatch(std::span<const ItemKey> keys,
-                                    std::span<std::optional<std::string>> values) {
+                                    std::span<std::optional<std::string>> values,
+                                    int64_t deadline_ns) {
   const std::string& table = client_->place().table;
   Json wanted = Json::array();
   std::unordered_map<std::string, size_t> places;
@@ -157,7 +158,7 @@ arrow::Status DynamoTable::GetBatch(std::span<const ItemKey> keys,
     places[wanted.back()["s"]["S"].get<std::string>() + " " +
            wanted.back()["k"]["B"].get<std::string>()] = i;
   }
-  net::Backoff backoff = client_->NewBackoff();
+  net::Backoff backoff = client_->NewBackoff(deadline_ns);
   for (bool is_first = true; !wanted.empty(); is_first = false) {
     if (!is_first) ARROW_RETURN_NOT_OK(client_->WaitForMore(&backoff));
     const size_t asked = wanted.size();
@@ -187,7 +188,7 @@ arrow::Status DynamoTable::GetBatch(std::span<const ItemKey> keys,
 }
 
 arrow::Result<std::vector<std::optional<std::string>>> DynamoTable::Get(
-    const std::vector<ItemKey>& keys) {
+    const std::vector<ItemKey>& keys, int64_t deadline_ns) {
   std::vector<std::optional<std::string>> values(keys.size());
   const std::span<const ItemKey> all_keys = keys;
   const std::span<std::optional<std::string>> all_values = values;
@@ -195,15 +196,15 @@ arrow::Result<std::vector<std::optional<std::string>>> DynamoTable::Get(
   arrow::Status begun;
   for (size_t begin = kKeysPerGet; begin < keys.size() && begun.ok(); begin += kKeysPerGet) {
     const size_t count = std::min(kKeysPerGet, keys.size() - begin);
-    auto batch = pool_->Submit([this, some_keys = all_keys.subspan(begin, count),
+    auto batch = pool_->Submit([this, deadline_ns, some_keys = all_keys.subspan(begin, count),
                                 some_values = all_values.subspan(begin, count)] {
-      return GetBatch(some_keys, some_values);
+      return GetBatch(some_keys, some_values, deadline_ns);
     });
     begun = batch.status();
     if (batch.ok()) others.push_back(*std::move(batch));
   }
   const size_t first = std::min(kKeysPerGet, keys.size());
-  const arrow::Status here = GetBatch(all_keys.first(first), all_values.first(first));
+  const arrow::Status here = GetBatch(all_keys.first(first), all_values.first(first), deadline_ns);
   // They read keys and write values, whatever failed.
   arrow::AllComplete(others).Wait();
   ARROW_RETURN_NOT_OK(begun);

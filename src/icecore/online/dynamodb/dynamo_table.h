@@ -31,7 +31,7 @@ class DynamoTable : public ItemTable {
   arrow::Status Prepare() override;
   // Nothing where the table is missing.
   arrow::Result<std::vector<std::optional<std::string>>> Get(
-      const std::vector<ItemKey>& keys) override;
+      const std::vector<ItemKey>& keys, int64_t deadline_ns = INT64_MAX) override;
   arrow::Status PutNewer(const std::vector<Item>& items) override;
   arrow::Status PutNew(const std::vector<Item>& items) override;
   arrow::Result<bool> Replace(const ItemKey& key, const std::optional<std::string>& expected,
@@ -43,7 +43,7 @@ class DynamoTable : public ItemTable {
   arrow::Result<bool> IsActive(bool* exists);
   arrow::Status MakeTable();
   arrow::Status GetBatch(std::span<const ItemKey> keys,
-                         std::span<std::optional<std::string>> values);
+                         std::span<std::optional<std::string>> values, int64_t deadline_ns);
   arrow::Status WriteBatch(std::string requests_json);
   template <typename MakeRequest>
   arrow::Status WriteAll(size_t count, const MakeRequest& make);

@@ -32,8 +32,8 @@ bool AnswersAlike(const ItemViewRecord& a, const ItemViewRecord& b) {
 // and now, so the items read meanwhile are of one state, whichever came first.
 class ItemStore::Request {
  public:
-  Request(ItemStore* store, const std::vector<ViewRead>& reads, int64_t t)
-      : store_(store), reads_(reads), t_(t) {}
+  Request(ItemStore* store, const std::vector<ViewRead>& reads, int64_t t, int64_t deadline_ns)
+      : store_(store), reads_(reads), t_(t), deadline_ns_(deadline_ns) {}
 
   arrow::Result<std::vector<ViewAnswer>> Run() {
     ARROW_RETURN_NOT_OK(EncodeAll());
@@ -77,7 +77,7 @@ class ItemStore::Request {
     const size_t first_item = wanted.size();
     places_.clear();
     for (size_t i = 0; i < reads_.size(); ++i) AddItems(i, first_item, &wanted);
-    ARROW_ASSIGN_OR_RAISE(found_, store_->table_->Get(wanted));
+    ARROW_ASSIGN_OR_RAISE(found_, store_->table_->Get(wanted, deadline_ns_));
     is_settled_ = true;
     size_t next = 0;
     for (auto& [view, record] : records_) {
@@ -172,6 +172,7 @@ class ItemStore::Request {
   ItemStore* const store_;
   const std::vector<ViewRead>& reads_;
   const int64_t t_;
+  const int64_t deadline_ns_;
   std::vector<EncodedKeys> encoded_;                // one per read
   std::map<std::string, KnownRecord> records_;      // of the views read; null: not known yet
   std::unordered_map<std::string, size_t> places_;  // of items, in found_
@@ -181,8 +182,8 @@ class ItemStore::Request {
 };
 
 arrow::Result<std::vector<ViewAnswer>> ItemStore::Read(const std::vector<ViewRead>& reads,
-                                                       int64_t t) {
-  return Request(this, reads, t).Run();
+                                                       int64_t t, int64_t deadline_ns) {
+  return Request(this, reads, t, deadline_ns).Run();
 }
 
 }  // namespace icecore::online

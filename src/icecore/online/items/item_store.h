@@ -62,8 +62,8 @@ class ItemStore : public Store {
 
   arrow::Result<std::optional<ViewPosition>> Position(const std::string& view) override;
   arrow::Result<std::unique_ptr<ViewLoad>> BeginLoad(const StoredView& view, bool fresh) override;
-  arrow::Result<std::vector<ViewAnswer>> Read(const std::vector<ViewRead>& reads,
-                                              int64_t t) override;
+  arrow::Result<std::vector<ViewAnswer>> Read(const std::vector<ViewRead>& reads, int64_t t,
+                                              int64_t deadline_ns = kNoDeadline) override;
   arrow::Status Drop(const std::string& view) override;
   arrow::Result<int64_t> Sweep(int64_t max_cells) override;
   // Servers keep their own memory: nothing is done.

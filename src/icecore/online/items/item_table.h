@@ -42,9 +42,9 @@ class ItemTable {
 
   // The items as the last acknowledged writes left them, in the order of the keys, which differ
   // from one another; nullopt: there is none. In one round trip as far as the service allows; the
-  // items are not read at one moment.
+  // items are not read at one moment. Repeated no longer than until `deadline_ns`.
   virtual arrow::Result<std::vector<std::optional<std::string>>> Get(
-      const std::vector<ItemKey>& keys) = 0;
+      const std::vector<ItemKey>& keys, int64_t deadline_ns = INT64_MAX) = 0;
 
   // Puts each item whose stored version is lower than its own, or which is not there; leaves the
   // others alone. kLimit when an item is too large for the service.

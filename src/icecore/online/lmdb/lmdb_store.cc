@@ -189,7 +189,7 @@ arrow::Result<std::unique_ptr<ViewLoad>> LmdbStore::BeginLoad(const StoredView& 
 }
 
 arrow::Result<std::vector<ViewAnswer>> LmdbStore::Read(const std::vector<ViewRead>& reads,
-                                                       int64_t t) {
+                                                       int64_t t, int64_t /*deadline_ns*/) {
   ARROW_ASSIGN_OR_RAISE(auto transaction, folder_->BeginRead());
   ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction.get(), Table::kCells));
   ReadRequest request(transaction.get(), cursor.get(), t, reads.size(), &records_);

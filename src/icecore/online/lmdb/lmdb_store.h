@@ -20,8 +20,8 @@ class LmdbStore : public Store {
 
   arrow::Result<std::optional<ViewPosition>> Position(const std::string& view) override;
   arrow::Result<std::unique_ptr<ViewLoad>> BeginLoad(const StoredView& view, bool fresh) override;
-  arrow::Result<std::vector<ViewAnswer>> Read(const std::vector<ViewRead>& reads,
-                                              int64_t t) override;
+  arrow::Result<std::vector<ViewAnswer>> Read(const std::vector<ViewRead>& reads, int64_t t,
+                                              int64_t deadline_ns = kNoDeadline) override;
   arrow::Status Drop(const std::string& view) override;
   arrow::Result<int64_t> Sweep(int64_t max_cells) override;
   arrow::Result<PackReport> Pack(const PackRule& rule) override;

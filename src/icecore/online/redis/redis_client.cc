@@ -17,7 +17,12 @@ using base::MakeError;
 constexpr int kMaxRedirections = 16;  // without a wait between them
 constexpr size_t kMaxSeeds = 64;
 
-int64_t DeadlineNs(int64_t ms) { return base::MonotonicNanos() + ms * 1'000'000; }
+constexpr int64_t kNanosPerMs = 1'000'000;
+
+// Until then, at least 1.
+int64_t LeftMs(int64_t deadline_ns) {
+  return std::max<int64_t>((deadline_ns - base::MonotonicNanos()) / kNanosPerMs, 1);
+}
 
 // Passes by itself: the server starts, fails over or moves slots.
 bool IsTransient(std::string_view code) {
@@ -80,7 +85,12 @@ arrow::Result<std::unique_ptr<RedisConnection>> RedisClient::Take(const RedisNod
     // What can be read now is the end of it.
     if (connection->IsIdle()) return connection;
   }
-  return RedisConnection::Open(place_, node, tuning_.connect_timeout_ms, deadline_ns);
+  return RedisConnection::Open(
+      place_, node, std::min(tuning_.connect_timeout_ms, LeftMs(deadline_ns)), deadline_ns);
+}
+
+int64_t RedisClient::AnswerDeadline(int64_t deadline_ns) const {
+  return std::min(deadline_ns, base::MonotonicNanos() + tuning_.answer_timeout_ms * kNanosPerMs);
 }
 
 void RedisClient::GiveBack(const RedisNode& node, std::unique_ptr<RedisConnection> connection) {
@@ -90,16 +100,17 @@ void RedisClient::GiveBack(const RedisNode& node, std::unique_ptr<RedisConnectio
 }
 
 arrow::Result<RedisReply> RedisClient::AskNode(const RedisNode& node,
-                                               const RedisArguments& arguments) {
-  const int64_t deadline_ns = DeadlineNs(tuning_.answer_timeout_ms);
-  ARROW_ASSIGN_OR_RAISE(auto connection, Take(node, deadline_ns));
-  ARROW_ASSIGN_OR_RAISE(RedisReply reply, connection->Ask(arguments, deadline_ns));
+                                               const RedisArguments& arguments,
+                                               int64_t deadline_ns) {
+  const int64_t answer_ns = AnswerDeadline(deadline_ns);
+  ARROW_ASSIGN_OR_RAISE(auto connection, Take(node, answer_ns));
+  ARROW_ASSIGN_OR_RAISE(RedisReply reply, connection->Ask(arguments, answer_ns));
   GiveBack(node, std::move(connection));
   return reply;
 }
 
-arrow::Result<SlotMap> RedisClient::DiscoverAt(const RedisNode& node) {
-  ARROW_ASSIGN_OR_RAISE(const RedisReply reply, AskNode(node, {"CLUSTER", "SLOTS"}));
+arrow::Result<SlotMap> RedisClient::DiscoverAt(const RedisNode& node, int64_t deadline_ns) {
+  ARROW_ASSIGN_OR_RAISE(const RedisReply reply, AskNode(node, {"CLUSTER", "SLOTS"}, deadline_ns));
   if (reply.kind == RedisReply::Kind::kList) {
     if (place_.database != 0) {
       return MakeError(ErrorCode::kInvalidDefinition,
@@ -121,7 +132,7 @@ arrow::Result<SlotMap> RedisClient::DiscoverAt(const RedisNode& node) {
 }
 
 // From the first server that answers.
-arrow::Result<SlotMap> RedisClient::Discover() {
+arrow::Result<SlotMap> RedisClient::Discover(int64_t deadline_ns) {
   std::vector<RedisNode> seeds;
   {
     const std::lock_guard lock(mutex_);
@@ -129,7 +140,7 @@ arrow::Result<SlotMap> RedisClient::Discover() {
   }
   arrow::Status failure;
   for (const RedisNode& seed : seeds) {
-    auto map = DiscoverAt(seed);
+    auto map = DiscoverAt(seed, deadline_ns);
     if (map.ok()) return map;
     if (base::CodeOf(map.status()) != ErrorCode::kUnavailable) return map;
     if (failure.ok()) failure = map.status();
@@ -137,12 +148,12 @@ arrow::Result<SlotMap> RedisClient::Discover() {
   return failure;
 }
 
-arrow::Result<std::shared_ptr<const SlotMap>> RedisClient::Slots() {
+arrow::Result<std::shared_ptr<const SlotMap>> RedisClient::Slots(int64_t deadline_ns) {
   {
     const std::lock_guard lock(mutex_);
     if (slots_ != nullptr) return slots_;
   }
-  ARROW_ASSIGN_OR_RAISE(SlotMap found, Discover());
+  ARROW_ASSIGN_OR_RAISE(SlotMap found, Discover(deadline_ns));
   auto map = std::make_shared<const SlotMap>(std::move(found));
   const std::lock_guard lock(mutex_);
   for (const RedisNode& node : map->masters) {
@@ -158,8 +169,11 @@ void RedisClient::ForgetSlots() {
   slots_.reset();
 }
 
-arrow::Status RedisClient::Repeat(const std::function<arrow::Status(bool*)>& attempt) {
-  net::Backoff backoff(tuning_.retry, &base::SystemRandom());
+arrow::Status RedisClient::Repeat(int64_t deadline_ns,
+                                  const std::function<arrow::Status(bool*)>& attempt) {
+  net::RetryLimits limits = tuning_.retry;
+  limits.deadline_ms = std::min(limits.deadline_ms, LeftMs(deadline_ns));
+  net::Backoff backoff(limits, &base::SystemRandom());
   int redirections = 0;
   while (true) {
     bool is_redirected = false;
@@ -178,13 +192,15 @@ arrow::Status RedisClient::Repeat(const std::function<arrow::Status(bool*)>& att
   }
 }
 
-arrow::Result<std::vector<RedisReply>> RedisClient::Run(const std::vector<RedisCommand>& commands) {
+arrow::Result<std::vector<RedisReply>> RedisClient::Run(const std::vector<RedisCommand>& commands,
+                                                        int64_t deadline_ns) {
   std::vector<RedisReply> replies(commands.size());
   std::vector<Pending> pending(commands.size());
   for (size_t i = 0; i < commands.size(); ++i) pending[i].index = i;
   if (pending.empty()) return replies;
-  ARROW_RETURN_NOT_OK(Repeat(
-      [&](bool* is_redirected) { return Try(commands, &pending, &replies, is_redirected); }));
+  ARROW_RETURN_NOT_OK(Repeat(deadline_ns, [&](bool* is_redirected) {
+    return Try(commands, &pending, &replies, deadline_ns, is_redirected);
+  }));
   return replies;
 }
 
@@ -192,8 +208,8 @@ arrow::Result<std::vector<RedisReply>> RedisClient::Run(const std::vector<RedisC
 // first reply is read, so that the servers work at the same time.
 arrow::Status RedisClient::Try(const std::vector<RedisCommand>& commands,
                                std::vector<Pending>* pending, std::vector<RedisReply>* replies,
-                               bool* is_redirected) {
-  ARROW_ASSIGN_OR_RAISE(const auto slots, Slots());
+                               int64_t deadline_ns, bool* is_redirected) {
+  ARROW_ASSIGN_OR_RAISE(const auto slots, Slots(deadline_ns));
   std::map<std::string, Batch> batches;
   std::vector<Pending> again;
   arrow::Status failure;
@@ -212,7 +228,7 @@ arrow::Status RedisClient::Try(const std::vector<RedisCommand>& commands,
     batch.pending.push_back(std::move(one));
   }
   for (auto& [name, batch] : batches) {
-    const arrow::Status sent = Send(commands, &batch);
+    const arrow::Status sent = Send(commands, deadline_ns, &batch);
     if (sent.ok()) continue;
     if (base::CodeOf(sent) != ErrorCode::kUnavailable) return sent;
     failure = sent;
@@ -237,8 +253,9 @@ arrow::Status RedisClient::Try(const std::vector<RedisCommand>& commands,
   return pending->empty() ? arrow::Status::OK() : failure;
 }
 
-arrow::Status RedisClient::Send(const std::vector<RedisCommand>& commands, Batch* batch) {
-  batch->deadline_ns = DeadlineNs(tuning_.answer_timeout_ms);
+arrow::Status RedisClient::Send(const std::vector<RedisCommand>& commands, int64_t deadline_ns,
+                                Batch* batch) {
+  batch->deadline_ns = AnswerDeadline(deadline_ns);
   std::string bytes;
   for (const Pending& one : batch->pending) {
     const RedisCommand& command = commands[one.index];
@@ -316,18 +333,18 @@ arrow::Status RedisClient::Sort(RedisReply reply, const RedisNode& node, const P
 
 arrow::Result<std::vector<RedisNode>> RedisClient::Masters() {
   std::vector<RedisNode> masters;
-  ARROW_RETURN_NOT_OK(Repeat([&](bool*) -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(const auto slots, Slots());
+  ARROW_RETURN_NOT_OK(Repeat(INT64_MAX, [&](bool*) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(const auto slots, Slots(INT64_MAX));
     masters = slots->masters;
     return arrow::Status::OK();
   }));
   return masters;
 }
 
-arrow::Result<bool> RedisClient::IsCluster() {
+arrow::Result<bool> RedisClient::IsCluster(int64_t deadline_ns) {
   bool is_cluster = false;
-  ARROW_RETURN_NOT_OK(Repeat([&](bool*) -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(const auto slots, Slots());
+  ARROW_RETURN_NOT_OK(Repeat(deadline_ns, [&](bool*) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(const auto slots, Slots(deadline_ns));
     is_cluster = slots->is_cluster;
     return arrow::Status::OK();
   }));
@@ -336,8 +353,8 @@ arrow::Result<bool> RedisClient::IsCluster() {
 
 arrow::Result<RedisReply> RedisClient::AskAny(const RedisArguments& arguments) {
   RedisReply reply;
-  ARROW_RETURN_NOT_OK(Repeat([&](bool*) -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(const auto slots, Slots());
+  ARROW_RETURN_NOT_OK(Repeat(INT64_MAX, [&](bool*) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(const auto slots, Slots(INT64_MAX));
     if (slots->masters.empty()) {
       return MakeError(ErrorCode::kUnavailable, "the Cluster has no slots yet");
     }

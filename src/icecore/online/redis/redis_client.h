@@ -50,18 +50,20 @@ class RedisClient {
 
   // One reply per command, in their order. Commands may be done more than once. Replies that tell
   // an error are errors: kDenied without the right to it, kLimit when the server is full, else
-  // kUnavailable after all repetitions.
-  arrow::Result<std::vector<RedisReply>> Run(const std::vector<RedisCommand>& commands);
+  // kUnavailable after all repetitions, which end by `deadline_ns` (base::MonotonicNanos).
+  arrow::Result<std::vector<RedisReply>> Run(const std::vector<RedisCommand>& commands,
+                                             int64_t deadline_ns = INT64_MAX);
 
   // The servers that keep keys, now.
   arrow::Result<std::vector<RedisNode>> Masters();
   // A command to one of them, once.
-  arrow::Result<RedisReply> AskNode(const RedisNode& node, const RedisArguments& arguments);
+  arrow::Result<RedisReply> AskNode(const RedisNode& node, const RedisArguments& arguments,
+                                    int64_t deadline_ns = INT64_MAX);
   // As AskNode, any of them, repeated.
   arrow::Result<RedisReply> AskAny(const RedisArguments& arguments);
 
   // Commands of one slot may be made one (MGET); of a single server all may.
-  arrow::Result<bool> IsCluster();
+  arrow::Result<bool> IsCluster(int64_t deadline_ns = INT64_MAX);
 
  private:
   // A command on its way.
@@ -73,21 +75,24 @@ class RedisClient {
   };
   struct Batch;
 
-  arrow::Result<std::shared_ptr<const SlotMap>> Slots();
-  arrow::Result<SlotMap> Discover();
-  arrow::Result<SlotMap> DiscoverAt(const RedisNode& node);
+  arrow::Result<std::shared_ptr<const SlotMap>> Slots(int64_t deadline_ns);
+  arrow::Result<SlotMap> Discover(int64_t deadline_ns);
+  arrow::Result<SlotMap> DiscoverAt(const RedisNode& node, int64_t deadline_ns);
+  // Of the answers of one server: that of the call, or sooner.
+  int64_t AnswerDeadline(int64_t deadline_ns) const;
   void ForgetSlots();
   arrow::Result<std::unique_ptr<RedisConnection>> Take(const RedisNode& node, int64_t deadline_ns);
   void GiveBack(const RedisNode& node, std::unique_ptr<RedisConnection> connection);
   arrow::Status Try(const std::vector<RedisCommand>& commands, std::vector<Pending>* pending,
-                    std::vector<RedisReply>* replies, bool* is_redirected);
-  arrow::Status Send(const std::vector<RedisCommand>& commands, Batch* batch);
+                    std::vector<RedisReply>* replies, int64_t deadline_ns, bool* is_redirected);
+  arrow::Status Send(const std::vector<RedisCommand>& commands, int64_t deadline_ns, Batch* batch);
   arrow::Status Receive(Batch* batch, std::vector<Pending>* again, std::vector<RedisReply>* replies,
                         bool* is_redirected);
   arrow::Status Sort(RedisReply reply, const RedisNode& node, const Pending& pending,
                      std::vector<Pending>* again, std::vector<RedisReply>* replies,
                      bool* is_redirected);
-  arrow::Status Repeat(const std::function<arrow::Status(bool* is_redirected)>& attempt);
+  arrow::Status Repeat(int64_t deadline_ns,
+                       const std::function<arrow::Status(bool* is_redirected)>& attempt);
 
   const RedisPlace place_;
   const RedisTuning tuning_;

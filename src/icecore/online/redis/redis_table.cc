@@ -103,8 +103,8 @@ arrow::Status RedisTable::Prepare() {
 }
 
 arrow::Result<std::vector<std::optional<std::string>>> RedisTable::Get(
-    const std::vector<ItemKey>& keys) {
-  ARROW_ASSIGN_OR_RAISE(const bool is_cluster, client_.IsCluster());
+    const std::vector<ItemKey>& keys, int64_t deadline_ns) {
+  ARROW_ASSIGN_OR_RAISE(const bool is_cluster, client_.IsCluster(deadline_ns));
   std::vector<std::string> texts;
   texts.reserve(keys.size());
   for (const ItemKey& key : keys) texts.push_back(TextOf(key));
@@ -129,7 +129,7 @@ arrow::Result<std::vector<std::optional<std::string>>> RedisTable::Get(
   std::vector<RedisCommand> commands;
   commands.reserve(groups.size());
   for (Group& group : groups) commands.push_back(std::move(group.command));
-  ARROW_ASSIGN_OR_RAISE(auto replies, client_.Run(commands));
+  ARROW_ASSIGN_OR_RAISE(auto replies, client_.Run(commands, deadline_ns));
   std::vector<std::optional<std::string>> values(keys.size());
   for (size_t g = 0; g < groups.size(); ++g) {
     if (replies[g].list.size() != groups[g].places.size()) {

@@ -25,7 +25,7 @@ class RedisTable : public ItemTable {
   // kInvalidDefinition where the server would evict keys.
   arrow::Status Prepare() override;
   arrow::Result<std::vector<std::optional<std::string>>> Get(
-      const std::vector<ItemKey>& keys) override;
+      const std::vector<ItemKey>& keys, int64_t deadline_ns = INT64_MAX) override;
   arrow::Status PutNewer(const std::vector<Item>& items) override;
   arrow::Status PutNew(const std::vector<Item>& items) override;
   arrow::Result<bool> Replace(const ItemKey& key, const std::optional<std::string>& expected,
