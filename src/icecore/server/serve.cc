@@ -27,6 +27,7 @@ namespace {
 constexpr std::chrono::seconds kLookInterval{1};
 // Answers are good for an hour after a load (docs/decisions/online-horizon.md): several may fail.
 constexpr engine::PushFollower::Pace kPace{.look_us = 50'000, .advance_us = 600'000'000};
+constexpr int kRemoteWorkers = 16;
 constexpr size_t kLogBytes = size_t{4} << 20;
 
 const std::string& Either(const std::string& said, const std::string& defined) {
@@ -37,6 +38,28 @@ const std::string& Either(const std::string& said, const std::string& defined) {
 // given, which is the same folder.
 std::string PathIn(const spec::Project& project, const std::string& path) {
   return path.empty() || path.starts_with('/') ? path : project.root + "/" + path;
+}
+
+void TakeLimits(const spec::Project& project, HttpServer::Options* options) {
+  const spec::ServeLimits& limits = project.serve.limits;
+  const auto take = [](const std::optional<int64_t>& said, int64_t unit, int64_t* value) {
+    if (said) *value = *said * unit;
+  };
+  const auto take_ms = [](const std::optional<int64_t>& said_us, int64_t* value) {
+    if (said_us) *value = *said_us / 1000;
+  };
+  // They wait for servers elsewhere, not for this machine's cores.
+  if (!project.online.starts_with("lmdb:")) options->workers = kRemoteWorkers;
+  if (limits.workers) options->workers = static_cast<int>(*limits.workers);
+  take(limits.rows, 1, &options->max_rows);
+  take(limits.body_mib, int64_t{1} << 20, &options->max_body_bytes);
+  options->max_pending_bytes = std::max(options->max_pending_bytes, 4 * options->max_body_bytes);
+  take(limits.connections, 1, &options->max_connections);
+  take(limits.waiting, 1, &options->max_queued_requests);
+  take_ms(limits.request_us, &options->request_timeout_ms);
+  take_ms(limits.answer_us, &options->answer_timeout_ms);
+  take_ms(limits.idle_us, &options->idle_timeout_ms);
+  take_ms(limits.drain_us, &options->drain_timeout_ms);
 }
 
 arrow::Status FillOptions(const spec::Project& project, const spec::ServeSettings& said,
@@ -57,6 +80,7 @@ arrow::Status FillOptions(const spec::Project& project, const spec::ServeSetting
   // They answer from memory themselves, so each core can have one.
   options->io_threads = std::clamp(cores, 1, 16);
   options->workers = std::clamp(cores / 2, 2, 16);
+  TakeLimits(project, options);
   return arrow::Status::OK();
 }
 

@@ -81,7 +81,17 @@ constexpr char kProject[] = R"json(
           "http": {"type": "string", "description": "ADDRESS:PORT"},
           "tls_cert": {"type": "string", "description": "PEM file: the certificate, then those up to the root"},
           "tls_key": {"type": "string", "description": "PEM file: its private key"},
-          "tokens": {"type": "string", "description": "File of access tokens; .icecore/tokens"}}},
+          "tokens": {"type": "string", "description": "File of access tokens; .icecore/tokens"},
+          "limits": {"type": "object", "additionalProperties": false, "description": "What a server takes, and how long it waits", "properties": {
+            "workers": {"type": "integer", "minimum": 1, "maximum": 256, "description": "Requests that wait for a store at the same time; by default half the cores (2 to 16), 16 for Redis and DynamoDB"},
+            "rows": {"type": "integer", "minimum": 1, "maximum": 1000000, "description": "Of a call: 10000"},
+            "body_mib": {"type": "integer", "minimum": 1, "maximum": 1024, "description": "Of a request: 4"},
+            "connections": {"type": "integer", "minimum": 1, "maximum": 100000, "description": "At the same time: 1024"},
+            "waiting": {"type": "integer", "minimum": 1, "maximum": 100000, "description": "Requests that wait for a worker: 256"},
+            "request": {"type": "string", "description": "From the first byte of a request to its last: 10s"},
+            "answer": {"type": "string", "description": "From the last byte of a request to its answer: 10s"},
+            "idle": {"type": "string", "description": "Between requests of a connection: 60s"},
+            "drain": {"type": "string", "description": "For what is under way when the server is stopped: 15s"}}}}},
       "now": {"type": "string", "description": "The project's clock stands here; for examples, tests and replays"},
       "served_log": {"type": "object", "additionalProperties": false, "description": "What is logged of served vectors, for icecore verify",
         "properties": {

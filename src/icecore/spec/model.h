@@ -315,6 +315,19 @@ struct ServedLogSettings {
   int64_t max_mib = 256;   // of all its files together
 };
 
+// What one server takes and how long it waits; nullopt: as docs/http.md has it.
+struct ServeLimits {
+  std::optional<int64_t> workers;      // requests that wait for a store at the same time
+  std::optional<int64_t> rows;         // of a call
+  std::optional<int64_t> body_mib;     // of a request
+  std::optional<int64_t> connections;  // at the same time
+  std::optional<int64_t> waiting;      // requests, for a worker
+  std::optional<int64_t> request_us;   // from its first byte to its last
+  std::optional<int64_t> answer_us;    // from there to its answer
+  std::optional<int64_t> idle_us;      // between requests of a connection
+  std::optional<int64_t> drain_us;     // of what is under way when the server is stopped
+};
+
 // How `icecore serve` answers; what the command line says comes before. References unresolved,
 // paths relative to the project. "": not said.
 struct ServeSettings {
@@ -322,6 +335,7 @@ struct ServeSettings {
   std::string tls_cert;  // PEM, the server's certificate first, then those between it and the root
   std::string tls_key;   // PEM
   std::string tokens = ".icecore/tokens";
+  ServeLimits limits;         // icecore.yaml only
   bool insecure = false;      // command line only
   bool log_requests = false;  // command line only
   Location location;

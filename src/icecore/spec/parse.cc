@@ -60,6 +60,42 @@ void ReadVariables(const YamlValue& value, MapReader* reader, ParseContext* cont
   }
 }
 
+void ReadServeLimits(MapReader* serve, ParseContext* context) {
+  const YamlValue* value = serve->Take("limits");
+  if (value == nullptr) {
+    return;
+  }
+  MapReader reader(*value, "serve limits", context->diagnostics);
+  if (value->kind != YamlValue::Kind::kMap) {
+    return;
+  }
+  ServeLimits* limits = &context->project->serve.limits;
+  const auto take_count = [&](const char* key, int64_t most, std::optional<int64_t>* into) {
+    *into = reader.TakeInt(key);
+    if (*into && (**into < 1 || **into > most)) {
+      reader.ErrorAt(key, "'" + std::string(key) + "' is a number from 1 to " +
+                              std::to_string(most) + ", got " + std::to_string(**into));
+    }
+  };
+  const auto take_time = [&](const char* key, std::optional<int64_t>* into) {
+    constexpr int64_t kMost = base::kMicrosPerHour;
+    *into = reader.TakeDuration(key);
+    if (*into && (**into < base::kMicrosPerSecond || **into > kMost)) {
+      reader.ErrorAt(key, "'" + std::string(key) + "' is a time from 1s to 1h");
+    }
+  };
+  take_count("workers", 256, &limits->workers);
+  take_count("rows", 1'000'000, &limits->rows);
+  take_count("body_mib", 1024, &limits->body_mib);
+  take_count("connections", 100'000, &limits->connections);
+  take_count("waiting", 100'000, &limits->waiting);
+  take_time("request", &limits->request_us);
+  take_time("answer", &limits->answer_us);
+  take_time("idle", &limits->idle_us);
+  take_time("drain", &limits->drain_us);
+  reader.Finish();
+}
+
 void ReadServe(MapReader* reader, ParseContext* context) {
   const YamlValue* value = reader->Take("serve");
   if (value == nullptr) {
@@ -75,6 +111,7 @@ void ReadServe(MapReader* reader, ParseContext* context) {
   settings->tls_cert = serve.TakeText("tls_cert").value_or("");
   settings->tls_key = serve.TakeText("tls_key").value_or("");
   settings->tokens = serve.TakeText("tokens").value_or(settings->tokens);
+  ReadServeLimits(&serve, context);
   if (settings->tls_cert.empty() != settings->tls_key.empty()) {
     const bool has_certificate = !settings->tls_cert.empty();
     serve.ErrorAt(has_certificate ? "tls_cert" : "tls_key",
