@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import warnings
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -301,7 +302,33 @@ def online(folder):
         refused(errors.InvalidArgument, lambda: project.get_online_features("shop", entities, {"basket": 1}, at="2020-01-01T00:00:00Z"))
         refused(errors.NotFound, lambda: project.get_online_features("shopp", entities), "shop")
 
-    return one_vector, columns_rows_and_frames_are_the_same, times_are_those_of_the_rows, a_service_tells_of_itself, what_is_wrong_is_named
+    def what_is_damaged_is_marked():                       # the last: the store stays so
+        path = os.path.join(folder, ".icecore", "online", "data.mdb")
+        with open(path, "r+b") as file:
+            content = file.read()
+            # The head of the town's cells: its key (view, generation), magic, flags, checksum.
+            head = "Zürich".encode() + rb"\x00\x01\x00\x00\x00[\x01\x02]\x00\x00\x00\x01\xc1\x00"
+            places = [found.end() for found in re.finditer(head, content)]
+            assert places
+            for place in places:
+                file.seek(place)
+                file.write(bytes([content[place] ^ 1]))
+        entities = {"customer_id": [1, 2, 3], "city": ["Oslo", "Zürich", "nowhere"]}
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            vector = project.get_online_features("shop", entities, {"basket": 2.0})
+        equal([one.category for one in said], [errors.DamagedValuesWarning])
+        equal(vector.statuses.column("city_mean_7d").to_pylist(), ["present", "error", "null"])
+        equal(vector.to_dict()["city_mean_7d"][1], None)
+        equal([(one["view"], one["features"], one["rows"], one["code"]) for one in vector.errors],
+              [("cities", ["city_mean_7d"], [1], "corrupt")])
+        assert "error" not in vector.statuses.column("amount").to_pylist()
+        equal(project.get_online_features("shop", {"customer_id": 1, "city": "Oslo"}, {"basket": 1.0}).errors, [])
+        refused(errors.Corrupt, lambda: project.get_online_features("shop", {"customer_id": 1, "city": "Zürich"}, {"basket": 1.0}),
+                "materialize --full cities")
+
+    return (one_vector, columns_rows_and_frames_are_the_same, times_are_those_of_the_rows, a_service_tells_of_itself,
+            what_is_wrong_is_named, what_is_damaged_is_marked)
 
 
 def errors_group(folder):
