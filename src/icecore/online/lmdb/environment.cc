@@ -346,6 +346,16 @@ void Environment::MakeRoom() {
   }
 }
 
+Environment::~Environment() {
+  // A child after fork must leave the parent's lock table alone.
+  if (environment_ != nullptr && in_own_process()) {
+    mdb_env_close(environment_);
+  }
+  if (folder_ >= 0) {
+    close(folder_);
+  }
+}
+
 int64_t Environment::used_bytes() const {
   MDB_envinfo info{};
   mdb_env_info(environment_, &info);

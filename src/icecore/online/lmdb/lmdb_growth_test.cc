@@ -20,18 +20,18 @@ using base::ErrorCode;
 using state::ValueStatus;
 
 constexpr char kSmallMap[] = "?map_bytes=1048576";
-constexpr int kKeys = 6'000;  // of which a load takes several times the small map
+constexpr int kManyKeys = 6'000;  // of which a load takes several times the small map
 
-ViewPosition After(int64_t load) { return At(load, kStart + load, kStart + load + kHour); }
+ViewPosition PositionOf(int64_t load) { return At(load, kStart + load, kStart + load + kHour); }
 
-arrow::Status LoadNumber(Store* store, const StoredView& view, int64_t load, int keys = kKeys,
-                         bool fresh = false) {
-  return Load(store, view, RowsOf(load, keys), After(load), fresh);
+arrow::Status LoadOf(Store* store, const StoredView& view, int64_t load, int keys = kManyKeys,
+                     bool fresh = false) {
+  return Load(store, view, RowsOf(load, keys), PositionOf(load), fresh);
 }
 
 // Of a view whose loads each gave every key its number: all keys answer by the load that the
 // position names, at a time when no later load has ended.
-arrow::Status ReadWhole(Store* store, const StoredView& view, int keys = kKeys) {
+arrow::Status ReadWhole(Store* store, const StoredView& view, int keys = kManyKeys) {
   std::vector<std::optional<std::string>> asked;
   for (int key = 0; key < keys; key += keys / 50) asked.push_back("k" + std::to_string(key));
   ARROW_ASSIGN_OR_RAISE(const auto answers,
@@ -61,11 +61,11 @@ TEST_F(LmdbGrowthTest, LoadsLargerThanTheMapGoThrough) {
   const StoredView view = MakeView("v");
   const StoredView other = MakeView("other");
   auto store = Open(kSmallMap);
-  ASSERT_TRUE(LoadNumber(store.get(), view, 1).ok());
+  ASSERT_TRUE(LoadOf(store.get(), view, 1).ok());
   const int64_t grown = MapBytes();
   EXPECT_GE(grown, 4 << 20);
-  ASSERT_TRUE(LoadNumber(store.get(), view, 2).ok());  // rewrites each key's cells
-  ASSERT_TRUE(LoadNumber(store.get(), other, 1, kKeys, true).ok());
+  ASSERT_TRUE(LoadOf(store.get(), view, 2).ok());  // rewrites each key's cells
+  ASSERT_TRUE(LoadOf(store.get(), other, 1, kManyKeys, true).ok());
   EXPECT_TRUE(ReadWhole(store.get(), view).ok());
   EXPECT_TRUE(ReadWhole(store.get(), other).ok());
   EXPECT_EQ(ReadKey(store.get(), view, "k17", kStart + 2).count, 2);
@@ -74,7 +74,7 @@ TEST_F(LmdbGrowthTest, LoadsLargerThanTheMapGoThrough) {
   store.reset();
   store = Open(kSmallMap);
   EXPECT_TRUE(ReadWhole(store.get(), view).ok());
-  ASSERT_TRUE(LoadNumber(store.get(), view, 3).ok());
+  ASSERT_TRUE(LoadOf(store.get(), view, 3).ok());
   EXPECT_EQ(ReadKey(store.get(), view, "k17", kStart + 3).count, 3);
 }
 
@@ -82,27 +82,27 @@ TEST_F(LmdbGrowthTest, FreshLoadsInPassesGoThrough) {
   const StoredView view = MakeView("v");
   const auto store = Open(kSmallMap);
   auto load = store->BeginLoad(view, true).ValueOrDie();
-  load->Bound(1 << 18, kKeys);
+  load->Bound(1 << 18, kManyKeys);
   int passes = 1;
   for (;; ++passes) {
-    ASSERT_TRUE(load->Add(Rows(RowsOf(1, kKeys))).ok());
-    if (!load->NextPass(After(1)).ValueOrDie()) break;
+    ASSERT_TRUE(load->Add(Rows(RowsOf(1, kManyKeys))).ok());
+    if (!load->NextPass(PositionOf(1)).ValueOrDie()) break;
   }
   EXPECT_GT(passes, 1);
-  ASSERT_TRUE(load->Commit(After(1)).ok());
+  ASSERT_TRUE(load->Commit(PositionOf(1)).ok());
   EXPECT_TRUE(ReadWhole(store.get(), view).ok());
 }
 
 TEST_F(LmdbGrowthTest, AMaximumIsALimitAndLosesNothing) {
   const StoredView view = MakeView("v");
   const auto store = Open("?map_bytes=1048576&max_map_bytes=2097152");
-  ASSERT_TRUE(LoadNumber(store.get(), view, 1, 100).ok());
-  const arrow::Status full = LoadNumber(store.get(), view, 2, 20'000);
+  ASSERT_TRUE(LoadOf(store.get(), view, 1, 100).ok());
+  const arrow::Status full = LoadOf(store.get(), view, 2, 20'000);
   EXPECT_EQ(CodeOf(full), ErrorCode::kLimit) << full;
   EXPECT_NE(full.message().find("max_map_bytes"), std::string::npos) << full;
   EXPECT_EQ(MapBytes(), 2 << 20);
   EXPECT_TRUE(ReadWhole(store.get(), view, 100).ok());
-  ASSERT_TRUE(LoadNumber(store.get(), view, 3, 100).ok());
+  ASSERT_TRUE(LoadOf(store.get(), view, 3, 100).ok());
   EXPECT_TRUE(ReadWhole(store.get(), view, 100).ok());
 }
 
@@ -110,7 +110,7 @@ TEST_F(LmdbGrowthTest, AMaximumIsALimitAndLosesNothing) {
 TEST_F(LmdbGrowthTest, ReadersGoOn) {
   const StoredView view = MakeView("v");
   auto store = Open(kSmallMap);
-  ASSERT_TRUE(LoadNumber(store.get(), view, 1, kKeys / 60).ok());
+  ASSERT_TRUE(LoadOf(store.get(), view, 1, kManyKeys / 60).ok());
   int stop[2];
   ASSERT_EQ(pipe(stop), 0);
   const pid_t child = InChild([&] {
@@ -118,7 +118,7 @@ TEST_F(LmdbGrowthTest, ReadersGoOn) {
     if (!own.ok()) return 1;
     pollfd wait{stop[0], POLLIN, 0};
     while (poll(&wait, 1, 0) == 0) {
-      if (!ReadWhole(own->get(), view, kKeys / 60).ok()) return 2;
+      if (!ReadWhole(own->get(), view, kManyKeys / 60).ok()) return 2;
     }
     return 0;
   });
@@ -129,14 +129,14 @@ TEST_F(LmdbGrowthTest, ReadersGoOn) {
   for (int i = 0; i < 3; ++i) {
     readers.emplace_back([&] {
       while (!done) {
-        wrong += ReadWhole(store.get(), view, kKeys / 60).ok() ? 0 : 1;
+        wrong += ReadWhole(store.get(), view, kManyKeys / 60).ok() ? 0 : 1;
         ++reads;
       }
     });
   }
   const int64_t before = MapBytes();
   for (int64_t load = 2; load <= 5; ++load) {
-    EXPECT_TRUE(LoadNumber(store.get(), view, load, static_cast<int>(load) * kKeys / 2).ok());
+    EXPECT_TRUE(LoadOf(store.get(), view, load, static_cast<int>(load) * kManyKeys / 2).ok());
   }
   done = true;
   for (std::thread& reader : readers) reader.join();
@@ -157,13 +157,13 @@ TEST_F(LmdbGrowthTest, TwoProcessesMakeItGrow) {
     auto own = OpenStore(std::string("lmdb:online") + kSmallMap, folder_.path());
     if (!own.ok()) return 1;
     for (int64_t load = 1; load <= 4; ++load) {
-      if (!LoadNumber(own->get(), other, load).ok()) return 2;
+      if (!LoadOf(own->get(), other, load).ok()) return 2;
       if (!ReadWhole(own->get(), other).ok()) return 3;
     }
     return 0;
   });
   for (int64_t load = 1; load <= 4; ++load) {
-    EXPECT_TRUE(LoadNumber(store.get(), view, load).ok());
+    EXPECT_TRUE(LoadOf(store.get(), view, load).ok());
     EXPECT_TRUE(ReadWhole(store.get(), view).ok());
   }
   EXPECT_EQ(WaitFor(child), 0);
@@ -176,14 +176,14 @@ TEST_F(LmdbGrowthTest, TwoProcessesMakeItGrow) {
 TEST_F(LmdbGrowthTest, ReadersDoNotWaitForAWriterThatWaits) {
   const StoredView view = MakeView("v");
   auto store = Open(kSmallMap);
-  ASSERT_TRUE(LoadNumber(store.get(), view, 1, 100).ok());
+  ASSERT_TRUE(LoadOf(store.get(), view, 1, 100).ok());
   int writing[2];
   int was_read[2];
   ASSERT_EQ(pipe(writing), 0);
   ASSERT_EQ(pipe(was_read), 0);
   const pid_t child = InChild([&] {
     auto own = OpenStore(std::string("lmdb:online") + kSmallMap, folder_.path());
-    if (!own.ok() || !LoadNumber(own->get(), view, 2).ok()) return 1;
+    if (!own.ok() || !LoadOf(own->get(), view, 2).ok()) return 1;
     auto env = lmdb::Environment::Open({directory()});
     if (!env.ok()) return 2;
     const auto writer = lmdb::Transaction::BeginWrite(*env);
@@ -192,7 +192,7 @@ TEST_F(LmdbGrowthTest, ReadersDoNotWaitForAWriterThatWaits) {
     return poll(&wait, 1, 30'000) == 1 ? 0 : 4;
   });
   Await(writing[0]);
-  std::thread writer([&] { EXPECT_TRUE(LoadNumber(store.get(), view, 3, 100).ok()); });
+  std::thread writer([&] { EXPECT_TRUE(LoadOf(store.get(), view, 3, 100).ok()); });
   const int64_t moment = base::MonotonicNanos() + 100'000'000;  // by then it waits, most likely
   while (base::MonotonicNanos() < moment) {
   }
@@ -214,14 +214,14 @@ TEST_F(LmdbGrowthTest, AKillLeavesTheOldOrTheNew) {
   for (int number = 0; number < kKills; ++number) {
     const std::string uri = "lmdb:online-" + std::to_string(number) + kSmallMap;
     auto store = OpenStore(uri, folder_.path()).ValueOrDie();
-    ASSERT_TRUE(LoadNumber(store.get(), view, 1, 300).ok());
+    ASSERT_TRUE(LoadOf(store.get(), view, 1, 300).ok());
     int begun[2];
     ASSERT_EQ(pipe(begun), 0);
     const pid_t child = InChild([&] {
       auto own = OpenStore(uri, folder_.path());
       if (!own.ok() || write(begun[1], "x", 1) != 1) return 1;
       for (int64_t load = 2;; ++load) {
-        if (!LoadNumber(own->get(), view, load, static_cast<int>(load) * 3'000).ok()) return 2;
+        if (!LoadOf(own->get(), view, load, static_cast<int>(load) * 3'000).ok()) return 2;
       }
     });
     Await(begun[0]);
@@ -236,7 +236,7 @@ TEST_F(LmdbGrowthTest, AKillLeavesTheOldOrTheNew) {
     close(begun[1]);
     ASSERT_TRUE(ReadWhole(store.get(), view, 300).ok());
     const int64_t seen = store->Position("v").ValueOrDie()->seq;
-    ASSERT_TRUE(LoadNumber(store.get(), view, seen + 1, 300).ok());
+    ASSERT_TRUE(LoadOf(store.get(), view, seen + 1, 300).ok());
     store.reset();
     store = OpenStore(uri, folder_.path()).ValueOrDie();
     EXPECT_EQ(store->Position("v").ValueOrDie()->seq, seen + 1);
