@@ -122,43 +122,43 @@ arrow::Result<TrainingCard> Parse(const std::string& text) {
 std::string CardPath(const std::string& set_path) { return set_path + ".card.json"; }
 
 std::string ToJson(const TrainingCard& card) {
-  Json json = {{"card", "icecore.training_set"},
-               {"format", kFormat},
-               {"icecore", card.icecore_version},
-               {"training_set", card.training_set},
-               {"definition", card.definition},
-               {"service",
-                {{"name", card.service},
-                 {"fingerprint", card.service_fingerprint},
-                 {"catalog_version", card.definition_version}}},
-               {"made_at", base::FormatInstant(card.made_at_us)},
-               {"now", base::FormatInstant(card.now_us)},
-               {"known_at", CutText(card.known_at)}};
+  Json document = {{"card", "icecore.training_set"},
+                   {"format", kFormat},
+                   {"icecore", card.icecore_version},
+                   {"training_set", card.training_set},
+                   {"definition", card.definition},
+                   {"service",
+                    {{"name", card.service},
+                     {"fingerprint", card.service_fingerprint},
+                     {"catalog_version", card.definition_version}}},
+                   {"made_at", base::FormatInstant(card.made_at_us)},
+                   {"now", base::FormatInstant(card.now_us)},
+                   {"known_at", CutText(card.known_at)}};
   if (card.cut_us) {
-    json["cut"] = base::FormatInstant(*card.cut_us);
+    document["cut"] = base::FormatInstant(*card.cut_us);
   }
-  json["spine"] = SpineJson(card);
-  json["inputs"] = Json::array();
+  document["spine"] = SpineJson(card);
+  document["inputs"] = Json::array();
   for (const CardInput& input : card.inputs) {
-    json["inputs"].push_back({{"table", input.table},
-                              {"table_id", input.table_id},
-                              {"generation", input.generation},
-                              {"version", input.version},
-                              {"seq_up_to", input.seq_up_to},
-                              {"rows", input.rows}});
+    document["inputs"].push_back({{"table", input.table},
+                                  {"table_id", input.table_id},
+                                  {"generation", input.generation},
+                                  {"version", input.version},
+                                  {"seq_up_to", input.seq_up_to},
+                                  {"rows", input.rows}});
   }
-  json["set"] = {
+  document["set"] = {
       {"file", card.file}, {"rows", card.rows}, {"columns", card.columns}, {"digest", card.digest}};
-  json["features"] = Json::array();
+  document["features"] = Json::array();
   for (const FeatureCard& feature : card.features) {
-    json["features"].push_back(FeatureJson(feature));
+    document["features"].push_back(FeatureJson(feature));
   }
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-arrow::Result<TrainingCard> CardFromJson(const std::string& json) {
+arrow::Result<TrainingCard> CardFromJson(const std::string& text) {
   try {
-    return Parse(json);
+    return Parse(text);
   } catch (const nlohmann::json::exception& error) {
     return MakeError(ErrorCode::kBadInput,
                      std::string("no card of a training set: ") + error.what());

@@ -61,7 +61,7 @@ std::string CardPath(const std::string& set_path);
 
 std::string ToJson(const TrainingCard& card);
 // kBadInput for what is no card, kUnsupported for a card of a later format.
-arrow::Result<TrainingCard> CardFromJson(const std::string& json);
+arrow::Result<TrainingCard> CardFromJson(const std::string& text);
 
 // Of the service and of everything that decides its values: the features that it takes of its views
 // and of their inputs', the views' entities, filters and ttl, the times they take from their
