@@ -288,8 +288,6 @@ class SweptView : public testing::Test {
   std::unique_ptr<LabelSet> labels_;
 };
 
-using Kind = KnowledgeCut::Kind;
-
 TEST_F(SweptView, BoundsChangeNoAnswer) {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
     ExpectSameWithinBounds({}, seed, {});
@@ -298,16 +296,17 @@ TEST_F(SweptView, BoundsChangeNoAnswer) {
 }
 
 TEST_F(SweptView, BoundsChangeNoAnswerUnderOtherCuts) {
-  ExpectSameWithinBounds({}, 5, {Kind::kLatest, 0});
+  ExpectSameWithinBounds({}, 5, {KnowledgeCut::Kind::kLatest, 0});
   ExpectSameWithinBounds({.key_type = "string"}, 6,
-                         {Kind::kTime, kSpanSeconds / 20 * 19 * kSecond});
+                         {KnowledgeCut::Kind::kTime, kSpanSeconds / 20 * 19 * kSecond});
 }
 
 TEST_F(SweptView, BoundsChangeNoAnswerOverVersions) {
   for (uint64_t seed = 7; seed <= 9; ++seed) {
     ExpectSameWithinBounds({.versioned = true}, seed, {});
   }
-  ExpectSameWithinBounds({.key_type = "string", .versioned = true}, 10, {Kind::kLatest, 0});
+  ExpectSameWithinBounds({.key_type = "string", .versioned = true}, 10,
+                         {KnowledgeCut::Kind::kLatest, 0});
 }
 
 // Down to a label at a time; of as-of features each needs all rows before it.
