@@ -11,9 +11,14 @@ namespace {
 std::vector<spec::Feature> FeaturesOf(const std::string& text) {
   base::Diagnostics diagnostics;
   const spec::Project project = spec::ParseText(
-      "a.yaml", "feature_view: v\nentity: e\nfrom: a.b\nevent_time: t\nfeatures: [" + text + "]\n",
+      "a.yaml",
+      "source: b\nfrom: {files: {path: b.csv, format: csv}}\n---\n"
+      "table: b\nzone: processing\nmode: append\nsql: select * from landing.b\n---\n"
+      "entity: e\nkeys: [{name: k, type: int64}]\n---\n"
+      "feature_view: v\nentity: e\nfrom: processing.b\nevent_time: t\nfeatures: [" +
+          text + "]\n",
       &diagnostics);
-  EXPECT_FALSE(diagnostics.has_errors()) << text;
+  EXPECT_TRUE(diagnostics.ToStatus().ok()) << text << diagnostics.ToStatus();
   return project.views.empty() ? std::vector<spec::Feature>() : project.views[0].features;
 }
 

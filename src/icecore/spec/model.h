@@ -361,7 +361,7 @@ struct Project {
   std::string catalog = ".icecore/catalog.db";
   std::string online = "lmdb:.icecore/online";
   int64_t memory_bytes = int64_t{1} << 30;  // what a training set may hold at once, about
-  int64_t feature_log_rows = 100'000;      // views over tables from so many rows on get a log
+  int64_t feature_log_rows = 100'000;       // views over tables from so many rows on get a log
   ServeSettings serve;
   OnlineAccess online_access;
   std::optional<int64_t> now_us;
