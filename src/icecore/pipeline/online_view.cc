@@ -1,5 +1,7 @@
 #include "icecore/pipeline/online_view.h"
 
+#include <arrow/type.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>

@@ -57,13 +57,25 @@ class ClientStream {
   template <typename Buffers, typename Handler>
   void async_write_some(const Buffers& buffers, Handler&& handler) {
     if (tls_) {
-      tls_->async_write_some(buffers, std::forward<Handler>(handler));
+      tls_->async_write_some(FirstRecord(buffers), std::forward<Handler>(handler));
     } else {
       socket_stream_.async_write_some(buffers, std::forward<Handler>(handler));
     }
   }
 
  private:
+  // What one record of TLS takes of the first buffer that is not empty.
+  template <typename Buffers>
+  static boost::asio::const_buffer FirstRecord(const Buffers& buffers) {
+    constexpr size_t kMostBytes = size_t{16} << 10;
+    boost::asio::const_buffer first;
+    for (auto it = boost::asio::buffer_sequence_begin(buffers);
+         it != boost::asio::buffer_sequence_end(buffers) && first.size() == 0; ++it) {
+      first = boost::asio::buffer(*it, kMostBytes);
+    }
+    return first;
+  }
+
   SocketStream socket_stream_;
   const std::shared_ptr<TlsContext> context_;
   std::optional<boost::beast::ssl_stream<SocketStream&>> tls_;

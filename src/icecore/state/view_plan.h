@@ -94,7 +94,7 @@ struct ViewPlan {
   }
   // The layout of a feature that is answered.
   const FeatureLayout& Answered(int feature) const {
-    return layout.features[static_cast<size_t>(layout.kept + feature)];
+    return layout.features[static_cast<size_t>(layout.kept) + static_cast<size_t>(feature)];
   }
   int64_t ActivationOf(int64_t event_time, int64_t known_at) const;
   // Rows with e below this can reach no window at t or later; INT64_MAX without windows.
