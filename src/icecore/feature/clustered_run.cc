@@ -45,6 +45,7 @@ std::shared_ptr<arrow::RecordBatch> Select(const arrow::RecordBatch& batch,
                                            const std::vector<int>& places,
                                            const std::shared_ptr<arrow::Schema>& schema) {
   std::vector<std::shared_ptr<arrow::ArrayData>> columns;
+  columns.reserve(places.size());
   for (const int place : places) columns.push_back(batch.column_data(place));
   return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));
 }

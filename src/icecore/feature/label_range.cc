@@ -9,6 +9,7 @@ namespace {
 std::vector<LabelRange> CutOneKey(const LabelSet& labels, const LabelRange& range, size_t count) {
   std::vector<LabelRange> pieces;
   const size_t most = std::min(count, range.size());
+  pieces.reserve(most);
   for (size_t i = 0; i < most; ++i) {
     pieces.push_back(RangeOf(labels, range.first + range.size() * i / most,
                              range.first + range.size() * (i + 1) / most));

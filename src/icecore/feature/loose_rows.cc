@@ -42,6 +42,7 @@ LooseRows::LooseRows(const RowNeeds& needs, const LabelSet& labels, const Knowle
 arrow::Status LooseRows::Read(const BoundView& view,
                               const std::vector<std::shared_ptr<arrow::RecordBatchReader>>& parts) {
   std::vector<std::unique_ptr<RowCollector>> collectors;
+  collectors.reserve(parts.size());
   for (size_t i = 0; i < parts.size(); ++i) {
     collectors.push_back(std::make_unique<RowCollector>(needs_, labels_, all_, cut_));
   }
@@ -203,6 +204,7 @@ arrow::Result<bool> LooseRows::Collect(const LabelRange& range, int64_t most_byt
   const size_t count = is_held() ? held_.size() : pieces.size();
   const size_t threads = std::min(base::ParallelPieces(), count);
   std::vector<std::unique_ptr<RowCollector>> collectors;
+  collectors.reserve(threads);
   for (size_t i = 0; i < threads; ++i) {
     collectors.push_back(std::make_unique<RowCollector>(needs_, labels_, range, cut_));
   }

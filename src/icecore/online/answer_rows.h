@@ -36,7 +36,7 @@ class AnswerRows {
     }
     if (!damage.ok()) return Fail(row, damage);
     if (cells_.empty()) return engine.ReadEmpty(&*sink_);
-    const arrow::Status read = engine.ReadCells(cells_, t_, &*sink_);
+    arrow::Status read = engine.ReadCells(cells_, t_, &*sink_);
     if (read.ok() || base::CodeOf(read) != base::ErrorCode::kCorrupt) return read;
     // The sink may hold a part of the answer, which cannot be taken back. From the first row again,
     // each tried before it counts.

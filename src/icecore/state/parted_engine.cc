@@ -123,6 +123,7 @@ class PartedEngine final : public ViewEngine {
   }
   std::unique_ptr<KeyState> NewKey() const override {
     std::vector<PartedKeyState::Part> states;
+    states.reserve(parts_.size());
     for (const EnginePart& part : parts_) states.push_back({&part, part.engine->NewKey()});
     return std::make_unique<PartedKeyState>(std::move(states));
   }
