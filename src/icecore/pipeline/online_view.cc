@@ -197,6 +197,7 @@ class KeptCells {
   static std::vector<int> PlacesOf(const std::vector<std::string>& own,
                                    const std::vector<std::string>& all) {
     std::vector<int> places;
+    places.reserve(own.size());
     for (const std::string& text : own) {
       places.push_back(static_cast<int>(std::find(all.begin(), all.end(), text) - all.begin()));
     }
