@@ -10,6 +10,7 @@ and entity; its own client asks four HMGETs a vector, one after the other or pip
 Python, one call after the other: over Arrow Flight, and over HTTP with the answers parsed. See README.md.
 """
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -209,31 +210,30 @@ class Icecore:
         answer = post(self.port, self.path, self.body(keys))
         return [list(row) for row in zip(*(column["values"] for column in answer["features"].values()))]
 
-    def flight_calls(self, seconds: float, batches: list[list[int]]) -> dict:
-        """One pyarrow client, one stream: batches of keys, one after the other, each awaited."""
+    @contextlib.contextmanager
+    def exchange(self, batches: list[list[int]]):
+        """One pyarrow client, one stream: its writer and reader, and the keys as batches to send."""
         schema = pa.schema([("user_id", pa.int64())])
-        batches = [pa.record_batch([keys], schema=schema) for keys in batches]
         client = flight.connect(self.flight)
         writer, reader = client.do_exchange(flight.FlightDescriptor.for_path("model"))
         with writer:
             writer.begin(schema)
+            yield writer, reader, [pa.record_batch([keys], schema=schema) for keys in batches]
+        client.close()
 
+    def flight_calls(self, seconds: float, batches: list[list[int]]) -> dict:
+        """One pyarrow client, one stream: batches of keys, one after the other, each awaited."""
+        with self.exchange(batches) as (writer, reader, batches):
             def call(i: int) -> None:
                 writer.write_batch(batches[i % len(batches)])
                 reader.read_chunk()
             timed = calls_in_a_row(seconds, call)
             writer.done_writing()
-        client.close()
         return timed
 
     def flight_stream(self, seconds: float, batches: list[list[int]], ahead: int = 16) -> dict:
         """The same with `ahead` batches on their way, as the clients of Redis' pipeline have; rates only."""
-        schema = pa.schema([("user_id", pa.int64())])
-        batches = [pa.record_batch([keys], schema=schema) for keys in batches]
-        client = flight.connect(self.flight)
-        writer, reader = client.do_exchange(flight.FlightDescriptor.for_path("model"))
-        with writer:
-            writer.begin(schema)
+        with self.exchange(batches) as (writer, reader, batches):
             for i in range(ahead):
                 writer.write_batch(batches[i % len(batches)])
             done, begin = 0, time.perf_counter()
@@ -245,7 +245,6 @@ class Icecore:
             writer.done_writing()
             for _ in range(ahead):
                 reader.read_chunk()
-        client.close()
         return {"per_second": done / took}
 
     def in_process(self, seconds: float, entities: int, keys: int) -> dict:
