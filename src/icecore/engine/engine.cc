@@ -35,6 +35,7 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
+constexpr std::string_view kDynamoDb = "dynamodb:";
 constexpr int64_t kMaxCopiesBytes = int64_t{16} << 30;  // of a lake elsewhere, on this disk
 
 arrow::Result<std::string> AbsoluteFolder(const std::string& directory) {
@@ -127,6 +128,7 @@ class EngineImpl : public Engine {
     workspace_.tables = &tables_;
     journals_ = options.journals ? options.journals : std::make_shared<pipeline::OpenJournals>();
     workspace_.journals = journals_.get();
+    workspace_.lands_pushes = options.lands_pushes;
     workspace_.clock = clock_.get();
     workspace_.random = &base::SystemRandom();
     workspace_.catalog = catalog_.get();
@@ -342,6 +344,23 @@ class EngineImpl : public Engine {
   arrow::Result<std::unique_ptr<PushDoor>> OpenPushDoor() override {
     ARROW_RETURN_NOT_OK(RequireApplied().status());
     return MakePushDoor(workspace_);
+  }
+
+  arrow::Result<std::vector<std::pair<std::string, std::unique_ptr<pipeline::DirectLoads>>>>
+  OpenDirectLoads() override {
+    std::vector<std::pair<std::string, std::unique_ptr<pipeline::DirectLoads>>> all;
+    ARROW_RETURN_NOT_OK(RequireApplied().status());
+    if (!HasOnlineViews()) return all;
+    ARROW_ASSIGN_OR_RAISE(const online::StorePlace place, OnlinePlace());
+    if (place.url.starts_with(kDynamoDb)) return all;
+    ARROW_RETURN_NOT_OK(OnlineStore().status());
+    ARROW_ASSIGN_OR_RAISE(const auto analysed, AnalysedAsApplied());
+    for (const spec::Source& source : project_.sources) {
+      if (!source.is_push) continue;
+      ARROW_ASSIGN_OR_RAISE(auto loads, pipeline::DirectLoads::Make(workspace_, analysed, source));
+      if (loads) all.emplace_back(source.name, std::move(loads));
+    }
+    return all;
   }
 
   arrow::Result<std::shared_ptr<arrow::Table>> Sql(const std::string& query) override {

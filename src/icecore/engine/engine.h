@@ -23,6 +23,7 @@
 #include "icecore/lake/table.h"
 #include "icecore/online/store.h"
 #include "icecore/pipeline/analysis.h"
+#include "icecore/pipeline/direct_load.h"
 #include "icecore/pipeline/lake_audit.h"
 #include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/maintenance.h"
@@ -41,6 +42,7 @@ struct OpenOptions {
   pipeline::EventListener listener;
   // Of pushes: engines of one process that share them read each once. null: its own.
   std::shared_ptr<pipeline::OpenJournals> journals = nullptr;
+  bool lands_pushes = false;  // this process does, on another thread
 };
 
 struct PlanReport {
@@ -211,6 +213,10 @@ class Engine {
   // A view of the files against the same view of an applied version.
   virtual arrow::Result<CompareReport> Compare(const CompareRequest& request) = 0;
   virtual arrow::Result<std::unique_ptr<PushDoor>> OpenPushDoor() = 0;
+  // Sources of pushes of which rows reach online views without the lake, with what brings them.
+  // None where the store counts what is written to it (DynamoDB).
+  virtual arrow::Result<std::vector<std::pair<std::string, std::unique_ptr<pipeline::DirectLoads>>>>
+  OpenDirectLoads() = 0;
 
   // One SELECT over every zone's tables; `zone.table@version` reads history.
   virtual arrow::Result<std::shared_ptr<arrow::Table>> Sql(const std::string& query) = 0;

@@ -15,6 +15,7 @@
 #include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
+#include "icecore/engine/direct_follower.h"
 #include "icecore/engine/housekeeper.h"
 
 namespace icecore::engine {
@@ -30,17 +31,22 @@ constexpr int kGaps = 4;
 class Follower final : public PushFollower {
  public:
   Follower(OpenOptions options, Pace pace, Listener* listener)
-      : options_(std::move(options)),
+      : options_(Landing(std::move(options))),
         interval_(pace.look_us),
         advance_interval_(pace.advance_us),
         listener_(listener),
-        housekeeper_(Housekeeper::Start(options_)) {}
+        housekeeper_(Housekeeper::Start(options_)),
+        direct_(DirectFollower::Start(options_, pace.look_us,
+                                      [listener](const std::string& source, int64_t begin_ns) {
+                                        listener->OnServable(source, begin_ns);
+                                      })) {}
 
   void Wake() override {
     {
       const std::lock_guard<std::mutex> guard(mutex_);
       woken_ = true;
     }
+    direct_->Wake();
     changed_.notify_one();
   }
 
@@ -51,7 +57,13 @@ class Follower final : public PushFollower {
   }
 
  private:
+  static OpenOptions Landing(OpenOptions options) {
+    options.lands_pushes = true;
+    return options;
+  }
+
   arrow::Status Open() {
+    is_new_ = true;
     door_.reset();
     ARROW_ASSIGN_OR_RAISE(engine_, Engine::Open(options_));
     ARROW_ASSIGN_OR_RAISE(auto door, engine_->OpenPushDoor());
@@ -85,7 +97,7 @@ class Follower final : public PushFollower {
       const arrow::Status status = Try([&] { return TakeOnce(stop); }, stop);
       if (status.ok()) {
         wait = interval_;
-        listener_->OnServable(begin_ns);
+        for (const std::string& source : door_->sources()) listener_->OnServable(source, begin_ns);
       } else if (!stop.stop_requested()) {
         base::Log(base::LogLevel::kWarning, "pushes wait: " + status.message());
         wait = std::min<std::chrono::microseconds>(wait * 2, kLongestWait);
@@ -159,7 +171,10 @@ class Follower final : public PushFollower {
 
   void Advance(const std::stop_token& stop) {
     if (stop.stop_requested() || base::MonotonicNanos() < next_advance_ns_) return;
-    const arrow::Status status = Try([&] { return AdvanceOnce(stop); }, stop);
+    // With the store no further than the lake.
+    const std::unique_lock<std::mutex> held = direct_->Hold();
+    arrow::Status status = Try([&] { return TakeHeld(stop); }, stop);
+    if (status.ok()) status = Try([&] { return AdvanceOnce(stop); }, stop);
     if (!status.ok() && !stop.stop_requested()) {
       base::Log(base::LogLevel::kWarning, "views stay where they are: " + status.message());
     }
@@ -181,7 +196,14 @@ class Follower final : public PushFollower {
     return outcome.FirstFailure();
   }
 
+  // What has to be loaded anew finds all its rows in the lake.
   arrow::Status TakeOnce(const std::stop_token& stop) {
+    if (!is_new_ && !unfinished_) return TakeHeld(stop);
+    const std::unique_lock<std::mutex> held = direct_->Hold();
+    return TakeHeld(stop);
+  }
+
+  arrow::Status TakeHeld(const std::stop_token& stop) {
     if (door_->sources().empty()) {
       return arrow::Status::OK();
     }
@@ -202,6 +224,8 @@ class Follower final : public PushFollower {
     if (ended.ok() || !stop.stop_requested()) listener_->OnRunEnded(ended.ok());
     if (outcome.ok()) TellHousekeeper(*outcome);
     unfinished_ = !ended.ok();
+    is_new_ = is_new_ && unfinished_;
+    if (ended.ok()) direct_->LakeRan();
     return ended;
   }
 
@@ -210,12 +234,14 @@ class Follower final : public PushFollower {
   const std::chrono::microseconds advance_interval_;
   Listener* const listener_;
   const std::unique_ptr<Housekeeper> housekeeper_;
+  const std::unique_ptr<DirectFollower> direct_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<PushDoor> door_;  // goes before engine_; null: to be opened anew
   int64_t version_ = 0;             // of the definitions of both
   // Rows may have landed that are not in every table and view behind them, which the journal does
   // not tell: a run has failed, or the process before this one was killed in the middle of one.
   bool unfinished_ = true;
+  bool is_new_ = true;  // no run was made by these definitions
   int64_t next_advance_ns_ = 0;
   std::mutex mutex_;
   std::condition_variable_any changed_;

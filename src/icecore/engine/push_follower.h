@@ -17,12 +17,13 @@ namespace icecore::engine {
 
 class PushFollower {
  public:
-  // Is told on the follower's thread, and must not block.
+  // Is told on the follower's threads, and must not block.
   class Listener {
    public:
     virtual ~Listener() = default;
-    // What was pushed before that moment (base::MonotonicNanos) has landed, and is in the views.
-    virtual void OnServable(int64_t begin_ns) = 0;
+    // What was pushed to the source before that moment (base::MonotonicNanos) is in the online
+    // views behind it, and has landed or will.
+    virtual void OnServable(const std::string& source, int64_t begin_ns) = 0;
     // Rows of each source that have landed, ever. With every look.
     virtual void OnLanded(const std::map<std::string, int64_t>& rows) = 0;
     // A run for pushes has ended, with all its steps or without.

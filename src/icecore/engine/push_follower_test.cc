@@ -47,10 +47,11 @@ feature_service: model
 features: [spending]
 )";
 
-// Passes on the first time that something is servable.
+// Passes on the first time that something is servable, on whichever thread.
 class Listener : public PushFollower::Listener {
  public:
-  void OnServable(int64_t) override {
+  void OnServable(const std::string&, int64_t) override {
+    const std::lock_guard lock(mutex_);
     if (const auto tell = std::exchange(on_servable, nullptr)) tell();
   }
   void OnLanded(const std::map<std::string, int64_t>& rows) override {

@@ -11,10 +11,13 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <set>
+#include <thread>
 #include <utility>
 
+#include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/json_text.h"
 #include "icecore/base/suggest.h"
@@ -40,6 +43,22 @@ using Pins = std::map<std::string, pipeline::LogPin>;
 
 constexpr size_t kMaxExamples = 20;
 constexpr int64_t kRowsPerRead = 1000;  // of one online read of a spine
+// How long one verification waits for pushed rows to be in the lake.
+constexpr int64_t kLandingWaitNanos = int64_t{10} * 1'000'000'000;
+constexpr std::chrono::milliseconds kLandingRetry(20);
+
+VerifyCause CauseOfLoss(pipeline::PinLoss loss) {
+  switch (loss) {
+    case pipeline::PinLoss::kRetention:
+      return VerifyCause::kRetention;
+    case pipeline::PinLoss::kNotLanded:
+      return VerifyCause::kNotLanded;
+    case pipeline::PinLoss::kNone:
+    case pipeline::PinLoss::kGeneration:
+      break;
+  }
+  return VerifyCause::kGeneration;
+}
 
 std::string ShortName(const std::string& service) {
   return service.rfind("service.", 0) == 0 ? service.substr(8) : service;
@@ -286,6 +305,19 @@ class Verifier {
     return CompareGroup(then, *narrow, **bound, group, pins);
   }
 
+  // As FindPin; rows that were pushed just now, which a server lands beside, are waited for.
+  arrow::Result<pipeline::PinResult> FindLanded(const pipeline::Workspace& then,
+                                                const spec::FeatureView& view,
+                                                const online::ViewPosition& position) {
+    while (true) {
+      auto found = pipeline::FindPin(then, view, position);
+      if (!found.ok() || found->loss != pipeline::PinLoss::kNotLanded) return found;
+      if (!landed_by_ns_) landed_by_ns_ = base::MonotonicNanos() + kLandingWaitNanos;
+      if (base::MonotonicNanos() >= *landed_by_ns_) return found;
+      std::this_thread::sleep_for(kLandingRetry);
+    }
+  }
+
   arrow::Status FindPins(const pipeline::Workspace& then, const online::ServedVectors& group,
                          Pins* pins, std::map<std::string, VerifyCause>* lost,
                          std::string* reason) {
@@ -295,10 +327,9 @@ class Verifier {
       if (defined == nullptr) {
         return MakeError(ErrorCode::kInternal, "a served view is not in its definitions");
       }
-      ARROW_ASSIGN_OR_RAISE(auto found, pipeline::FindPin(then, *defined, view.position));
+      ARROW_ASSIGN_OR_RAISE(auto found, FindLanded(then, *defined, view.position));
       if (found.loss != pipeline::PinLoss::kNone) {
-        (*lost)[view.name] = found.loss == pipeline::PinLoss::kRetention ? VerifyCause::kRetention
-                                                                         : VerifyCause::kGeneration;
+        (*lost)[view.name] = CauseOfLoss(found.loss);
         *reason = found.reason;
         continue;
       }
@@ -520,6 +551,7 @@ class Verifier {
   const VerifyRequest& request_;
   std::deque<online::ServedVectors> records_;
   FreshnessCounter freshness_;
+  std::optional<int64_t> landed_by_ns_;  // once something was waited for
   VerifyReport report_;
 };
 
@@ -533,6 +565,8 @@ std::string_view VerifyCauseName(VerifyCause cause) {
       return "generation";
     case VerifyCause::kRetention:
       return "retention";
+    case VerifyCause::kNotLanded:
+      return "not_landed";
     case VerifyCause::kExpired:
       return "expired";
     case VerifyCause::kPosition:

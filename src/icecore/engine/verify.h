@@ -38,6 +38,7 @@ enum class VerifyCause {
   kDefinition,  // the definition that served it cannot be had any more
   kGeneration,  // the table was rebuilt, and its log does not tell of the generation any more
   kRetention,   // rows of the version are gone: vacuum, erasure, a log that was cut
+  kNotLanded,   // served before the lake had the rows, which it does not have yet
   kExpired,     // the store gave what the ttl had ended, or called an equal value expired
   kPosition,    // the answer holds rows beyond the position it names
   kDamaged,     // the store could not read its own bytes, and said so

@@ -37,7 +37,9 @@ struct Batch {
   // exactly where transaction_end is: only there may a commit end.
   std::string position_after;
   bool transaction_end = false;
-  bool schema_changed = false;          // `rows` has other columns than the batch before it
+  bool schema_changed = false;  // `rows` has other columns than the batch before it
+  // What its rows have for _arrived_at, where the source keeps that; else the commit tells.
+  std::optional<int64_t> arrived_us;
   std::optional<int64_t> watermark_us;  // no earlier event is expected after this batch
 };
 

@@ -84,17 +84,20 @@ class Compactor {
         stop_(std::move(stop)) {}
 
   arrow::Result<CompactionReport> Run() {
+    ARROW_ASSIGN_OR_RAISE(snapshot_, table_.Load());
+    for (const DataFile& file : snapshot_->files) mine_.insert(file.path);
     bool more = true;
     for (int conflicts = 0; more && !stop_.stop_requested();) {
-      ARROW_ASSIGN_OR_RAISE(snapshot_, table_.Load());
       const auto stepped = Step();
       if (!stepped.ok() && base::CodeOf(stepped.status()) == ErrorCode::kConflict &&
           ++conflicts < kMaxConflicts) {
-        continue;  // others changed these files: look again at what is left
+        // Others changed these files: look again at what is left.
+      } else {
+        ARROW_ASSIGN_OR_RAISE(more, stepped);
+        conflicts = 0;
       }
-      ARROW_ASSIGN_OR_RAISE(more, stepped);
+      ARROW_ASSIGN_OR_RAISE(snapshot_, table_.Load());
     }
-    ARROW_ASSIGN_OR_RAISE(snapshot_, table_.Load());
     ARROW_ASSIGN_OR_RAISE(const Clusters clusters, ClustersOf(*snapshot_));
     report_.cluster_columns = clusters.columns;
     report_.sorted_runs = static_cast<int64_t>(clusters.runs.size());
@@ -124,7 +127,9 @@ class Compactor {
   }
 
   arrow::Result<bool> PackOne() {
-    const auto bins = PlanBins(*snapshot_, options_.target_bytes);
+    Snapshot mine = *snapshot_;
+    std::erase_if(mine.files, [&](const DataFile& file) { return !mine_.contains(file.path); });
+    const auto bins = PlanBins(mine, options_.target_bytes);
     if (bins.empty()) {
       return false;
     }
@@ -154,7 +159,9 @@ class Compactor {
       in_runs.insert(run.files.begin(), run.files.end());
     }
     Snapshot part = *snapshot_;
-    std::erase_if(part.files, [&](const DataFile& file) { return in_runs.contains(file.path); });
+    std::erase_if(part.files, [&](const DataFile& file) {
+      return in_runs.contains(file.path) || !mine_.contains(file.path);
+    });
     if (part.files.empty()) {
       return false;
     }
@@ -290,6 +297,7 @@ class Compactor {
                       {"files_removed", static_cast<int64_t>(files.size())},
                       {"files_added", static_cast<int64_t>(commit->adds.size())}};
     ARROW_ASSIGN_OR_RAISE(report_.version, table_.CommitTo(*snapshot_, *commit));
+    for (const DataFile& file : commit->adds) mine_.insert(file.path);
     ++report_.commits;
     report_.rows += rows;
     report_.files_removed += static_cast<int64_t>(files.size());
@@ -313,6 +321,9 @@ class Compactor {
   const CompactionOptions& options_;
   const ReadAccess& access_;
   const std::stop_token stop_;
+  // The files that were there at the beginning, and those that it made of them: what others write
+  // meanwhile would keep it at work for ever.
+  std::set<std::string> mine_;
   std::shared_ptr<const Snapshot> snapshot_;
   CompactionReport report_;
 };

@@ -20,8 +20,8 @@ LandingWriter::LandingWriter(const Workspace& workspace, const spec::Source& sou
       run_id_(std::move(run_id)),
       before_(std::move(before)),
       next_seq_(before_->last_seq() + 1),
-      arrived_us_(std::max(workspace.clock->NowMicros(),
-                           before_->Transaction(kArrivedTransaction).value_or(INT64_MIN))),
+      now_us_(workspace.clock->NowMicros()),
+      arrived_us_(before_->Transaction(kArrivedTransaction).value_or(INT64_MIN)),
       schema_(before_->schema) {}
 
 arrow::Status LandingWriter::UseColumns(const arrow::Schema& rows) {
@@ -44,8 +44,10 @@ arrow::Status LandingWriter::UseColumns(const arrow::Schema& rows) {
   return arrow::Status::OK();
 }
 
-arrow::Status LandingWriter::Write(const arrow::RecordBatch& rows) {
+arrow::Status LandingWriter::Write(const arrow::RecordBatch& rows,
+                                   std::optional<int64_t> arrived_us) {
   ARROW_RETURN_NOT_OK(UseColumns(*rows.schema()));
+  arrived_us_ = std::max(arrived_us_, arrived_us.value_or(now_us_));
   ARROW_ASSIGN_OR_RAISE(const auto enveloped,
                         WithEnvelope(rows, schema_, next_seq_, arrived_us_, run_id_));
   ARROW_RETURN_NOT_OK(writer_->Write(enveloped));
@@ -89,7 +91,8 @@ arrow::Status LandingWriter::Commit(lake::Table* table, const std::string& posit
   }
   commit.domains[std::string(lake::kPositionDomain)] = position;
   commit.transactions[std::string(lake::kSeqTransaction)] = complete_->last_seq;
-  commit.transactions[kArrivedTransaction] = arrived_us_;
+  // Not later than its rows: what is closed by now and lands later must not arrive before it.
+  commit.transactions[kArrivedTransaction] = arrived_us_ == INT64_MIN ? now_us_ : arrived_us_;
   commit.operation = "LAND";
   commit.info["run"] = "\"" + run_id_ + "\"";
   const int64_t landed = complete_->last_seq - before_->last_seq();

@@ -29,7 +29,9 @@ class LandingWriter {
   // Makes room for rows of these columns: new and wider ones change the table with the commit. A
   // type that does not fit is kBadInput.
   arrow::Status UseColumns(const arrow::Schema& rows);
-  arrow::Status Write(const arrow::RecordBatch& rows);
+  // arrived_us: where the source keeps it, but never before what arrived earlier; else now.
+  arrow::Status Write(const arrow::RecordBatch& rows,
+                      std::optional<int64_t> arrived_us = std::nullopt);
   // Everything written so far may be committed; what comes after it stays out until the next call.
   // files: that were taken since the last one, for the commit's counts.
   arrow::Status EndPart(int64_t files);
@@ -57,7 +59,8 @@ class LandingWriter {
   const std::string run_id_;
   const std::shared_ptr<const lake::Snapshot> before_;
   int64_t next_seq_;
-  int64_t arrived_us_;
+  const int64_t now_us_;
+  int64_t arrived_us_;                     // the greatest of the table
   std::shared_ptr<arrow::Schema> schema_;  // of the table once this commit is done; null at first
   std::shared_ptr<arrow::Schema> seen_;    // of the rows the writer was opened for
   std::unique_ptr<lake::DataWriter> writer_;

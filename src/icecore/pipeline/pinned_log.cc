@@ -180,6 +180,16 @@ arrow::Result<PinResult> FindPin(const Workspace& workspace, const spec::Feature
                                             std::to_string(state.generation));
     }
   }
+  if (!state.version) {
+    ARROW_ASSIGN_OR_RAISE(const StepState step, StepStateOf(*result.pin.snapshot));
+    if (TakenUpTo(*result.pin.snapshot, step) < position.seq) {
+      return generation == state.generation
+                 ? Lost(PinLoss::kNotLanded,
+                        log + " does not have all rows yet that were pushed; run 'icecore run'")
+                 : Lost(PinLoss::kGeneration,
+                        log + " was rebuilt before it had all rows that were pushed");
+    }
+  }
   result.pin.table = log;
   result.pin.seq_up_to = position.seq;
   return result;

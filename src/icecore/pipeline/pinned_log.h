@@ -28,6 +28,7 @@ enum class PinLoss {
   kNone,
   kGeneration,  // the table was made anew, and its log no longer tells of the generation
   kRetention,   // the version's log entries or files are gone
+  kNotLanded,   // pushed rows were served before the lake had them, and it does not have them yet
 };
 
 struct PinResult {

@@ -2,6 +2,7 @@
 
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/byte_size.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -21,8 +22,8 @@ using base::MakeError;
 using nlohmann::json;
 
 constexpr char kConnector[] = "push";
-constexpr int64_t kBatchBytes = int64_t{16} << 20;   // of rows that land as one batch
-constexpr int64_t kCommitBytes = int64_t{64} << 20;  // of rows of one commit
+constexpr int64_t kBatchBytes = int64_t{16} << 20;    // of rows that land as one batch
+constexpr int64_t kCommitBytes = int64_t{128} << 20;  // in memory, of rows of one commit
 
 std::string JournalFolder(const Workspace& workspace, const spec::Source& source) {
   return workspace.project->root + "/.icecore/push/" + source.name;
@@ -57,6 +58,11 @@ arrow::Result<ingest::PushPosition> LandedPushes(const lake::Snapshot& raw) {
   return ingest::PushPosition::Parse(parsed.at(kConnector).get<std::string>());
 }
 
+int64_t ClosingTime(const Workspace& workspace, const lake::Snapshot& raw) {
+  return std::max(workspace.clock->NowMicros(),
+                  raw.Transaction(kArrivedTransaction).value_or(INT64_MIN));
+}
+
 arrow::Result<std::shared_ptr<ingest::PushJournal>> OpenJournal(const Workspace& workspace,
                                                                 const spec::Source& source) {
   if (workspace.journals == nullptr) {
@@ -81,7 +87,7 @@ arrow::Status LandPushOnce(const Workspace& workspace, const spec::Source& sourc
   ARROW_ASSIGN_OR_RAISE(const auto table, OpenTable(workspace, RawTableName(source)));
   ARROW_ASSIGN_OR_RAISE(const auto before, table->LoadOrEmpty());
   ARROW_ASSIGN_OR_RAISE(const auto landed, LandedPushes(*before));
-  ingest::PushConnector connector(opened->get(), kBatchBytes);
+  ingest::PushConnector connector(opened->get(), kBatchBytes, ClosingTime(workspace, *before));
   ARROW_ASSIGN_OR_RAISE(const auto partitions, connector.Partitions());
   const std::string from = landed.number > 0 ? landed.Serialize() : "";
   ARROW_ASSIGN_OR_RAISE(const auto reader, connector.Read(partitions.front(), from, stop));
@@ -93,9 +99,11 @@ arrow::Status LandPushOnce(const Workspace& workspace, const spec::Source& sourc
     if (!*batch) {
       break;
     }
-    ARROW_RETURN_NOT_OK(base::WithContext(writer.Write(*(*batch)->rows), what));
+    const arrow::RecordBatch& rows = *(*batch)->rows;
+    ARROW_RETURN_NOT_OK(base::WithContext(writer.Write(rows, (*batch)->arrived_us), what));
     position = (*batch)->position_after;
-    bytes += kBatchBytes;
+    ARROW_ASSIGN_OR_RAISE(const int64_t size, arrow::util::ReferencedBufferSize(rows));
+    bytes += size;
     if (bytes >= kCommitBytes) {
       *more = true;
       break;

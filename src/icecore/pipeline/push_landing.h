@@ -24,6 +24,10 @@ namespace icecore::pipeline {
 arrow::Result<std::shared_ptr<ingest::PushJournal>> OpenJournal(const Workspace& workspace,
                                                                 const spec::Source& source);
 
+// When what is taken from the journal now is closed: by the project's clock, but never before what
+// has landed.
+int64_t ClosingTime(const Workspace& workspace, const lake::Snapshot& raw);
+
 // Whether the text of icecore.position is that of a source of pushes.
 bool IsPushPosition(const std::string& position);
 

@@ -1,5 +1,6 @@
 #include "icecore/pipeline/sql_tables.h"
 
+#include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <arrow/type_traits.h>
 
@@ -120,14 +121,9 @@ arrow::Result<VersionedTable> VersionsOf(const Workspace& workspace, const Pinne
                          input.name + " does not say what its versions are");
 }
 
-// Rows that the files by themselves do not give: read by the lake, held by the SQL engine.
-arrow::Status RegisterScan(const Workspace& workspace, const PinnedInput& input,
-                           const sql::TableInput& as, const std::optional<lake::SeqRange>& range,
-                           sql::Session* session) {
-  lake::ScanOptions options;
-  options.seq = range;
-  ARROW_ASSIGN_OR_RAISE(auto rows,
-                        lake::Scan(*workspace.store, *input.snapshot, options, workspace.access));
+// Rows that the SQL engine holds, with the columns that `as` adds.
+arrow::Status RegisterHeld(const std::shared_ptr<arrow::RecordBatchReader>& rows,
+                           const sql::TableInput& as, sql::Session* session) {
   if (as.extra_columns.empty()) {
     return session->RegisterReader(as.schema, as.name, rows);
   }
@@ -140,6 +136,29 @@ arrow::Status RegisterScan(const Workspace& workspace, const PinnedInput& input,
   return session->RegisterView(
       as.schema, as.name,
       select + " FROM " + sql::QuoteIdentifier(as.schema) + "." + sql::QuoteIdentifier(held));
+}
+
+// Rows that the files by themselves do not give: read by the lake.
+arrow::Status RegisterScan(const Workspace& workspace, const PinnedInput& input,
+                           const sql::TableInput& as, const std::optional<lake::SeqRange>& range,
+                           sql::Session* session) {
+  lake::ScanOptions options;
+  options.seq = range;
+  ARROW_ASSIGN_OR_RAISE(auto rows,
+                        lake::Scan(*workspace.store, *input.snapshot, options, workspace.access));
+  return RegisterHeld(rows, as, session);
+}
+
+sql::TableInput NamedInput(const std::string& sql_name) {
+  const size_t dot = sql_name.find('.');
+  sql::TableInput input;
+  input.schema = sql_name.substr(0, dot);
+  input.name = sql_name.substr(dot + 1);
+  return input;
+}
+
+sql::ExtraColumn KnownAtOf(const Workspace& workspace, const std::string& name) {
+  return {std::string(lake::kKnownAt), KnownAtExpression(workspace.project->FindTable(name))};
 }
 
 }  // namespace
@@ -204,10 +223,7 @@ bool AddSqlInputs(const AnalysedProject& project, const std::vector<std::string>
 arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& project,
                             const PinnedInput& input, const std::string& sql_name,
                             const std::optional<lake::SeqRange>& range, sql::Session* session) {
-  const size_t dot = sql_name.find('.');
-  sql::TableInput registered;
-  registered.schema = sql_name.substr(0, dot);
-  registered.name = sql_name.substr(dot + 1);
+  sql::TableInput registered = NamedInput(sql_name);
   std::shared_ptr<arrow::Schema> schema =
       input.snapshot->exists() ? input.snapshot->schema : project.SchemaOf(input.name);
   if (!schema) {
@@ -219,8 +235,7 @@ arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& p
     ARROW_ASSIGN_OR_RAISE(const VersionedTable table, VersionsOf(workspace, input));
     registered.extra_columns = ValidityColumns(table, *schema);
   } else if (!IsHistory(input.name) && !IsPlain(input.name)) {
-    registered.extra_columns = {
-        {std::string(lake::kKnownAt), KnownAtExpression(workspace.project->FindTable(input.name))}};
+    registered.extra_columns = {KnownAtOf(workspace, input.name)};
   }
   if (input.snapshot->exists() && !lake::FilesHoldRows(*input.snapshot)) {
     return RegisterScan(workspace, input, registered, range, session);
@@ -235,6 +250,25 @@ arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& p
     registered.seq_up_to = range->up_to;
   }
   return session->RegisterParquet(registered);
+}
+
+arrow::Status RegisterRows(const Workspace& workspace, const std::string& name,
+                           const std::shared_ptr<arrow::RecordBatch>& rows,
+                           const std::vector<std::string>& columns, sql::Session* session) {
+  sql::TableInput registered = NamedInput(name);
+  auto held = rows;
+  if (std::find(columns.begin(), columns.end(), lake::kKnownAt) != columns.end()) {
+    registered.extra_columns = {KnownAtOf(workspace, name)};  // made of any of the others
+  } else {
+    std::vector<int> indices;
+    indices.reserve(columns.size());
+    for (const std::string& column : columns) {
+      indices.push_back(rows->schema()->GetFieldIndex(column));
+    }
+    ARROW_ASSIGN_OR_RAISE(held, rows->SelectColumns(indices));
+  }
+  ARROW_ASSIGN_OR_RAISE(auto reader, arrow::RecordBatchReader::Make({held}, held->schema()));
+  return RegisterHeld(reader, registered, session);
 }
 
 }  // namespace icecore::pipeline

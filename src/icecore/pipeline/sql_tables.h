@@ -33,4 +33,10 @@ arrow::Status RegisterTable(const Workspace& workspace, const AnalysedProject& p
                             const PinnedInput& input, const std::string& sql_name,
                             const std::optional<lake::SeqRange>& range, sql::Session* session);
 
+// The same of rows of the table `name` that are not in the lake yet; no log of versions. `columns`:
+// those that the SQL needs, of SqlColumnsOf.
+arrow::Status RegisterRows(const Workspace& workspace, const std::string& name,
+                           const std::shared_ptr<arrow::RecordBatch>& rows,
+                           const std::vector<std::string>& columns, sql::Session* session);
+
 }  // namespace icecore::pipeline

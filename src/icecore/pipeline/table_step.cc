@@ -17,6 +17,7 @@
 #include "icecore/pipeline/landing.h"
 #include "icecore/pipeline/present_table.h"
 #include "icecore/pipeline/row_batches.h"
+#include "icecore/pipeline/row_wise.h"
 #include "icecore/pipeline/sql_tables.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/table_inputs.h"
@@ -64,7 +65,7 @@ class TableStep {
     if (whole_) {
       ARROW_ASSIGN_OR_RAISE(rows, QueryWhole());
     } else {
-      ARROW_ASSIGN_OR_RAISE(rows, QueryRowWise());
+      ARROW_ASSIGN_OR_RAISE(rows, QueryRowWise(session_.get(), analysed_, run_id_));
     }
     ARROW_RETURN_NOT_OK(OpenCommit());
     if (!whole_) {
@@ -106,27 +107,11 @@ class TableStep {
     return session_->Lock();
   }
 
-  arrow::Result<std::shared_ptr<arrow::Table>> QueryAll(const std::string& sql) {
-    ARROW_ASSIGN_OR_RAISE(auto reader, session_->QueryAt(sql, table_.sql_location));
-    return reader->ToTable();
-  }
-
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryRowWise() {
-    auto queried = QueryAll(analysed_.analysis.row_wise_sql);
-    if (!queried.ok()) {
-      return AtSql(queried.status());
-    }
-    ARROW_ASSIGN_OR_RAISE(auto sorted, SortedBySeq(*queried));
-    return WithRun(*sorted);
-  }
-
   // Rows computed whole get numbers and an arrival of their own.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryWhole() {
-    auto queried = QueryAll(analysed_.analysis.plain_sql);
-    if (!queried.ok()) {
-      return AtSql(queried.status());
-    }
-    ARROW_ASSIGN_OR_RAISE(auto rows, (*queried)->CombineChunksToBatch());
+    ARROW_ASSIGN_OR_RAISE(const auto queried,
+                          QueryTable(session_.get(), analysed_, analysed_.analysis.plain_sql));
+    ARROW_ASSIGN_OR_RAISE(auto rows, queried->CombineChunksToBatch());
     const int64_t n = rows->num_rows();
     range_.next.seq_after = range_.before->last_seq();
     range_.next.seq_up_to = range_.next.seq_after + n;
@@ -148,22 +133,7 @@ class TableStep {
     ARROW_ASSIGN_OR_RAISE(
         rows, rows->AddColumn(rows->num_columns(), std::string(lake::kArrivedAt), arrived));
     counts_.read = n;
-    return WithRun(*rows);
-  }
-
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> WithRun(const arrow::RecordBatch& rows) {
-    ARROW_ASSIGN_OR_RAISE(auto conformed, Conform(rows, analysed_.schema));
-    ARROW_ASSIGN_OR_RAISE(
-        auto run, arrow::MakeArrayFromScalar(arrow::StringScalar(run_id_), rows.num_rows()));
-    const int index = conformed->schema()->GetFieldIndex(std::string(lake::kRun));
-    return conformed->SetColumn(index, conformed->schema()->field(index), run);
-  }
-
-  arrow::Status AtSql(const arrow::Status& status) const {
-    if (status.message().rfind(table_.sql_location.file, 0) == 0) {
-      return status;
-    }
-    return base::WithContext(status, table_.sql_location.ToString());
+    return AsRowsOf(analysed_, *rows, run_id_);
   }
 
   arrow::Status OpenCommit() {

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "icecore/base/error.h"
@@ -17,6 +19,7 @@
 #include "icecore/pipeline/commit_times.h"
 #include "icecore/pipeline/delay_counts.h"
 #include "icecore/pipeline/lake_feature_log.h"
+#include "icecore/pipeline/load_rows.h"
 #include "icecore/pipeline/step_range.h"
 #include "icecore/pipeline/version_rules.h"
 #include "icecore/pipeline/versions.h"
@@ -29,44 +32,9 @@ using base::ErrorCode;
 using base::MakeError;
 
 constexpr int64_t kEnoughToReadAhead = int64_t{1} << 29;
-
-// Which rows of its table a load brings.
-struct Wanted {
-  online::ViewPosition taken;    // those that were taken by then are not brought again
-  int64_t until = 0;             // those that become active later wait
-  int64_t earliest = INT64_MIN;  // those that happened before reach no answer any more
-  std::optional<lake::SeqRange> seq;
-};
-
-// The rows of `rows` that the load has to bring. Raises next->latest_activation to the greatest
-// activation seen, and lowers next->waiting_from to the least _seq of those that wait.
-arrow::Result<state::PreparedRows> SelectNew(const state::ViewEngine& engine,
-                                             const state::PreparedRows& rows, const Wanted& wanted,
-                                             online::ViewPosition* next) {
-  arrow::Int64Builder picked;
-  for (int64_t i = 0; i < rows.num_rows; ++i) {
-    if (rows.event_time->IsNull(i) || rows.known_at->IsNull(i) ||
-        rows.event_time->Value(i) < wanted.earliest) {
-      continue;
-    }
-    const int64_t activation =
-        engine.ActivationOf(rows.event_time->Value(i), rows.known_at->Value(i));
-    next->latest_activation = std::max(next->latest_activation, activation);
-    if (activation > wanted.until) {
-      next->waiting_from = std::min(next->waiting_from, rows.seq->Value(i));
-      continue;
-    }
-    const bool taken =
-        rows.seq->Value(i) <= wanted.taken.seq && activation <= wanted.taken.applied_until;
-    if (!taken) ARROW_RETURN_NOT_OK(picked.Append(i));
-  }
-  if (picked.length() == rows.num_rows) {
-    return rows;
-  }
-  std::shared_ptr<arrow::Int64Array> indices;
-  ARROW_RETURN_NOT_OK(picked.Finish(&indices));
-  return state::TakeRows(rows, *indices);
-}
+// How long a load waits for pushed rows to be in their table.
+constexpr int64_t kTableWaitNanos = int64_t{10} * 1'000'000'000;
+constexpr std::chrono::milliseconds kTableRetry(20);
 
 // Whether the store's rows are those of the table's generation, and, of a table computed whole, of
 // this version or one that maintenance alone parts from it.
@@ -93,58 +61,8 @@ arrow::Result<bool> HasSameRows(const Workspace& workspace, const lake::Snapshot
   return !changed;
 }
 
-// How long the rows of a load took from when they happened, were known and were committed, to when
-// they can be served: not before the load has ended, nor before they are active. Of a very large
-// load most rows count as servable when they were read, so that their times need not be kept.
-class RowDelays {
- public:
-  explicit RowDelays(const base::Clock* clock) : clock_(clock) {}
-
-  // `commits`: of the rows that no load has brought before.
-  void Add(const state::ViewEngine& engine, const state::PreparedRows& rows,
-           const CommitTimes& commits) {
-    for (int64_t i = 0; i < rows.num_rows; ++i) {
-      // Such rows are in no view.
-      if (rows.event_time->IsNull(i) || rows.known_at->IsNull(i)) continue;
-      const int64_t event = rows.event_time->Value(i);
-      const int64_t known = rows.known_at->Value(i);
-      waiting_.push_back(
-          {event, known, engine.ActivationOf(event, known), commits.Of(rows.seq->Value(i))});
-    }
-    if (waiting_.size() >= kMostWaiting) {
-      Loaded();
-    }
-  }
-  // What was added can be served now.
-  void Loaded() {
-    const int64_t now_us = clock_->NowMicros();
-    for (const Times& row : waiting_) {
-      const int64_t servable = std::max(now_us, row.active);
-      delays_.since_event.AddBetween(row.event, servable);
-      delays_.since_known.AddBetween(row.known, servable);
-      if (row.committed.has_value()) {
-        delays_.since_commit.AddBetween(*row.committed, servable);
-      }
-    }
-    waiting_.clear();
-  }
-  const LoadDelays& delays() const { return delays_; }
-
- private:
-  static constexpr size_t kMostWaiting = 1 << 20;
-  struct Times {
-    int64_t event;
-    int64_t known;
-    int64_t active;
-    std::optional<int64_t> committed;
-  };
-  const base::Clock* const clock_;
-  std::vector<Times> waiting_;
-  LoadDelays delays_;
-};
-
-Wanted WantedBy(const OnlineLoadPlan& plan, const online::ViewPosition& before, bool resumed) {
-  Wanted wanted;
+WantedRows WantedBy(const OnlineLoadPlan& plan, const online::ViewPosition& before, bool resumed) {
+  WantedRows wanted;
   wanted.taken = before;
   wanted.until = plan.next.applied_until;
   if (!plan.fresh && !plan.adds) {
@@ -163,7 +81,7 @@ Wanted WantedBy(const OnlineLoadPlan& plan, const online::ViewPosition& before, 
 }
 
 // The rows of the load, once; plan->next learns what waits.
-arrow::Status AddRows(const Workspace& workspace, const Wanted& wanted, OnlineLoadPlan* plan,
+arrow::Status AddRows(const Workspace& workspace, const WantedRows& wanted, OnlineLoadPlan* plan,
                       online::ViewLoad* load, RowDelays* delays, StepCounts* counts) {
   const feature::BoundView& view = *plan->view.rows;
   lake::ScanOptions options;
@@ -201,8 +119,9 @@ arrow::Status AddRows(const Workspace& workspace, const Wanted& wanted, OnlineLo
 }
 
 // Adds all rows of the load, as often as the store's memory asks for; counts the first time.
-arrow::Status AddInPasses(const Workspace& workspace, const Wanted& wanted, OnlineLoadPlan* plan,
-                          online::ViewLoad* load, RowDelays* delays, StepCounts* counts) {
+arrow::Status AddInPasses(const Workspace& workspace, const WantedRows& wanted,
+                          OnlineLoadPlan* plan, online::ViewLoad* load, RowDelays* delays,
+                          StepCounts* counts) {
   // Half of what the project allows: cells in making, and the files that are read, take memory too.
   if (plan->in_passes()) {
     load->Bound(workspace.project->memory_bytes / 2, plan->snapshot->row_count().value_or(0));
@@ -278,6 +197,9 @@ arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& wor
   ARROW_ASSIGN_OR_RAISE(auto found,
                         FindOnlineView(workspace, project, view, anew ? std::nullopt : plan.known));
   plan.new_features = found.new_features;
+  ARROW_ASSIGN_OR_RAISE(const StepState state, StepStateOf(*plan.snapshot));
+  const int64_t complete = TakenUpTo(*plan.snapshot, state);
+  plan.lake_behind = plan.known && same_rows && plan.known->seq > complete;
   if (found.addition) return PlanAddition(std::move(plan), *std::move(found.addition));
   plan.view = std::move(found.view);
   const online::StoredView& stored = plan.view.stored;
@@ -288,8 +210,7 @@ arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& wor
   next.fingerprint = stored.fingerprint;
   next.cells = stored.cells;
   next.table_generation = table_state;
-  ARROW_ASSIGN_OR_RAISE(const StepState state, StepStateOf(*plan.snapshot));
-  next.seq = TakenUpTo(*plan.snapshot, state);
+  next.seq = complete;
   next.applied_at =
       std::max(workspace.clock->NowMicros(), plan.fresh ? INT64_MIN : before.applied_at);
   next.applied_until = base::SaturatingAdd(next.applied_at, kOnlineHorizonUs);
@@ -298,6 +219,12 @@ arrow::Result<std::optional<OnlineLoadPlan>> PlanOnlineLoad(const Workspace& wor
   // With none that waits in the log, old rows need no second look.
   plan.waiting = !plan.fresh && before.latest_activation > before.applied_until &&
                  next.applied_until > before.applied_until;
+  if (plan.lake_behind && !plan.fresh) {  // rows that wait may not be in the table yet
+    plan.waiting = false;
+    next.seq = before.seq;
+    next.applied_at = before.applied_at;
+    next.applied_until = before.applied_until;
+  }
   // What waits is found anew where it is looked for.
   next.waiting_from = plan.fresh || plan.waiting ? INT64_MAX : before.waiting_from;
   return std::optional<OnlineLoadPlan>(std::move(plan));
@@ -315,6 +242,24 @@ std::string NoteOf(const OnlineLoadPlan& plan, const spec::FeatureView& view) {
 
 namespace {
 
+// Plans the load again until the table has what the store took before it. Under the view's load, so
+// that nobody brings more meanwhile.
+arrow::Result<OnlineLoadPlan> AwaitTable(const Workspace& workspace, const AnalysedProject& project,
+                                         const spec::FeatureView& view, bool full) {
+  const int64_t deadline = base::MonotonicNanos() + (workspace.lands_pushes ? 0 : kTableWaitNanos);
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(auto plan, PlanOnlineLoad(workspace, project, view, full));
+    if (plan && !plan->lake_behind) return *std::move(plan);
+    if (!plan || base::MonotonicNanos() >= deadline) {
+      return MakeError(ErrorCode::kUnavailable,
+                       "view " + view.name +
+                           " answers from pushed rows that its table does not have yet; run "
+                           "'icecore run' and try again");
+    }
+    std::this_thread::sleep_for(kTableRetry);
+  }
+}
+
 // One load of the view. *behind: it ended at a position of before, that of a load that was cut off
 // or of the cells that were there.
 arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& project,
@@ -324,12 +269,18 @@ arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& projec
     return arrow::Status::OK();
   }
   OnlineLoadPlan plan = *std::move(found);
-  const online::ViewPosition before =
-      plan.fresh ? online::ViewPosition{} : plan.known.value_or(online::ViewPosition{});
-  if (!plan.new_rows && !plan.switches && plan.next.applied_at == before.applied_at) {
+  const bool needs_rows = plan.fresh || plan.adds;
+  const bool stays = !plan.new_rows && !plan.switches && !plan.fresh &&
+                     plan.next.applied_at == plan.known->applied_at;
+  if (stays || (plan.lake_behind && !needs_rows && !plan.switches)) {
     return arrow::Status::OK();
   }
   ARROW_ASSIGN_OR_RAISE(auto load, workspace.online->BeginLoad(plan.view.stored, plan.fresh));
+  if (plan.lake_behind && needs_rows) {
+    ARROW_ASSIGN_OR_RAISE(plan, AwaitTable(workspace, project, view, full));
+  }
+  const online::ViewPosition before =
+      plan.fresh ? online::ViewPosition{} : plan.known.value_or(online::ViewPosition{});
   // From here on nobody else moves the position; what was decided on an older one is void.
   ARROW_ASSIGN_OR_RAISE(const auto held, workspace.online->Position(view.name));
   if (held.has_value() != plan.known.has_value() ||

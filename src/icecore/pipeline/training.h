@@ -31,6 +31,7 @@ struct OnlineLoadPlan {
   std::optional<int> new_features;            // OnlineViewFound's
   bool new_rows = false;                      // the table holds rows that the store never took
   bool waiting = false;                       // rows that were too far ahead wait in the table
+  bool lake_behind = false;                   // the store took pushed rows that the table lacks yet
   bool in_passes() const { return fresh || adds; }
 };
 // nullopt: the view's table does not exist yet. `full`: a new generation.
@@ -44,6 +45,8 @@ std::string NoteOf(const OnlineLoadPlan& plan, const spec::FeatureView& view);
 
 // Brings the store's view up to the lake at the project's clock. `full` loads a new generation.
 // kConflict while another process loads the view, or when it has done so meanwhile: try again.
+// Where the store took pushed rows before the table (direct_load.h), whoever did brings it forward
+// in time too; a load that needs them from the table waits for them, kUnavailable at last.
 arrow::Status MaterializeView(const Workspace& workspace, const AnalysedProject& project,
                               const spec::FeatureView& view, bool full, StepReport* report);
 

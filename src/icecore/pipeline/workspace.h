@@ -78,6 +78,7 @@ struct Workspace {
   OpenJournals* journals = nullptr;
   catalog::Catalog* catalog = nullptr;
   online::Store* online = nullptr;  // null where a command needs none
+  bool lands_pushes = false;        // this process does, beside: to wait for the lake is of no use
   lake::ReadAccess access;
   EventListener listener;
   lake::LocalCopies* copies = nullptr;  // of a lake elsewhere; null where the lake is a folder

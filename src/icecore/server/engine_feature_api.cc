@@ -273,8 +273,8 @@ class EngineFeatureApiImpl : public EngineFeatureApi {
 
   void OnPushed(std::function<void()> wake) override { wake_ = std::move(wake); }
 
-  void OnServable(int64_t begin_ns) override {
-    freshness_.Servable(begin_ns, base::MonotonicNanos());
+  void OnServable(const std::string& source, int64_t begin_ns) override {
+    freshness_.Servable(source, begin_ns, base::MonotonicNanos());
   }
   void OnLanded(const std::map<std::string, int64_t>& rows) override {
     std::lock_guard lock(state_mutex_);

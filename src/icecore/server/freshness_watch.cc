@@ -57,18 +57,18 @@ arrow::Status FreshnessWatch::LookAtLoadsOf(catalog::Catalog* catalog, const std
 void FreshnessWatch::Accepted(const std::string& source, int64_t accepted_ns) {
   const std::lock_guard<std::mutex> lock(mutex_);
   pushes_.try_emplace(source);
-  if (waiting_.size() >= kMaxWaiting) {
-    waiting_.pop_front();
-  }
-  waiting_.emplace_back(accepted_ns, source);
+  std::deque<int64_t>& waiting = waiting_[source];
+  if (waiting.size() >= kMaxWaiting) waiting.pop_front();
+  waiting.push_back(accepted_ns);
 }
 
-void FreshnessWatch::Servable(int64_t begin_ns, int64_t end_ns) {
+void FreshnessWatch::Servable(const std::string& source, int64_t begin_ns, int64_t end_ns) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  while (!waiting_.empty() && waiting_.front().first < begin_ns) {
-    const auto& [accepted_ns, source] = waiting_.front();
-    pushes_[source].Add((end_ns - accepted_ns) / 1000);
-    waiting_.pop_front();
+  const auto found = waiting_.find(source);
+  if (found == waiting_.end()) return;
+  std::deque<int64_t>& waiting = found->second;
+  for (; !waiting.empty() && waiting.front() < begin_ns; waiting.pop_front()) {
+    pushes_[source].Add((end_ns - waiting.front()) / 1000);
   }
 }
 

@@ -26,11 +26,11 @@ class FreshnessWatch {
   arrow::Status LookAtLoads(catalog::Catalog* catalog, const std::vector<std::string>& views);
 
   // A push was accepted at this time (base::MonotonicNanos). Of those that wait for a run, the
-  // newest kMaxWaiting are remembered.
+  // newest kMaxWaiting of each source are remembered.
   static constexpr size_t kMaxWaiting = 65'536;
   void Accepted(const std::string& source, int64_t accepted_ns);
-  // What was accepted before `begin_ns` can be served at `end_ns`.
-  void Servable(int64_t begin_ns, int64_t end_ns);
+  // What was accepted of the source before `begin_ns` can be served at `end_ns`.
+  void Servable(const std::string& source, int64_t begin_ns, int64_t end_ns);
 
   std::vector<ViewDelays> view_delays();
   std::vector<PushDelays> push_delays();
@@ -47,7 +47,7 @@ class FreshnessWatch {
   bool has_looked_ = false;  // guarded by look_mutex_
   std::mutex mutex_;
   std::map<std::string, ViewState> views_;
-  std::deque<std::pair<int64_t, std::string>> waiting_;  // accepted at, source; oldest first
+  std::map<std::string, std::deque<int64_t>> waiting_;  // accepted at, by source; oldest first
   std::map<std::string, pipeline::DelayCounts> pushes_;
 };
 

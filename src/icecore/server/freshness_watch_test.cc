@@ -89,14 +89,16 @@ TEST_F(FreshnessWatchTest, PushesCountWhenARunThatBeganLaterHasEnded) {
   watch_.Accepted("events", 100);
   watch_.Accepted("clicks", 200);
   watch_.Accepted("events", 300);
-  watch_.Servable(300, 1'000'000'300);
+  watch_.Servable("clicks", 300, 1'000'000'300);
+  watch_.Servable("events", 300, 1'000'000'300);
+  watch_.Servable("of nobody", 300, 1'000'000'300);
   const auto pushes = watch_.push_delays();
   ASSERT_EQ(pushes.size(), 2u);
   EXPECT_EQ(pushes[0].source, "clicks");
   EXPECT_EQ(pushes[0].delays.total(), 1);
   EXPECT_EQ(pushes[1].delays.total(), 1);
   EXPECT_DOUBLE_EQ(pushes[1].delays.sum_seconds(), 1);
-  watch_.Servable(301, 1'000'000'300);
+  watch_.Servable("events", 301, 1'000'000'300);
   EXPECT_EQ(watch_.push_delays()[1].delays.total(), 2);
 }
 
@@ -104,7 +106,7 @@ TEST_F(FreshnessWatchTest, PushesThatWaitAreBounded) {
   for (size_t i = 0; i < FreshnessWatch::kMaxWaiting + 7; ++i) {
     watch_.Accepted("events", 1);
   }
-  watch_.Servable(2, 2);
+  watch_.Servable("events", 2, 2);
   EXPECT_EQ(watch_.push_delays()[0].delays.total(), int64_t{FreshnessWatch::kMaxWaiting});
 }
 

@@ -183,9 +183,11 @@ def small_files_are_packed(project: Project) -> None:
     before = os.stat(log).st_mtime_ns if os.path.exists(log) else 0
     with Server(project) as server:
         for i in range(PUSHES_UNTIL_PACKED):
+            landed = table.version()
             status, _ = server.post("/push", {"source": "clicks", "rows": [{"user": f"u{i}", "at": "2024-03-01T10:00:00Z", "n": i % 10}]})
             expect(status, 200, "status")
             server.await_value(f"u{i}", "n", i % 10)
+            await_true(lambda: table.update_incremental() or table.version() > landed, "a commit of its own")
         deadline = time.monotonic() + WAIT_S
         while True:
             table.update_incremental()

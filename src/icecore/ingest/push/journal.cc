@@ -20,6 +20,8 @@
 #include "icecore/base/error.h"
 #include "icecore/ingest/files/encoding.h"
 #include "icecore/ingest/files/json_object.h"
+#include "icecore/ingest/push/closed_batches.h"
+#include "icecore/ingest/push/journal_file.h"
 
 namespace icecore::ingest {
 namespace {
@@ -34,101 +36,8 @@ constexpr std::string_view kThinLock = "/thin.lock";
 // A folder that changed so recently may change once more without its time of change telling.
 constexpr int64_t kSettledNanos = 50'000'000;
 constexpr int64_t kMaxGroupBytes = int64_t{64} << 20;  // of rows, appended with one sync
+constexpr size_t kMostClosedBytes = size_t{64} << 10;  // of what is told of closed batches
 constexpr int64_t kMarkBytes = int64_t{256} << 10;     // of a segment, between two known places
-
-arrow::Status Failed(const std::string& what, const std::string& path) {
-  const int error = errno;
-  const ErrorCode code = error == EACCES || error == EPERM || error == EROFS
-                             ? ErrorCode::kDenied
-                             : ErrorCode::kUnavailable;
-  return MakeError(code, what + " " + path + ": " + std::strerror(error));
-}
-
-// Closes on destruction.
-class File {
- public:
-  static arrow::Result<File> Open(const std::string& path, int flags) {
-    const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
-    if (descriptor < 0) return Failed("cannot open", path);
-    return File(descriptor);
-  }
-  File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  File& operator=(File&& other) noexcept {
-    std::swap(descriptor_, other.descriptor_);
-    return *this;
-  }
-  ~File() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  int get() const { return descriptor_; }
-
- private:
-  explicit File(int descriptor) : descriptor_(descriptor) {}
-  int descriptor_;
-};
-
-// At most max_bytes; fewer where the file ends before.
-arrow::Result<std::string> ReadFrom(const File& file, int64_t offset, const std::string& path,
-                                    int64_t max_bytes = INT64_MAX) {
-  struct stat info{};
-  if (::fstat(file.get(), &info) != 0) return Failed("cannot look at", path);
-  std::string bytes(static_cast<size_t>(std::clamp<int64_t>(info.st_size - offset, 0, max_bytes)),
-                    '\0');
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n = ::pread(file.get(), bytes.data() + done, bytes.size() - done,
-                              offset + static_cast<int64_t>(done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Failed("cannot read", path);
-    if (n == 0) break;
-    done += static_cast<size_t>(n);
-  }
-  bytes.resize(done);
-  return bytes;
-}
-
-arrow::Status WriteAt(const File& file, std::string_view bytes, int64_t offset,
-                      const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(file.get(), bytes.data(), bytes.size(), offset);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Failed("cannot write", path);
-    bytes.remove_prefix(static_cast<size_t>(n));
-    offset += n;
-  }
-  return arrow::Status::OK();
-}
-
-arrow::Status SyncFolder(const std::string& folder) {
-  ARROW_ASSIGN_OR_RAISE(const File file, File::Open(folder, O_RDONLY | O_DIRECTORY));
-  return ::fsync(file.get()) == 0 ? arrow::Status::OK() : Failed("cannot sync", folder);
-}
-
-// Held over everything that one process must not see half-done of another.
-class FolderLock {
- public:
-  static arrow::Result<FolderLock> Take(const std::string& folder, int how) {
-    ARROW_ASSIGN_OR_RAISE(File file, File::Open(folder + "/lock", O_RDWR | O_CREAT));
-    while (::flock(file.get(), how) != 0) {
-      if (errno != EINTR) return Failed("cannot lock", folder);
-    }
-    return FolderLock(std::move(file));
-  }
-
-  // nullopt where somebody holds it.
-  static arrow::Result<std::optional<FolderLock>> TryTake(const std::string& path) {
-    ARROW_ASSIGN_OR_RAISE(File file, File::Open(path, O_RDWR | O_CREAT));
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) {
-      return std::optional<FolderLock>(FolderLock(std::move(file)));
-    }
-    if (errno == EWOULDBLOCK || errno == EINTR) return std::optional<FolderLock>();
-    return Failed("cannot lock", path);
-  }
-
- private:
-  explicit FolderLock(File file) : file_(std::move(file)) {}
-  File file_;  // closing it lets go
-};
 
 // One call of Append on its way.
 struct Waiting {
@@ -212,6 +121,32 @@ class FolderJournal final : public PushJournal {
     return entries;
   }
 
+  arrow::Result<std::vector<ClosedBatch>> Close(int64_t number, int64_t now_us) override {
+    ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_EX));
+    const std::lock_guard<std::mutex> guard(mutex_);
+    ARROW_RETURN_NOT_OK(Refresh());
+    ARROW_ASSIGN_OR_RAISE(auto known, ReadClosedBatches(folder_));
+    if (!known) {
+      known.emplace();
+      known->from = {number, INT64_MIN};
+      ARROW_RETURN_NOT_OK(WriteClosedBatches(folder_, *known));
+      known->bytes = EncodeClosedFrom(known->from).size();
+    }
+    if (number < known->from.number) {
+      return MakeError(ErrorCode::kConflict, "entry " + std::to_string(number + 1) +
+                                                 " of the journal " + folder_ +
+                                                 " was taken by somebody else");
+    }
+    if (last_number_ > std::max(number, known->last().number)) {
+      const ClosedBatch batch{last_number_, std::max(now_us, known->last().arrived_us)};
+      ARROW_RETURN_NOT_OK(AddClosedBatch(folder_, *known, batch));
+      known->batches.push_back(batch);
+    }
+    std::erase_if(known->batches,
+                  [number](const ClosedBatch& batch) { return batch.number <= number; });
+    return std::move(known->batches);
+  }
+
   arrow::Result<int64_t> LastNumber() override {
     ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_SH));
     const std::lock_guard<std::mutex> guard(mutex_);
@@ -276,19 +211,32 @@ class FolderJournal final : public PushJournal {
     while (segments_.size() > 1 && segments_.front().last_number <= number &&
            segments_.front().newest_key_us < kept_since) {
       if (::unlink(segments_.front().path.c_str()) != 0 && errno != ENOENT) {
-        return Failed("cannot delete", segments_.front().path);
+        return FileError("cannot delete", segments_.front().path);
       }
       std::erase_if(keys_, [&](const auto& known) {
         return known.second.number <= segments_.front().last_number;
       });
       segments_.erase(segments_.begin());
     }
+    ARROW_RETURN_NOT_OK(ForgetClosed(number));
     for (size_t i = 0; i + 1 < segments_.size() && segments_[i].last_number <= number; ++i) {
       if (segments_[i].is_thin) continue;
       ARROW_RETURN_NOT_OK(ReadTail(&segments_[i]));  // another process may have done it
       if (!segments_[i].is_thin) return std::optional<Segment>(segments_[i]);
     }
     return std::optional<Segment>();
+  }
+
+  // Batches that end by `number`, where they have become many.
+  arrow::Status ForgetClosed(int64_t number) const {
+    ARROW_ASSIGN_OR_RAISE(auto known, ReadClosedBatches(folder_));
+    if (!known || known->bytes < kMostClosedBytes) return arrow::Status::OK();
+    const auto kept = std::find_if(known->batches.begin(), known->batches.end(),
+                                   [&](const ClosedBatch& batch) { return batch.number > number; });
+    if (kept == known->batches.begin()) return arrow::Status::OK();
+    known->from = *std::prev(kept);
+    known->batches.erase(known->batches.begin(), kept);
+    return WriteClosedBatches(folder_, *known);
   }
 
   // Writes the segment anew without its rows, which nobody reads any more; its keys are of use
@@ -298,7 +246,7 @@ class FolderJournal final : public PushJournal {
     if (!only) return arrow::Status::OK();
     std::string thin = EncodeHeader(segment.header);
     {
-      ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment.path, O_RDONLY));
+      ARROW_ASSIGN_OR_RAISE(const JournalFile file, JournalFile::Open(segment.path, O_RDONLY));
       ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadFrom(file, 0, segment.path));
       std::string_view rest = std::string_view(bytes).substr(
           kSegmentHeaderBytes, static_cast<size_t>(segment.read_bytes) - kSegmentHeaderBytes);
@@ -310,7 +258,7 @@ class FolderJournal final : public PushJournal {
       }
     }
     const std::string made = folder_ + std::string(kThinFile);
-    ARROW_RETURN_NOT_OK(WriteFile(made, thin));
+    ARROW_RETURN_NOT_OK(WriteWhole(made, thin));
     ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_EX));
     const std::lock_guard<std::mutex> guard(mutex_);
     ARROW_RETURN_NOT_OK(Refresh());
@@ -318,15 +266,9 @@ class FolderJournal final : public PushJournal {
       return one.path == segment.path && one.file == segment.file;
     });
     if (known == segments_.end()) return arrow::Status::OK();
-    if (::rename(made.c_str(), segment.path.c_str()) != 0) return Failed("cannot rename", made);
+    if (::rename(made.c_str(), segment.path.c_str()) != 0) return FileError("cannot rename", made);
     ARROW_RETURN_NOT_OK(SyncFolder(folder_));
     return ReadTail(&*known);
-  }
-
-  static arrow::Status WriteFile(const std::string& path, std::string_view bytes) {
-    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(path, O_RDWR | O_CREAT | O_TRUNC));
-    ARROW_RETURN_NOT_OK(WriteAt(file, bytes, 0, path));
-    return ::fsync(file.get()) == 0 ? arrow::Status::OK() : Failed("cannot sync", path);
   }
 
   // Guarded by queue_mutex_: those that share the next sync.
@@ -381,10 +323,11 @@ class FolderJournal final : public PushJournal {
   // The segment's tail behind its whole entries becomes `bytes`, durably.
   arrow::Status WriteTail(const std::string& bytes) {
     Segment& segment = segments_.back();
-    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment.path, O_RDWR));
+    ARROW_ASSIGN_OR_RAISE(const JournalFile file, JournalFile::Open(segment.path, O_RDWR));
     ARROW_ASSIGN_OR_RAISE(const std::string tail, ReadFrom(file, segment.read_bytes, segment.path));
     ARROW_RETURN_NOT_OK(CheckHalfDone(tail, segment));
-    if (::ftruncate(file.get(), segment.read_bytes) != 0) return Failed("cannot cut", segment.path);
+    if (::ftruncate(file.get(), segment.read_bytes) != 0)
+      return FileError("cannot cut", segment.path);
     arrow::Status written = WriteAt(file, bytes, segment.read_bytes, segment.path);
     if (!written.ok()) {
       // Whole entries among what was written must not be found later: they are answered as failed.
@@ -423,9 +366,7 @@ class FolderJournal final : public PushJournal {
     std::snprintf(name, sizeof name, "%020lld", static_cast<long long>(header.first_number));
     const std::string path = folder_ + "/" + name + std::string(kSuffix);
     const std::string temporary = path + ".new";
-    ARROW_RETURN_NOT_OK(WriteFile(temporary, EncodeHeader(header)));
-    if (::rename(temporary.c_str(), path.c_str()) != 0) return Failed("cannot rename", temporary);
-    ARROW_RETURN_NOT_OK(SyncFolder(folder_));
+    ARROW_RETURN_NOT_OK(ReplaceWhole(folder_, temporary, path, EncodeHeader(header)));
     return Refresh();
   }
 
@@ -462,7 +403,7 @@ class FolderJournal final : public PushJournal {
   // list, and each push asks.
   arrow::Result<bool> FolderChanged() {
     struct stat info{};
-    if (::stat(folder_.c_str(), &info) != 0) return Failed("cannot look at", folder_);
+    if (::stat(folder_.c_str(), &info) != 0) return FileError("cannot look at", folder_);
     struct timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
     const auto nanos = [](const struct timespec& time) {
@@ -499,7 +440,7 @@ class FolderJournal final : public PushJournal {
   }
 
   arrow::Status AddSegment(const std::string& path) {
-    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(path, O_RDONLY));
+    ARROW_ASSIGN_OR_RAISE(const JournalFile file, JournalFile::Open(path, O_RDONLY));
     ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadFrom(file, 0, path));
     Segment segment;
     segment.path = path;
@@ -521,9 +462,9 @@ class FolderJournal final : public PushJournal {
     return Take(std::string_view(bytes).substr(kSegmentHeaderBytes), &segments_.back());
   }
 
-  static arrow::Result<ino_t> FileOf(const File& file, const std::string& path) {
+  static arrow::Result<ino_t> FileOf(const JournalFile& file, const std::string& path) {
     struct stat info{};
-    if (::fstat(file.get(), &info) != 0) return Failed("cannot look at", path);
+    if (::fstat(file.get(), &info) != 0) return FileError("cannot look at", path);
     return info.st_ino;
   }
 
@@ -537,10 +478,10 @@ class FolderJournal final : public PushJournal {
 
   // All of it again, where another process has left out its rows since.
   arrow::Status ReadTail(Segment* segment) {
-    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment->path, O_RDONLY));
+    ARROW_ASSIGN_OR_RAISE(const JournalFile file, JournalFile::Open(segment->path, O_RDONLY));
     return ReadTail(file, segment);
   }
-  arrow::Status ReadTail(const File& file, Segment* segment) {
+  arrow::Status ReadTail(const JournalFile& file, Segment* segment) {
     ARROW_ASSIGN_OR_RAISE(const ino_t found, FileOf(file, segment->path));
     if (found != segment->file) {
       segment->file = found;
@@ -581,7 +522,7 @@ class FolderJournal final : public PushJournal {
   // From the last known place before the entry that is wanted, piece by piece.
   arrow::Status ReadSegment(Segment* segment, int64_t after, int64_t max_bytes, int64_t* bytes_read,
                             std::vector<JournalEntry>* entries) {
-    ARROW_ASSIGN_OR_RAISE(const File file, File::Open(segment->path, O_RDONLY));
+    ARROW_ASSIGN_OR_RAISE(const JournalFile file, JournalFile::Open(segment->path, O_RDONLY));
     ARROW_ASSIGN_OR_RAISE(const ino_t found, FileOf(file, segment->path));
     if (found != segment->file) ARROW_RETURN_NOT_OK(ReadTail(file, segment));
     const auto mark =

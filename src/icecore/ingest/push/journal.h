@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "icecore/base/clock.h"
+#include "icecore/ingest/push/closed_batches.h"
 #include "icecore/ingest/push/journal_format.h"
 
 namespace icecore::ingest {
@@ -44,6 +45,12 @@ class PushJournal {
   // is one. kCorrupt where the journal ends before `number`, or entries behind it, or their rows,
   // are gone.
   virtual arrow::Result<std::vector<JournalEntry>> ReadAfter(int64_t number, int64_t max_bytes) = 0;
+
+  // Closes what lies behind the last closed batch, if anything does, as one more, which arrived at
+  // `now_us`, or with the one before where that is later. Gives the batches that end behind
+  // `number`, oldest first, durably: all who take their entries give the rows these arrivals.
+  // kConflict where entries behind `number` were released.
+  virtual arrow::Result<std::vector<ClosedBatch>> Close(int64_t number, int64_t now_us) = 0;
 
   // The number of the newest entry, 0 for none.
   virtual arrow::Result<int64_t> LastNumber() = 0;

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
@@ -52,48 +53,67 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> WithLines(
 
 class JournalReader : public Reader {
  public:
+  // `closed`: behind the position, oldest first.
   JournalReader(PushJournal* journal, int64_t batch_bytes, PushPosition position,
-                std::stop_token stop)
-      : journal_(journal), batch_bytes_(batch_bytes), position_(position), stop_(std::move(stop)) {}
+                std::vector<ClosedBatch> closed, std::stop_token stop)
+      : journal_(journal),
+        batch_bytes_(batch_bytes),
+        position_(position),
+        closed_(std::move(closed)),
+        stop_(std::move(stop)) {}
 
   arrow::Result<std::optional<Batch>> Next() override {
     if (stop_.stop_requested()) return MakeError(ErrorCode::kUnavailable, "stopped");
-    ARROW_ASSIGN_OR_RAISE(const auto entries, journal_->ReadAfter(position_.number, batch_bytes_));
-    if (entries.empty()) return std::optional<Batch>();
+    if (next_closed_ == closed_.size()) return std::optional<Batch>();
+    if (next_entry_ == entries_.size()) {
+      ARROW_ASSIGN_OR_RAISE(entries_, journal_->ReadAfter(position_.number, batch_bytes_));
+      next_entry_ = 0;
+    }
+    const ClosedBatch closed = closed_[next_closed_];
+    const PushPosition before = position_;
     std::string text;
-    int64_t rows = 0;
-    for (const JournalEntry& entry : entries) {
+    for (; next_entry_ < entries_.size() && entries_[next_entry_].number <= closed.number;
+         ++next_entry_) {
+      JournalEntry& entry = entries_[next_entry_];
+      if (entry.first_row != position_.rows) {
+        return MakeError(ErrorCode::kCorrupt,
+                         "entry " + std::to_string(entry.number) + " of the journal has " +
+                             std::to_string(entry.first_row) + " rows before it, " +
+                             std::to_string(position_.rows) + " were taken");
+      }
       text += entry.rows;
-      rows += entry.row_count;
+      position_ = {entry.number, position_.rows + entry.row_count};
     }
-    if (entries.front().first_row != position_.rows) {
-      return MakeError(ErrorCode::kCorrupt,
-                       "entry " + std::to_string(entries.front().number) + " of the journal has " +
-                           std::to_string(entries.front().first_row) + " rows before it, " +
-                           std::to_string(position_.rows) + " were taken");
+    if (position_.number == before.number) {
+      return MakeError(
+          ErrorCode::kCorrupt,
+          "the journal ends before entry " + std::to_string(closed.number) + ", which was closed");
     }
+    if (position_.number == closed.number) ++next_closed_;
     Batch batch;
-    ARROW_ASSIGN_OR_RAISE(batch.rows, RowsOf(std::move(text)));
+    ARROW_ASSIGN_OR_RAISE(batch.rows, RowsOf(std::move(text), before.rows));
+    const int64_t rows = position_.rows - before.rows;
     if (batch.rows->num_rows() != rows) {
-      return MakeError(ErrorCode::kInternal, "entries up to " +
-                                                 std::to_string(entries.back().number) + " say " +
-                                                 std::to_string(rows) + " rows and hold " +
+      return MakeError(ErrorCode::kInternal, "entries up to " + std::to_string(position_.number) +
+                                                 " say " + std::to_string(rows) +
+                                                 " rows and hold " +
                                                  std::to_string(batch.rows->num_rows()));
     }
-    position_ = {entries.back().number, position_.rows + rows};
     batch.position_after = position_.Serialize();
     batch.transaction_end = true;
+    batch.arrived_us = closed.arrived_us;
     batch.schema_changed = schema_ != nullptr && !schema_->Equals(*batch.rows->schema());
     schema_ = batch.rows->schema();
     return std::optional<Batch>(std::move(batch));
   }
 
  private:
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> RowsOf(std::string text) const {
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> RowsOf(std::string text,
+                                                            int64_t rows_before) const {
     const auto bytes = arrow::Buffer::FromString(std::move(text));
     TextInput input;
     input.name = kOrigin;
-    input.from_row = position_.rows;
+    input.from_row = rows_before;
     input.stop = stop_;
     input.open = [bytes](int64_t offset) -> arrow::Result<std::shared_ptr<arrow::io::InputStream>> {
       return std::make_shared<arrow::io::BufferReader>(arrow::SliceBuffer(bytes, offset));
@@ -113,6 +133,10 @@ class JournalReader : public Reader {
   PushJournal* const journal_;
   const int64_t batch_bytes_;
   PushPosition position_;
+  const std::vector<ClosedBatch> closed_;
+  size_t next_closed_ = 0;
+  std::vector<JournalEntry> entries_;  // as they were read
+  size_t next_entry_ = 0;
   const std::stop_token stop_;
   std::shared_ptr<arrow::Schema> schema_;
 };
@@ -154,8 +178,9 @@ arrow::Result<std::unique_ptr<Reader>> PushConnector::Read(const Partition& /*pa
                                                            const std::string& position,
                                                            std::stop_token stop) {
   ARROW_ASSIGN_OR_RAISE(const PushPosition from, PushPosition::Parse(position));
-  return std::unique_ptr<Reader>(
-      std::make_unique<JournalReader>(journal_, batch_bytes_, from, std::move(stop)));
+  ARROW_ASSIGN_OR_RAISE(auto closed, journal_->Close(from.number, closed_at_us_));
+  return std::unique_ptr<Reader>(std::make_unique<JournalReader>(
+      journal_, batch_bytes_, from, std::move(closed), std::move(stop)));
 }
 
 arrow::Status PushConnector::Committed(const Partition& /*partition*/,

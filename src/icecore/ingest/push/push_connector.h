@@ -25,10 +25,10 @@ struct PushPosition {
 
 class PushConnector : public Connector {
  public:
-  // A transaction ends with the entry that brings its rows above batch_bytes. The journal is
-  // borrowed.
-  PushConnector(PushJournal* journal, int64_t batch_bytes)
-      : journal_(journal), batch_bytes_(batch_bytes) {}
+  // A transaction ends with the entry that brings its rows above batch_bytes, and with each batch
+  // that was closed. What is read is closed first, at `closed_at_us`. The journal is borrowed.
+  PushConnector(PushJournal* journal, int64_t batch_bytes, int64_t closed_at_us)
+      : journal_(journal), batch_bytes_(batch_bytes), closed_at_us_(closed_at_us) {}
 
   Capabilities capabilities() const override;
   arrow::Result<std::vector<Partition>> Partitions() override;
@@ -42,6 +42,7 @@ class PushConnector : public Connector {
  private:
   PushJournal* const journal_;
   const int64_t batch_bytes_;
+  const int64_t closed_at_us_;
 };
 
 }  // namespace icecore::ingest

@@ -23,7 +23,7 @@ class PushFixture {
 
   std::unique_ptr<Connector> Open() {
     journals_.push_back(*PushJournal::Open(folder_, PushJournal::Options(), &clock_));
-    return std::make_unique<PushConnector>(journals_.back().get(), 0);
+    return std::make_unique<PushConnector>(journals_.back().get(), 0, 2'000'000);
   }
   void AddTransactions(int count) {
     for (int i = 0; i < count; ++i) Add("{\"n\": " + std::to_string(next_++) + "}\n");
