@@ -176,6 +176,15 @@ def numbers_keep_their_digits(project: Project) -> None:
            [{"price": digits, "n": 2}], "numbers in the lake")
 
 
+def await_version(table: DeltaTable, version: int) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while table.version() < version:
+        if time.monotonic() > deadline:
+            raise Failed(f"version {table.version()}, expected {version}")
+        time.sleep(0.005)
+        table.update_incremental()
+
+
 def small_files_are_packed(project: Project) -> None:
     """Beside the stream that makes them, and the view's log is kept."""
     project.write("icecore.yaml", "language: 1\nproject: pushed\nfeature_log_rows: 0\n")
@@ -187,7 +196,7 @@ def small_files_are_packed(project: Project) -> None:
             status, _ = server.post("/push", {"source": "clicks", "rows": [{"user": f"u{i}", "at": "2024-03-01T10:00:00Z", "n": i % 10}]})
             expect(status, 200, "status")
             server.await_value(f"u{i}", "n", i % 10)
-            await_true(lambda: table.update_incremental() or table.version() > landed, "a commit of its own")
+            await_version(table, landed + 1)  # it was servable before
         deadline = time.monotonic() + WAIT_S
         while True:
             table.update_incremental()
