@@ -171,10 +171,11 @@ class Follower final : public PushFollower {
 
   void Advance(const std::stop_token& stop) {
     if (stop.stop_requested() || base::MonotonicNanos() < next_advance_ns_) return;
-    // With the store no further than the lake.
+    // With the store no further than the lake; where that fails, it is told with the next run, and
+    // views that are not behind it go on.
     const std::unique_lock<std::mutex> held = direct_->Hold();
-    arrow::Status status = Try([&] { return TakeHeld(stop); }, stop);
-    if (status.ok()) status = Try([&] { return AdvanceOnce(stop); }, stop);
+    (void)Try([&] { return TakeHeld(stop); }, stop);
+    const arrow::Status status = Try([&] { return AdvanceOnce(stop); }, stop);
     if (!status.ok() && !stop.stop_requested()) {
       base::Log(base::LogLevel::kWarning, "views stay where they are: " + status.message());
     }

@@ -130,7 +130,8 @@ struct ViewDelays {
   pipeline::LoadDelays delays;
 };
 
-// How long pushes to a source took from their acceptance to the end of the run that brought them.
+// How long pushes to a source took from their acceptance to when every online view behind it had
+// their rows.
 struct PushDelays {
   std::string source;
   pipeline::DelayCounts delays;

@@ -273,8 +273,8 @@ void AddDelays(const ApiState& state, prometheus::Registry* registry) {
     SetDelays(&since_commit, "view", view.view, view.delays.since_commit);
   }
   auto& pushes = Family(prometheus::BuildHistogram, "icecore_push_to_servable_seconds",
-                        "From the acceptance of a push to the end of the run that brought it into "
-                        "lake and online store.",
+                        "From the acceptance of a push to when every online view behind its source "
+                        "had its rows.",
                         *registry);
   for (const PushDelays& push : state.push_delays) {
     SetDelays(&pushes, "source", push.source, push.delays);
