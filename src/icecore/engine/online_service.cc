@@ -9,12 +9,14 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
 
+#include "icecore/base/clock.h"
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
 #include "icecore/engine/served_service.h"
@@ -118,16 +120,37 @@ arrow::Status MarkDamaged(const feature::OutputOrigin& origin, const DamagedByUs
   return WithNullsAt(column->values, {rows.begin(), rows.end()}).Value(&column->values);
 }
 
+// Why the store did not answer when the service was opened. It is the answer of the read that
+// follows at once: a store that throttles would be asked twice as often if that asked again.
+class Refusal {
+ public:
+  explicit Refusal(arrow::Status status)
+      : status_(std::move(status)), since_ns_(base::MonotonicNanos()), is_left_(!status_.ok()) {}
+
+  arrow::Status Take() {
+    if (!is_left_.load(std::memory_order_relaxed) || !is_left_.exchange(false)) {
+      return arrow::Status::OK();
+    }
+    return base::MonotonicNanos() < since_ns_ + kRefusalNanos ? status_ : arrow::Status::OK();
+  }
+
+ private:
+  const arrow::Status status_;
+  const int64_t since_ns_;
+  std::atomic<bool> is_left_;
+};
+
 class OnlineServiceImpl : public OnlineService,
                           public std::enable_shared_from_this<OnlineServiceImpl> {
  public:
   OnlineServiceImpl(std::shared_ptr<const feature::BoundService> service,
                     std::vector<online::StoredView> views, online::Store* store,
-                    std::shared_ptr<const online::ServedService> served,
+                    arrow::Status refusal, std::shared_ptr<const online::ServedService> served,
                     online::ServedLog* served_log)
       : service_(std::move(service)),
         views_(std::move(views)),
         store_(store),
+        refusal_(std::move(refusal)),
         served_(std::move(served)),
         served_log_(served_log) {}
 
@@ -171,6 +194,7 @@ class OnlineServiceImpl : public OnlineService,
   arrow::Result<VectorRows> ReadRows(const std::vector<std::shared_ptr<arrow::Array>>& keys,
                                      const std::vector<std::shared_ptr<arrow::Array>>& request,
                                      int64_t t_us, int64_t deadline_ns) const override {
+    ARROW_RETURN_NOT_OK(refusal_.Take());
     ARROW_ASSIGN_OR_RAISE(auto answers, store_->Read(MakeReads(keys), t_us, deadline_ns));
     VectorRows out;
     out.service = shared_from_this();
@@ -338,6 +362,7 @@ class OnlineServiceImpl : public OnlineService,
   size_t num_expressions_ = 0;                   // among them
   std::vector<FilledFeature> filled_;
   online::Store* const store_;
+  mutable Refusal refusal_;
   const std::shared_ptr<const online::ServedService> served_;
   online::ServedLog* const served_log_;
 };
@@ -349,21 +374,23 @@ arrow::Result<std::shared_ptr<const OnlineService>> MakeOnlineService(
     std::shared_ptr<const feature::BoundService> service, int64_t catalog_version,
     online::ServedLog* served_log) {
   std::vector<online::StoredView> views;
+  arrow::Status refusal;
   for (const feature::ViewUse& use : service->uses()) {
     const spec::FeatureView* view = workspace.project->FindView(use.view->name());
     if (!view->online) {
       return base::MakeErrorAt(ErrorCode::kInvalidDefinition, view->location,
                                "view " + view->name + " is not online; say `online: true`");
     }
-    ARROW_ASSIGN_OR_RAISE(auto stored, pipeline::StoredViewOf(workspace, project, *view));
+    ARROW_ASSIGN_OR_RAISE(auto stored, pipeline::StoredViewOf(workspace, project, *view, &refusal));
     views.push_back(std::move(stored));
   }
   std::shared_ptr<const online::ServedService> served;
   if (served_log != nullptr) {
     ARROW_ASSIGN_OR_RAISE(served, DescribeServed(*workspace.project, *service, catalog_version));
   }
-  auto made = std::make_shared<OnlineServiceImpl>(std::move(service), std::move(views),
-                                                  workspace.online, std::move(served), served_log);
+  auto made =
+      std::make_shared<OnlineServiceImpl>(std::move(service), std::move(views), workspace.online,
+                                          std::move(refusal), std::move(served), served_log);
   ARROW_RETURN_NOT_OK(made->Plan());
   return made;
 }

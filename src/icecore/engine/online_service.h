@@ -1,6 +1,7 @@
 #pragma once
 // The online side of a service: its views as the store keeps them, read and assembled.
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,10 @@
 #include "icecore/pipeline/workspace.h"
 
 namespace icecore::engine {
+
+// Where the store did not answer (kUnavailable) when a service was opened, the next read is
+// answered by the same error if it comes within so long; later ones ask the store.
+inline constexpr int64_t kRefusalNanos = 1'000'000'000;
 
 // Every view over a table that the service uses must be `online: true` (kInvalidDefinition names
 // the others). `workspace.online` must outlive the service; the analysis is shared by it.

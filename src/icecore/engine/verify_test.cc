@@ -107,7 +107,9 @@ class VerifyTest : public ::testing::Test {
     const pipeline::Workspace& workspace = open.workspace();
     const auto project = Must(pipeline::AnalyseProject(workspace, true));
     const spec::FeatureView& view = *open.project().FindView("spending");
-    const auto stored = Must(pipeline::StoredViewOf(workspace, project, view));
+    arrow::Status refusal;
+    const auto stored = Must(pipeline::StoredViewOf(workspace, project, view, &refusal));
+    MustBeOk(refusal);
     const auto& bound = *project.views.at("spending");
     pipeline::LakeFeatureLog log(workspace);
     const auto reader = Must(log.Scan(bound));

@@ -347,11 +347,18 @@ arrow::Result<OnlineViewFound> FindOnlineView(const Workspace& workspace,
 
 arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
                                                const AnalysedProject& project,
-                                               const spec::FeatureView& view) {
-  // A store that cannot be asked says so when it is read.
-  const auto held = workspace.online == nullptr
-                        ? std::nullopt
-                        : workspace.online->Position(view.name).ValueOr(std::nullopt);
+                                               const spec::FeatureView& view,
+                                               arrow::Status* refusal) {
+  std::optional<online::ViewPosition> held;
+  if (workspace.online != nullptr && refusal->ok()) {
+    auto position = workspace.online->Position(view.name);
+    // What else is wrong is found again, and said, by whoever reads.
+    if (position.ok()) {
+      held = *std::move(position);
+    } else if (base::CodeOf(position.status()) == ErrorCode::kUnavailable) {
+      *refusal = position.status();
+    }
+  }
   ARROW_ASSIGN_OR_RAISE(OnlineViewFound found, FindOnlineView(workspace, project, view, held));
   return std::move(found.view.stored);
 }

@@ -56,9 +56,11 @@ arrow::Result<OnlineViewFound> FindOnlineView(const Workspace& workspace,
                                               const spec::FeatureView& view,
                                               const std::optional<online::ViewPosition>& held);
 
-// To be read as the store holds it now.
+// To be read as the store holds it now. Where that does not answer (kUnavailable), *refusal says so
+// and the view is as a fresh load would keep it; with a refusal from before the store is not asked.
 arrow::Result<online::StoredView> StoredViewOf(const Workspace& workspace,
                                                const AnalysedProject& project,
-                                               const spec::FeatureView& view);
+                                               const spec::FeatureView& view,
+                                               arrow::Status* refusal);
 
 }  // namespace icecore::pipeline

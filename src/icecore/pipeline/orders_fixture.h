@@ -385,8 +385,10 @@ inline OrdersAnswers AnswersOf(const Workspace& workspace) {
       Must(feature::BuildTrainingSet(*analysed.services.at("all"),
                                      Must(arrow::Table::FromRecordBatches({spine})), {}, &log))
           .table;
+  arrow::Status refusal;
   const auto stored =
-      Must(StoredViewOf(workspace, analysed, *workspace.project->FindView("spending")));
+      Must(StoredViewOf(workspace, analysed, *workspace.project->FindView("spending"), &refusal));
+  MustBeOk(refusal);
   online::ViewRead read;
   read.view = &stored;
   read.keys = {Must(arrow::json::ArrayFromJSONString(arrow::utf8(), R"(["ann", "bob", "eve"])"))};

@@ -376,7 +376,7 @@ def throttled_for_good(given: Given) -> None:
                 raise Failed(f"{fault}: gave up after {took:.1f} s only")
             times = [at for at, _ in proxy.times]
             waits = [later - earlier for earlier, later in zip(times, times[1:])]
-            if not 5 <= len(times) <= 24:  # for the view's record, then for its values
+            if not 5 <= len(times) <= 12:
                 raise Failed(f"{fault}: {len(times)} attempts")
             # Waits are drawn evenly below a bound that doubles.
             if sum(waits[-3:]) < sum(waits[:3]):
