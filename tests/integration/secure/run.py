@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -151,6 +152,67 @@ def tls_and_tokens(project: Project) -> None:
             raise Failed("a token's text is in a log, in the file, or in a list")
 
 
+RECORD_BYTES = 16 << 10  # the most that a record of TLS holds
+
+
+def pipelined(port: int, trust: ssl.SSLContext, requests: list[bytes]) -> list[bytes]:
+    """The answers' bodies, to requests that one connection sends in one piece."""
+    bodies = []
+    with trust.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=60), server_hostname="127.0.0.1") as stream:
+        stream.sendall(b"".join(requests))
+        reader = stream.makefile("rb")
+        for _ in requests:
+            status = reader.readline().split()
+            expect(status[1:2], [b"200"], f"status of answer {len(bodies)}: {status}")
+            length = 0
+            while (line := reader.readline().strip()):
+                name, _, value = line.partition(b":")
+                length = int(value) if name.lower() == b"content-length" else length
+            bodies.append(reader.read(length))
+            expect(len(bodies[-1]), length, "bytes of an answer")
+    return bodies
+
+
+def answers_of_many_records(project: Project) -> None:
+    """Answers longer than a record of TLS come whole, alone, on a kept connection and pipelined: as through plain HTTP."""
+    one = token(project, "--scope", "read,metrics")
+    header = ("-H", f"Authorization: Bearer {one}")
+    bodies = [json.dumps({"service": "model", "entities": {"user_id": [n % 3 for n in range(rows)]}}) for rows in (4000, 1, 500)]
+    asked = [("/openapi.json", ()), *[("/v1/features", ("-d", body)) for body in bodies]]
+    with Server(project, "--http", "127.0.0.1:0") as server:
+        plain = [server.curl(path, *header, *data) for path, data in asked]
+        server.end()
+    for code, status, text in plain:
+        expect((code, status), (0, 200), "curl's exit code and the status without TLS")
+    sizes = [len(text) for _, _, text in plain]
+    expect([size > RECORD_BYTES for size in sizes[:2]], [True, True], f"more than a record: {sizes}")
+    with Server(project, "--http", "127.0.0.1:0", "--tls-cert", "server.crt", "--tls-key", "server.key") as server:
+        for version in (("--tls-max", "1.2"), ("--tlsv1.3",)):
+            for (path, data), wanted in zip(asked, plain):
+                expect(server.curl(path, *header, *data, *version), wanted, f"{path} by {version}")
+        code, status, text = server.curl("/metrics", *header)
+        expect((code, status, text.endswith("\n")), (0, 200, True), "curl's exit code and the status of /metrics")
+        expect(len(text) > RECORD_BYTES, True, f"/metrics has more than a record: {len(text)} bytes")
+        # One connection, request after request.
+        files = [project.path(f"kept-{i}") for i in range(4)]
+        kept = subprocess.run(["curl", "--silent", "--max-time", "60", "--cacert", project.path("server.crt"), *header,
+                               "--write-out", "%{num_connects} %{http_code}\n",
+                               *[part for file in files for part in ("-o", file)],
+                               *[server.url + path for path in ("/openapi.json", "/metrics") * 2]],
+                              capture_output=True, text=True)
+        expect((kept.returncode, kept.stdout), (0, "1 200\n0 200\n0 200\n0 200\n"), "exit code, new connections and statuses")
+        for file, wanted in ((files[0], plain[0][2]), (files[2], plain[0][2])):
+            with open(file, encoding="utf-8") as read:
+                expect(read.read(), wanted, "/openapi.json on a kept connection")
+        trust = ssl.create_default_context(cafile=project.path("server.crt"))
+        head = f"Host: 127.0.0.1\r\nAuthorization: Bearer {one}\r\n"
+        requests = [f"GET /openapi.json HTTP/1.1\r\n{head}\r\n",
+                    *[f"POST /v1/features HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies]]
+        got = pipelined(server.port, trust, [request.encode() for request in requests * 3])
+        expect([body.decode() for body in got], [text for _, _, text in plain] * 3, "pipelined answers")
+        server.end()
+
+
 def plain_bytes_on_tls(project: Project) -> None:
     """Plain bytes to a TLS port end the connection; the next client is served."""
     one = token(project, "--scope", "read")
@@ -267,7 +329,7 @@ def main() -> int:
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="secure-") as temporary:
         project = prepared(given.icecore, os.path.join(temporary, "project"))
-        for test in (refuses_to_listen_openly, insecure_is_said, tls_and_tokens, plain_bytes_on_tls,
+        for test in (refuses_to_listen_openly, insecure_is_said, tls_and_tokens, answers_of_many_records, plain_bytes_on_tls,
                      certificates_change_while_it_serves, settings_of_the_project, openssl_is_the_systems):
             try:
                 test(project)
