@@ -9,6 +9,7 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "icecore/base/error.h"
 #include "icecore/base/json_text.h"
@@ -46,13 +47,10 @@ class Pusher {
       piece_.clear();
       return arrow::Status::OK();
     }
-    engine::PushRequest request{arguments_.source, std::move(piece_), arguments_.key};
-    if (!request.key.empty()) {
-      request.key += "/" + std::to_string(pieces_);
-    }
-    piece_.clear();
+    const std::string key =
+        arguments_.key.empty() ? "" : arguments_.key + "/" + std::to_string(pieces_);
     ++pieces_;
-    auto receipt = door_->Push(request);
+    auto receipt = Push(std::exchange(piece_, {}), key);
     if (!receipt.ok()) {
       const int64_t before = sent_lines_;
       return base::WithContext(receipt.status(), before == 0 ? arguments_.file
@@ -70,6 +68,11 @@ class Pusher {
   int64_t pieces() const { return pieces_; }
 
  private:
+  arrow::Result<ingest::PushReceipt> Push(const std::string& lines, const std::string& key) {
+    ARROW_ASSIGN_OR_RAISE(auto rows, ingest::CheckedRows::Of(lines));
+    return door_->Push({arguments_.source, std::move(rows), key});
+  }
+
   engine::PushDoor* const door_;
   const PushArguments& arguments_;
   std::string piece_;

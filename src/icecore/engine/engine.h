@@ -19,6 +19,7 @@
 #include "icecore/engine/damaged_rows.h"
 #include "icecore/engine/definition_tests.h"
 #include "icecore/feature/training_set.h"
+#include "icecore/ingest/push/checked_rows.h"
 #include "icecore/ingest/push/journal.h"
 #include "icecore/lake/table.h"
 #include "icecore/online/store.h"
@@ -79,9 +80,9 @@ struct TrainingSetRows {
 
 // Rows sent to a source of pushes.
 struct PushRequest {
-  std::string source;  // full or short name
-  std::string rows;    // JSON objects, one a line
-  std::string key;     // idempotency key; "" where there is none
+  std::string source;        // full or short name
+  ingest::CheckedRows rows;  // at least one
+  std::string key;           // idempotency key; "" where there is none
 };
 
 // Takes pushes of one project. Thread safe; holds no transaction.
@@ -89,9 +90,9 @@ class PushDoor {
  public:
   virtual ~PushDoor() = default;
   // The rows are durable when this returns, and land with the next run. kNotFound for a source that
-  // is none of pushes, with the nearest name; kBadInput names the line that is no JSON object, and
-  // then nothing is taken; the rest as ingest::PushJournal::Append.
-  virtual arrow::Result<ingest::PushReceipt> Push(const PushRequest& request) = 0;
+  // is none of pushes, with the nearest name; kBadInput where there are no rows; the rest as
+  // ingest::PushJournal::Append.
+  virtual arrow::Result<ingest::PushReceipt> Push(PushRequest request) = 0;
   // Pushes that no run has taken yet, over all sources.
   virtual arrow::Result<bool> HasNew() = 0;
   // Rows that were ever pushed, by source.

@@ -32,7 +32,7 @@ class JournalsDoor final : public PushDoor {
     return arrow::Status::OK();
   }
 
-  arrow::Result<ingest::PushReceipt> Push(const PushRequest& request) override {
+  arrow::Result<ingest::PushReceipt> Push(PushRequest request) override {
     const std::string name =
         request.source.starts_with("source.") ? request.source.substr(7) : request.source;
     const auto journal = journals_.find(name);
@@ -40,10 +40,10 @@ class JournalsDoor final : public PushDoor {
       return MakeError(ErrorCode::kNotFound, "no source '" + name + "' that takes pushes" +
                                                  base::DidYouMean(name, names_));
     }
-    std::string rows;
-    int64_t count = 0;
-    ARROW_RETURN_NOT_OK(ingest::CheckPushedRows(request.rows, &rows, &count));
-    return journal->second->Append(request.key, std::move(rows), count);
+    if (request.rows.empty()) return ingest::CheckedRows::NoRows();
+    const int64_t count = request.rows.count();
+    return journal->second->Append(std::move(request.key), std::move(request.rows).TakeText(),
+                                   count);
   }
 
   arrow::Result<bool> HasNew() override {

@@ -84,7 +84,9 @@ class PushFollowerTest : public ::testing::Test {
     engine_ = Must(Engine::Open(Options()));
     Must(engine_->Apply());
     const auto door = Must(engine_->OpenPushDoor());
-    Must(door->Push({"taps", R"({"user": 1, "at": "2024-03-09T10:00:00Z", "amount": 2})", ""}));
+    const auto rows =
+        Must(ingest::CheckedRows::Of(R"({"user": 1, "at": "2024-03-09T10:00:00Z", "amount": 2})"));
+    Must(door->Push({"taps", rows, ""}));
   }
   OpenOptions Options() const { return {folder_.path(), std::nullopt, nullptr, nullptr}; }
   void Run(bool materialize) {

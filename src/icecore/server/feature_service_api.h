@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "icecore/base/error.h"
+#include "icecore/ingest/push/checked_rows.h"
 #include "icecore/pipeline/delay_counts.h"
 #include "icecore/state/answer_block.h"
 
@@ -114,8 +115,8 @@ struct PushedRows {
   std::string source;
   std::string view;  // where no source is named: the one that its rows come from takes them
   std::vector<std::string> columns;  // of rows for a view, where they are known
-  std::string lines;                 // JSON objects, one a line
-  std::string key;                   // idempotency key; "" for none
+  ingest::CheckedRows lines;
+  std::string key;  // idempotency key; "" for none
 };
 
 struct PushAnswer {

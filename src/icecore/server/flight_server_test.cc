@@ -290,7 +290,7 @@ TEST_F(FlightServerTest, RowsArePushed) {
                                       R"({"source":"events","rows":1,"duplicate":false})",
                                       R"({"source":"events","rows":1,"duplicate":true})"}));
   const auto pushed = api_.pushed();
-  EXPECT_EQ(pushed.at(0).lines, "{\"k\":1}\n{\"k\":null}\n");
+  EXPECT_EQ(pushed.at(0).lines.text(), "{\"k\":1}\n{\"k\":null}\n");
   EXPECT_EQ(pushed.at(1).key, "a");
   const auto keyed = flight::FlightDescriptor::Command(R"({"view":"seen","idempotency_key":"b"})");
   EXPECT_EQ(Put(keyed, {{Keys({3}), ""}})->front(),

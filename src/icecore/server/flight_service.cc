@@ -253,7 +253,11 @@ class FlightService::Pushes : public FlightPushes {
       ARROW_RETURN_NOT_OK(CheckBatch(batch, options.max_rows, options.max_body_bytes));
       PushedRows rows = rows_;
       rows.key = key.empty() ? rows_.key : key;
-      ARROW_ASSIGN_OR_RAISE(rows.lines, LinesOfBatch(batch, options.max_body_bytes));
+      ARROW_ASSIGN_OR_RAISE(const std::string lines, LinesOfBatch(batch, options.max_body_bytes));
+      // No rows are an error of the source's door, which knows the source first.
+      if (!lines.empty()) {
+        ARROW_ASSIGN_OR_RAISE(rows.lines, ingest::CheckedRows::Of(lines));
+      }
       ARROW_ASSIGN_OR_RAISE(const PushAnswer answer, service_->api_->Push(rows));
       pushed_ = true;
       service_->metrics_->CountPush(answer.source, answer.duplicate ? 0 : answer.row_count);

@@ -186,7 +186,7 @@ class FakeApi : public FeatureApi {
     std::lock_guard lock(mutex_);
     pushed_.push_back(rows);
     const bool known = !rows.key.empty() && !keys_.insert(rows.key).second;
-    return PushAnswer{"events", std::count(rows.lines.begin(), rows.lines.end(), '\n'), known};
+    return PushAnswer{"events", rows.lines.count(), known};
   }
   std::vector<PushedRows> pushed() {
     std::lock_guard lock(mutex_);

@@ -1,6 +1,5 @@
 #include "icecore/server/push_json.h"
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "icecore/base/error.h"
 #include "icecore/ingest/files/encoding.h"
 #include "icecore/ingest/files/json_object.h"
+#include "icecore/ingest/push/checked_rows.h"
 
 namespace icecore::server {
 namespace {
@@ -90,21 +90,6 @@ arrow::Status TooMany(const std::string& field, int64_t max_rows) {
                                                       " rows in one request; push in several");
 }
 
-// JSON as it was written, on one line: line ends stand between its tokens only.
-void AppendOnOneLine(std::string_view value, std::string* out) {
-  const size_t begin = out->size();
-  out->append(value);
-  for (const char end : {'\n', '\r'}) {
-    std::replace(out->begin() + static_cast<std::ptrdiff_t>(begin), out->end(), end, ' ');
-  }
-}
-
-void AppendQuoted(std::string_view between_quotes, std::string* out) {
-  out->push_back('"');
-  out->append(between_quotes);
-  out->push_back('"');
-}
-
 // The elements of an array, at most max_rows.
 arrow::Status SplitRows(std::string_view array, const std::string& field, const char* expected,
                         int64_t max_rows, std::vector<JsonMember>* elements) {
@@ -120,19 +105,16 @@ arrow::Status SplitRows(std::string_view array, const std::string& field, const 
                                                            : arrow::Status::OK();
 }
 
-// Objects, one a line.
-arrow::Result<std::string> LinesOfRows(const Document& document, int64_t max_rows) {
+arrow::Result<ingest::CheckedRows> LinesOfRows(const Document& document, int64_t max_rows) {
   ARROW_ASSIGN_OR_RAISE(const std::string_view array, document.Container("rows"));
   std::vector<JsonMember> rows;
   ARROW_RETURN_NOT_OK(SplitRows(array, "rows", "expected a list of objects", max_rows, &rows));
-  std::string lines;
-  lines.reserve(array.size());
+  ingest::CheckedRows lines;
+  lines.Reserve(array.size());
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].kind != JsonMember::Kind::kContainer || !rows[i].text.starts_with('{')) {
+    if (!lines.AddObject(rows[i])) {
       return FieldError("rows[" + std::to_string(i) + "]", "expected an object");
     }
-    AppendOnOneLine(rows[i].text, &lines);
-    lines.push_back('\n');
   }
   return lines;
 }
@@ -174,22 +156,11 @@ arrow::Result<std::vector<Column>> ColumnsOf(const Document& document, int64_t m
 }
 
 // Columns of one length, turned to rows.
-std::string LinesOfColumns(const std::vector<Column>& columns) {
-  std::string lines;
+ingest::CheckedRows LinesOfColumns(const std::vector<Column>& columns) {
+  ingest::CheckedRows lines;
   for (size_t row = 0; row < columns.front().values.size(); ++row) {
-    char before = '{';
-    for (const Column& column : columns) {
-      lines.push_back(std::exchange(before, ','));
-      AppendQuoted(column.key, &lines);
-      lines.push_back(':');
-      const JsonMember& value = column.values[row];
-      if (value.kind == JsonMember::Kind::kString) {
-        AppendQuoted(value.text, &lines);
-      } else {
-        AppendOnOneLine(value.text, &lines);
-      }
-    }
-    lines += "}\n";
+    for (const Column& column : columns) lines.AddMember(column.key, column.values[row]);
+    lines.EndRow();
   }
   return lines;
 }

@@ -26,32 +26,33 @@ TEST(PushJsonTest, RowsBecomeLines) {
           .ValueOrDie();
   EXPECT_EQ(ours.form, PushForm::kOurs);
   EXPECT_EQ(ours.rows.source, "s");
-  EXPECT_EQ(ours.rows.lines, "{\"b\":1,\"a\":\"x\\n\"}\n{\"a\":null,\"n\":18446744073709551615}\n");
+  EXPECT_EQ(ours.rows.lines.text(),
+            "{\"b\":1,\"a\":\"x\\n\"}\n{\"a\":null,\"n\":18446744073709551615}\n");
   const auto feast =
       ParsePushed(
           R"({"push_source_name":"s","df":{"k":[1,2],"v":[0.1,[true]]},"to":"online","x":1})")
           .ValueOrDie();
   EXPECT_EQ(feast.form, PushForm::kFeast);
-  EXPECT_EQ(feast.rows.lines, "{\"k\":1,\"v\":0.1}\n{\"k\":2,\"v\":[true]}\n");
+  EXPECT_EQ(feast.rows.lines.text(), "{\"k\":1,\"v\":0.1}\n{\"k\":2,\"v\":[true]}\n");
   const auto write = ParsePushed(R"({"feature_view_name":"v","df":{"k":[]}})", true).ValueOrDie();
   EXPECT_EQ(write.rows.view, "v");
-  EXPECT_EQ(write.rows.lines, "");
+  EXPECT_EQ(write.rows.lines.text(), "");
 }
 
 // Numbers lose no digit, and a body laid out for people is rows one a line all the same.
 TEST(PushJsonTest, ValuesStayAsTheyWereWritten) {
   const std::string row = R"({"d":12345678901234567890.123456789012345678,"e":1e400,"s":"\u00e4"})";
-  EXPECT_EQ(ParsePushed(R"({"source":"s","rows":[)" + row + "]}").ValueOrDie().rows.lines,
+  EXPECT_EQ(ParsePushed(R"({"source":"s","rows":[)" + row + "]}").ValueOrDie().rows.lines.text(),
             row + "\n");
   EXPECT_EQ(
       ParsePushed("{\"source\":\"s\",\n\"rows\":[\n{\n\"a\": 1.10,\r\n\"b\": [1,\n2]\n}\n]\n}")
           .ValueOrDie()
-          .rows.lines,
+          .rows.lines.text(),
       "{ \"a\": 1.10,  \"b\": [1, 2] }\n");
   EXPECT_EQ(ParsePushed("{\"push_source_name\":\"s\",\"df\":{\"a\":[1.10,-0.0,\"x\\n\"],"
                         "\"b\\t\":[[\n],null,true]}}")
                 .ValueOrDie()
-                .rows.lines,
+                .rows.lines.text(),
             "{\"a\":1.10,\"b\\t\":[ ]}\n{\"a\":-0.0,\"b\\t\":null}\n"
             "{\"a\":\"x\\n\",\"b\\t\":true}\n");
   EXPECT_EQ(ParsePushed(R"({"s\u006furce":"\u0073","rows":[]})").ValueOrDie().rows.source, "s");
@@ -110,7 +111,7 @@ TEST_F(PushServerTest, EachFormHasItsAnswer) {
   EXPECT_EQ(write.status, 200);
   EXPECT_EQ(write.body, "null");
   ASSERT_EQ(api_.pushed().size(), 3);
-  EXPECT_EQ(api_.pushed()[0].lines, "{\"a\":1}\n{\"a\":2}\n");
+  EXPECT_EQ(api_.pushed()[0].lines.text(), "{\"a\":1}\n{\"a\":2}\n");
 }
 
 TEST_F(PushServerTest, AKeyIsTakenOnce) {

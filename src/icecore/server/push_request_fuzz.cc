@@ -1,7 +1,6 @@
 // Any bytes as the body of POST /push and POST /write-to-online-store: an error, or rows one a
-// line.
+// line, which are JSON objects to who looks through them again.
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -14,10 +13,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const bool write : {false, true}) {
     const auto push = icecore::server::ParsePush(body, write, 1 << 20, 100);
     if (!push.ok()) continue;
-    const std::string& lines = push->rows.lines;
+    const std::string& lines = push->rows.lines.text();
     if (push->rows.source.empty() && push->rows.view.empty()) std::abort();
-    if (!lines.empty() && lines.back() != '\n') std::abort();
-    if (std::count(lines.begin(), lines.end(), '\n') > 100) std::abort();
+    if (push->rows.lines.count() > 100) std::abort();
+    if (push->rows.lines.empty() != lines.empty()) std::abort();
+    if (lines.empty()) continue;
+    const auto again = icecore::ingest::CheckedRows::Of(lines);
+    if (!again.ok() || again->text() != lines) std::abort();
+    if (again->count() != push->rows.lines.count()) std::abort();
   }
   return 0;
 }

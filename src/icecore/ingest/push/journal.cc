@@ -18,8 +18,6 @@
 #include <utility>
 
 #include "icecore/base/error.h"
-#include "icecore/ingest/files/encoding.h"
-#include "icecore/ingest/files/json_object.h"
 #include "icecore/ingest/push/closed_batches.h"
 #include "icecore/ingest/push/journal_file.h"
 
@@ -588,33 +586,6 @@ arrow::Result<std::unique_ptr<PushJournal>> PushJournal::Open(std::string folder
   auto journal = std::make_unique<FolderJournal>(std::move(folder), options, clock);
   ARROW_RETURN_NOT_OK(journal->Init());
   return std::unique_ptr<PushJournal>(std::move(journal));
-}
-
-arrow::Status CheckPushedRows(std::string_view text, std::string* rows, int64_t* count) {
-  std::vector<JsonMember> members;
-  rows->clear();
-  *count = 0;
-  for (int64_t line_number = 1; !text.empty(); ++line_number) {
-    const size_t end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t')) {
-      line.remove_suffix(1);
-    }
-    if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
-    const std::string problem =
-        IsUtf8(line) ? SplitJsonObject(line, &members) : std::string("not UTF-8");
-    if (!problem.empty()) {
-      return MakeError(ErrorCode::kBadInput,
-                       "line " + std::to_string(line_number) + ": not a JSON object: " + problem);
-    }
-    rows->append(line);
-    rows->push_back('\n');
-    ++*count;
-  }
-  return *count > 0
-             ? arrow::Status::OK()
-             : MakeError(ErrorCode::kBadInput, "no rows: one JSON object a line is expected");
 }
 
 }  // namespace icecore::ingest

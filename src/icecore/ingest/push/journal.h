@@ -68,8 +68,4 @@ class PushJournal {
   virtual arrow::Status ContinueBehind(int64_t number, int64_t rows) = 0;
 };
 
-// OK where the text is JSON objects, one a line; blank lines are left out. kBadInput names the
-// line. *rows: the lines, each ended by '\n'; *count: how many.
-arrow::Status CheckPushedRows(std::string_view text, std::string* rows, int64_t* count);
-
 }  // namespace icecore::ingest

@@ -292,16 +292,5 @@ TEST_F(JournalTest, Limits) {
   EXPECT_EQ(*journal->RowsTaken(), 0);
 }
 
-TEST(CheckPushedRowsTest, TakesObjectsOnly) {
-  std::string rows;
-  int64_t count = 0;
-  EXPECT_TRUE(CheckPushedRows("{\"a\":1}\r\n\n {\"a\":2} ", &rows, &count).ok());
-  EXPECT_EQ(rows, "{\"a\":1}\n {\"a\":2}\n");
-  EXPECT_EQ(count, 2);
-  for (const char* bad : {"", "\n", "{\"a\":1}\n[1]", "{", "{\"a\":\"\xff\"}"}) {
-    EXPECT_EQ(CodeOf(CheckPushedRows(bad, &rows, &count)), ErrorCode::kBadInput) << bad;
-  }
-}
-
 }  // namespace
 }  // namespace icecore::ingest
