@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import case_writer  # noqa: E402
-import runner  # noqa: E402
+import comparison  # noqa: E402
 from own import aggregates, clocks, keys, services, versions, windows  # noqa: E402
 
 CASES = [case for part in (clocks, windows, aggregates, keys, versions, services) for case in part.CASES]
@@ -39,7 +39,7 @@ def difference(have: str, want: str) -> str | None:
                 return f"{file} is another"
             continue
         tables = [pq.read_table(path) for path in paths]
-        wrong = runner.difference(*tables, {"exact": tables[1].column_names})
+        wrong = comparison.difference(*tables, {"exact": tables[1].column_names})
         if not tables[0].schema.equals(tables[1].schema) or wrong:
             return f"{file}: {wrong or 'another schema'}"
     return None

@@ -15,7 +15,7 @@ import pyarrow as pa
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "oracle")]
 import reference  # noqa: E402
-import runner  # noqa: E402
+from values import NS, is_list, values_of  # noqa: E402
 
 decimal.getcontext().prec = 80
 UNITS = {"ms": 1_000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86_400 * 10**6}
@@ -70,7 +70,7 @@ class Log:
 
 
 def rows_of(table: pa.Table) -> list[dict]:
-    columns = [runner.values_of(table.column(index)) for index in range(table.num_columns)]
+    columns = [values_of(table.column(index)) for index in range(table.num_columns)]
     return [dict(zip(table.column_names, row)) for row in zip(*columns)]
 
 
@@ -290,12 +290,12 @@ def queried(query: str, **tables: pa.Table) -> pa.Table:
 
 
 def column_of(values: list, kind: pa.DataType) -> pa.Array:
-    """What runner.values_of was given."""
+    """What values_of was given."""
     if pa.types.is_timestamp(kind):
-        scale = runner.NS[kind.unit]
+        scale = NS[kind.unit]
         return pa.array([None if value is None else value // scale for value in values], pa.int64()).cast(kind)
-    if runner.is_list(kind) and pa.types.is_timestamp(kind.value_type):
-        scale = runner.NS[kind.value_type.unit]
+    if is_list(kind) and pa.types.is_timestamp(kind.value_type):
+        scale = NS[kind.value_type.unit]
         counts = [None if value is None else [None if one is None else one // scale for one in value] for value in values]
         return pa.array(counts, pa.list_(pa.int64())).cast(kind)
     return pa.array(values, kind)

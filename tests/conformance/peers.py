@@ -18,7 +18,8 @@ import tempfile
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import runner
+from case_reader import find_cases, load_case
+from comparison import difference
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUTCOMES = ("equal", "lost rows", "differ", "failed", "not expressible", "not asked")
@@ -63,7 +64,7 @@ def compared(got, expected, case, left_out):
     order = sorted(range(len(numbers)), key=numbers.__getitem__)
     wanted = expected.select(asked).take(pa.array(sorted(numbers), pa.int64()))
     kept = {**case, "same_bits": {} if missing else {name: rows for name, rows in case.get("same_bits", {}).items() if name in asked}}
-    wrong = runner.difference(got.select(asked).take(pa.array(order, pa.int64())), wanted, kept)
+    wrong = difference(got.select(asked).take(pa.array(order, pa.int64())), wanted, kept)
     if wrong:
         return "differ", wrong + (f"; and {len(missing)} of {expected.num_rows} rows lost" if missing else "")
     if missing:
@@ -73,7 +74,7 @@ def compared(got, expected, case, left_out):
 
 def put(adapter, name, folder):
     """(outcome, why, what was left out) of one case."""
-    case, expected = runner.load_case(folder)
+    case, expected = load_case(folder)
     if "steps" in case:
         return "not asked", "steps of Icecore's own commands", {}
     if expected is None:
@@ -143,7 +144,7 @@ def main():
         parser.error("--adapter is needed")
     adapter = Adapter(given.adapter)
     results = []
-    for name, folder in runner.find_cases(given.cases, given.k):
+    for name, folder in find_cases(given.cases, given.k):
         outcome, why, left_out = put(adapter, name, folder)
         with open(os.path.join(folder, "case.json"), encoding="utf-8") as text:
             about = json.load(text)["about"]
