@@ -75,8 +75,9 @@ class DirectLoadTest : public ::testing::Test {
             const std::string& more = "") {
     PushRequest request;
     request.source = "taps";
-    request.rows = "{\"user\": " + std::to_string(user) + ", \"at\": \"2024-03-09T" + time +
-                   ":00Z\", \"amount\": " + amount + more + "}";
+    request.rows = Must(ingest::CheckedRows::Of("{\"user\": " + std::to_string(user) +
+                                                ", \"at\": \"2024-03-09T" + time +
+                                                ":00Z\", \"amount\": " + amount + more + "}"));
     Must(Must(Open(kTestNow)->OpenPushDoor())->Push(request));
   }
   static pipeline::RunOutcome Run(Engine& engine, bool compute = true, bool full = false) {
