@@ -1,6 +1,7 @@
 #include "icecore/pipeline/direct_load.h"
 
 #include <arrow/record_batch.h>
+#include <arrow/type.h>
 #include <arrow/util/byte_size.h>
 
 #include <algorithm>
