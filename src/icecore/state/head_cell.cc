@@ -8,15 +8,6 @@ namespace icecore::state {
 
 namespace {
 
-// Takes the row chosen of `set` off the front, as far as its values, which stay; false: there is
-// none. kCorrupt when the bytes are no such row.
-arrow::Result<bool> TakeOrder(std::string_view* in, RowOrder* order) {
-  uint8_t present = 0;
-  if (!wire::GetByte(in, &present) || present > 1) return CorruptCell("a chosen row");
-  if (present == 1 && !GetOrder(in, order)) return CorruptCell("the order of a chosen row");
-  return present == 1;
-}
-
 arrow::Status TakeValue(const ViewPlan& plan, int value, std::string_view* in,
                         std::string_view* element) {
   return plan.codecs[static_cast<size_t>(value)]->Cut(in, element)
@@ -25,6 +16,28 @@ arrow::Status TakeValue(const ViewPlan& plan, int value, std::string_view* in,
 }
 
 }  // namespace
+
+void BeginHead(int64_t applied_seq, int64_t applied_until, int64_t advanced_to, size_t sets,
+               std::string* out) {
+  out->append(kTiledHeadMagic);
+  wire::PutByte(kTiledHeadVersion, out);
+  wire::PutInt64(applied_seq, out);
+  wire::PutInt64(applied_until, out);
+  wire::PutInt64(advanced_to, out);
+  wire::PutVarint(sets, out);
+}
+
+void PutChosenOrder(const RowOrder* order, std::string* out) {
+  wire::PutByte(order != nullptr ? 1 : 0, out);
+  if (order != nullptr) PutOrder(*order, out);
+}
+
+arrow::Result<bool> TakeChosenOrder(std::string_view* in, RowOrder* order) {
+  uint8_t present = 0;
+  if (!wire::GetByte(in, &present) || present > 1) return CorruptCell("a chosen row");
+  if (present == 1 && !GetOrder(in, order)) return CorruptCell("the order of a chosen row");
+  return present == 1;
+}
 
 arrow::Result<HeadParts> SplitHead(const ViewPlan& plan, std::string_view cell) {
   ARROW_ASSIGN_OR_RAISE(std::string_view in, UnsealCell(cell, kTiledHeadMagic, kTiledHeadVersion));
@@ -38,7 +51,7 @@ arrow::Result<HeadParts> SplitHead(const ViewPlan& plan, std::string_view cell) 
   head.chosen = in;
   for (const AsOfSet& set : plan.as_of) {
     RowOrder order;
-    ARROW_ASSIGN_OR_RAISE(const bool present, TakeOrder(&in, &order));
+    ARROW_ASSIGN_OR_RAISE(const bool present, TakeChosenOrder(&in, &order));
     if (!present) continue;
     std::string_view element;
     for (const int value : set.values) ARROW_RETURN_NOT_OK(TakeValue(plan, value, &in, &element));
@@ -62,7 +75,7 @@ arrow::Result<HeadCell> ParseHead(const ViewPlan& plan, std::string_view cell) {
   std::string_view in = parts.chosen;
   for (size_t i = 0; i < plan.as_of.size(); ++i) {
     RowOrder order;
-    ARROW_ASSIGN_OR_RAISE(const bool present, TakeOrder(&in, &order));
+    ARROW_ASSIGN_OR_RAISE(const bool present, TakeChosenOrder(&in, &order));
     if (!present) continue;
     head.chosen[i] = order;
     for (const int value : plan.as_of[i].values) {
@@ -77,7 +90,7 @@ arrow::Status ReadHead(const ViewPlan& plan, const HeadParts& head, int64_t t, V
   std::string_view in = head.chosen;
   for (const AsOfSet& set : plan.as_of) {
     RowOrder order;
-    ARROW_ASSIGN_OR_RAISE(const bool present, TakeOrder(&in, &order));
+    ARROW_ASSIGN_OR_RAISE(const bool present, TakeChosenOrder(&in, &order));
     // Members come by their values' places, so that a value is cut off when the first of its
     // members asks for it. SplitHead has cut them all before, so that none can fail.
     size_t cut = 0;

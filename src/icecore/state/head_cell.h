@@ -3,8 +3,10 @@
 
 #include <arrow/result.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +16,14 @@ namespace icecore::state {
 
 inline constexpr std::string_view kTiledHeadMagic = "ICKH";
 inline constexpr uint8_t kTiledHeadVersion = 1;
+
+// The front of a head; behind it come the rows chosen of its `sets`, how many rows wait, and they.
+void BeginHead(int64_t applied_seq, int64_t applied_until, int64_t advanced_to, size_t sets,
+               std::string* out);
+// What stands before the values of the row chosen of a set; null: there is none.
+void PutChosenOrder(const RowOrder* order, std::string* out);
+// Takes it off the front; false: there is none. kCorrupt when the bytes are no such row.
+arrow::Result<bool> TakeChosenOrder(std::string_view* in, RowOrder* order);
 
 // Its parts; points into the cell.
 struct HeadParts {

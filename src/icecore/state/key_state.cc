@@ -256,20 +256,16 @@ arrow::Status TiledKeyState::ReadWindow(int64_t t, size_t g, const WindowRead& r
 }
 
 arrow::Result<std::string> TiledKeyState::EncodeHead() const {
-  std::string out = OpenCell(kTiledHeadMagic, kTiledHeadVersion);
-  size_t bytes = out.size() + kHeadBytes;
+  size_t bytes = kHeadBytes;
   for (const auto& chosen : chosen_) {
     for (size_t i = 0; chosen && i < chosen->values.size(); ++i) bytes += chosen->values[i].size();
   }
+  std::string out;
   out.reserve(bytes + chosen_.size() * kOrderBytes);
-  wire::PutInt64(applied_seq_, &out);
-  wire::PutInt64(applied_until_, &out);
-  wire::PutInt64(advanced_to_, &out);
-  wire::PutVarint(chosen_.size(), &out);
+  BeginHead(applied_seq_, applied_until_, advanced_to_, chosen_.size(), &out);
   for (const auto& chosen : chosen_) {
-    wire::PutByte(chosen ? 1 : 0, &out);
+    PutChosenOrder(chosen ? &chosen->order : nullptr, &out);
     if (!chosen) continue;
-    PutOrder(chosen->order, &out);
     for (const std::string& value : chosen->values) out.append(value);
   }
   wire::PutVarint(queue_.size(), &out);

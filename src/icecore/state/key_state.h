@@ -37,7 +37,7 @@ class TiledKeyState final : public KeyState {
   void SetApplied(int64_t seq, int64_t until) override;
   arrow::Result<std::vector<CellChange>> TakeChanges() override;
 
-  // `borrowed`: the cells outlive the state, which is read only.
+  // `borrowed`: the cells outlive the state.
   arrow::Status Load(const std::vector<CellView>& cells, bool borrowed = false);
 
  private:
