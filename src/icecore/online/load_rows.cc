@@ -171,6 +171,13 @@ size_t LoadRows::EndOfKey(size_t i) const {
   return end;
 }
 
+void LoadRows::Places(size_t begin, size_t end, std::vector<state::RowAt>* places) const {
+  places->clear();
+  for (size_t i = begin; i < end; ++i) {
+    places->push_back({&pieces_[rows_[i].piece].rows, static_cast<int64_t>(rows_[i].row)});
+  }
+}
+
 arrow::Status LoadRows::AddTo(size_t begin, size_t end, state::KeyState* state) const {
   for (size_t i = begin; i < end; ++i) {
     const Row& row = rows_[i];

@@ -14,6 +14,7 @@
 
 #include "icecore/online/store.h"
 #include "icecore/online/version_load.h"
+#include "icecore/state/key_updater.h"
 
 namespace icecore::online {
 
@@ -44,6 +45,8 @@ class LoadRows {
   std::string_view KeyAt(size_t i) const { return KeyOf(rows_[i]); }
   // Where the rows that share the key of row `i` end.
   size_t EndOfKey(size_t i) const;
+  // Where rows [begin, end) are.
+  void Places(size_t begin, size_t end, std::vector<state::RowAt>* places) const;
   // Brings rows [begin, end) into the state of their key.
   arrow::Status AddTo(size_t begin, size_t end, state::KeyState* state) const;
 

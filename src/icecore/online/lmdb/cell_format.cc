@@ -74,19 +74,20 @@ std::optional<size_t> EntityKeyLength(std::string_view cell_key) {
   return length.has_value() ? std::optional<size_t>(kKeyStart + *length) : std::nullopt;
 }
 
-void EncodeCellValue(std::string_view cell_key, std::string_view full_key, bool shortened,
+void AppendCellValue(std::string_view cell_key, std::string_view full_key, bool shortened,
                      std::string_view state, std::string* out) {
   const uint8_t flags = shortened ? kHasFullKey : 0;
-  out->assign(kHeaderBytes, '\0');
+  const size_t begin = out->size();
+  const char header[kHeaderBytes] = {kMagic, static_cast<char>(flags)};
+  out->append(header, kHeaderBytes);
   if (shortened) {
     AppendBigEndian32(static_cast<uint32_t>(full_key.size()), out);
     out->append(full_key);
   }
   out->append(state);
-  (*out)[0] = kMagic;
-  (*out)[1] = static_cast<char>(flags);
-  const uint64_t checksum = Checksum(cell_key, flags, std::string_view(*out).substr(kHeaderBytes));
-  std::memcpy(out->data() + 2, &checksum, sizeof checksum);
+  const std::string_view body = std::string_view(*out).substr(begin + kHeaderBytes);
+  const uint64_t checksum = Checksum(cell_key, flags, body);
+  std::memcpy(out->data() + begin + 2, &checksum, sizeof checksum);
 }
 
 arrow::Result<CellValue> DecodeCellValue(std::string_view cell_key, std::string_view full_key,

@@ -42,9 +42,9 @@ std::string EntityPrefix(uint32_t entity_id);
 // Length of the part of a cell's key that names entity and key; nullopt when it is no cell's key.
 std::optional<size_t> EntityKeyLength(std::string_view cell_key);
 
-// Value of a cell: header with checksum over the cell's key and all that follows, the whole entity
-// key where the prefix is shortened, then the state's bytes.
-void EncodeCellValue(std::string_view cell_key, std::string_view full_key, bool shortened,
+// Appends the value of a cell: header with checksum over the cell's key and all that follows, the
+// whole entity key where the prefix is shortened, then the state's bytes.
+void AppendCellValue(std::string_view cell_key, std::string_view full_key, bool shortened,
                      std::string_view state, std::string* out);
 
 struct CellValue {

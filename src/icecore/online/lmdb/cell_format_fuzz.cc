@@ -34,7 +34,7 @@ void WriteAndRead(std::string_view key, std::string_view state) {
   if (prefix.bytes().size() > lmdb::kMaxPrefixBytes) std::abort();
   const std::string cell_key = std::string(prefix.bytes()) + "s";
   std::string value;
-  lmdb::EncodeCellValue(cell_key, key, prefix.shortened(), state, &value);
+  lmdb::AppendCellValue(cell_key, key, prefix.shortened(), state, &value);
   const auto cell = lmdb::DecodeCellValue(cell_key, key, value);
   if (!cell.ok() || !cell->same_key || cell->state != state) std::abort();
   if (lmdb::DecodeCellValue(cell_key + "t", key, value).ok()) std::abort();

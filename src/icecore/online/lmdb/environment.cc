@@ -384,7 +384,7 @@ arrow::Result<std::unique_ptr<Transaction>> Begin(std::shared_ptr<Environment> e
     MDB_txn* transaction = nullptr;
     code = mdb_txn_begin(env->handle(), nullptr, turn == nullptr ? MDB_RDONLY : 0U, &transaction);
     if (code == 0) {
-      return std::make_unique<Transaction>(std::move(env), transaction, std::move(turn));
+      return std::make_unique<Transaction>(std::move(env), transaction, std::move(turn), true);
     }
     env->map_gate().unlock_shared();
     if (code == MDB_MAP_RESIZED) {
@@ -418,8 +418,11 @@ arrow::Result<std::unique_ptr<WriteTurn>> WriteTurn::Take(std::shared_ptr<Enviro
 WriteTurn::~WriteTurn() { flock(env_->folder(), LOCK_UN); }
 
 Transaction::Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction,
-                         std::unique_ptr<WriteTurn> turn)
-    : turn_(std::move(turn)), env_(std::move(env)), transaction_(transaction) {}
+                         std::unique_ptr<WriteTurn> turn, bool holds_gate)
+    : turn_(std::move(turn)),
+      env_(std::move(env)),
+      transaction_(transaction),
+      holds_gate_(holds_gate) {}
 
 arrow::Result<std::unique_ptr<Transaction>> Transaction::BeginRead(
     std::shared_ptr<Environment> env) {
@@ -438,11 +441,24 @@ arrow::Result<std::unique_ptr<Transaction>> Transaction::BeginWrite(
   return Begin(std::move(env), std::move(turn));
 }
 
+arrow::Result<std::unique_ptr<Transaction>> Transaction::BeginBeside(const Transaction& writer) {
+  const std::shared_ptr<Environment>& env = writer.env_;
+  MDB_txn* transaction = nullptr;
+  int code = mdb_txn_begin(env->handle(), nullptr, MDB_RDONLY, &transaction);
+  if (code == MDB_READERS_FULL) {
+    int dead = 0;
+    mdb_reader_check(env->handle(), &dead);
+    code = mdb_txn_begin(env->handle(), nullptr, MDB_RDONLY, &transaction);
+  }
+  if (code != 0) return env->Error(code, "cannot begin a transaction");
+  return std::make_unique<Transaction>(env, transaction, nullptr, false);
+}
+
 Transaction::~Transaction() {
   if (transaction_ != nullptr) {
     mdb_txn_abort(transaction_);
   }
-  env_->map_gate().unlock_shared();
+  if (holds_gate_) env_->map_gate().unlock_shared();
 }
 
 arrow::Status Transaction::WriteError(int code, std::string_view what) {

@@ -123,9 +123,13 @@ class Transaction {
   static arrow::Result<std::unique_ptr<Transaction>> BeginRead(std::shared_ptr<Environment> env);
   // Waits for the writer before it, of whatever process.
   static arrow::Result<std::unique_ptr<Transaction>> BeginWrite(std::shared_ptr<Environment> env);
-  // Takes over `transaction` and a shared hold of the map's gate; `turn`: of a writer.
+  // What was committed before `writer` began, for another thread while `writer` lives, whose hold
+  // of the map's gate serves both. kUnavailable where all readers' slots are taken.
+  static arrow::Result<std::unique_ptr<Transaction>> BeginBeside(const Transaction& writer);
+  // Takes over `transaction` and, unless it is beside a writer, a shared hold of the map's gate;
+  // `turn`: of a writer.
   Transaction(std::shared_ptr<Environment> env, MDB_txn* transaction,
-              std::unique_ptr<WriteTurn> turn);
+              std::unique_ptr<WriteTurn> turn, bool holds_gate);
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -153,6 +157,7 @@ class Transaction {
   std::unique_ptr<WriteTurn> turn_;  // goes last
   std::shared_ptr<Environment> env_;
   MDB_txn* transaction_;
+  const bool holds_gate_;
   bool is_map_full_ = false;
 };
 

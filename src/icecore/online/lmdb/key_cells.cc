@@ -17,10 +17,9 @@ arrow::Status TakeCell(const Cursor& cursor, std::string_view key, size_t prefix
   return arrow::Status::OK();
 }
 
-}  // namespace
-
-arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view key,
-                        CellPrefix* prefix, std::vector<state::Cell>* cells) {
+template <typename Cell>
+arrow::Status ReadAll(Cursor* cursor, const CellSpace& space, std::string_view key,
+                      CellPrefix* prefix, std::vector<Cell>* cells) {
   cells->clear();
   prefix->Assign(space, key);
   ARROW_ASSIGN_OR_RAISE(bool found, cursor->Seek(prefix->bytes()));
@@ -29,6 +28,18 @@ arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view
     ARROW_ASSIGN_OR_RAISE(found, cursor->Next());
   }
   return arrow::Status::OK();
+}
+
+}  // namespace
+
+arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view key,
+                        CellPrefix* prefix, std::vector<state::Cell>* cells) {
+  return ReadAll(cursor, space, key, prefix, cells);
+}
+
+arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view key,
+                        CellPrefix* prefix, std::vector<state::CellView>* cells) {
+  return ReadAll(cursor, space, key, prefix, cells);
 }
 
 arrow::Status ReadCellsIn(Cursor* cursor, const CellSpace& space, std::string_view key,

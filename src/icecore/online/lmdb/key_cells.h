@@ -16,6 +16,9 @@ namespace icecore::online::lmdb {
 // working memory and holds the key's prefix afterwards. kCorrupt when one is damaged.
 arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view key,
                         CellPrefix* prefix, std::vector<state::Cell>* cells);
+// The same where they lie: they live until the cursor's transaction writes or ends.
+arrow::Status ReadCells(Cursor* cursor, const CellSpace& space, std::string_view key,
+                        CellPrefix* prefix, std::vector<state::CellView>* cells);
 
 // As ReadCells, but a damaged cell is *damage, and the status is that of the store as a whole; and
 // of the cells beside the head only those in `ranges`, ascending, and where they

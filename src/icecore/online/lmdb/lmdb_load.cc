@@ -4,11 +4,10 @@
 
 #include <algorithm>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "icecore/base/error.h"
-#include "icecore/base/ordered_work.h"
+#include "icecore/online/lmdb/cell_batch.h"
 #include "icecore/online/lmdb/key_cells.h"
 #include "icecore/online/lmdb/lmdb_store.h"
 #include "icecore/online/position_checks.h"
@@ -22,12 +21,13 @@ constexpr int64_t kStretchBytes = int64_t{64} << 20;
 // Behind every key: no tag of one is as great.
 constexpr std::string_view kBehindAllKeys = "\xff";
 
-arrow::Status CheckSuffix(std::string_view suffix) {
-  return suffix.size() <= kMaxSuffixBytes
-             ? arrow::Status::OK()
-             : base::MakeError(base::ErrorCode::kInternal,
-                               "a cell's suffix has " + std::to_string(suffix.size()) +
-                                   " bytes, the store takes " + std::to_string(kMaxSuffixBytes));
+arrow::Status WriteAll(Transaction* transaction, MadeCells* cells) {
+  ARROW_ASSIGN_OR_RAISE(const auto writer, CellWriter::Open(transaction));
+  for (size_t range = 0; range < cells->ranges(); ++range) {
+    ARROW_ASSIGN_OR_RAISE(const CellBatch* batch, cells->Take(range));
+    ARROW_RETURN_NOT_OK(writer->Write(*batch));
+  }
+  return arrow::Status::OK();
 }
 
 }  // namespace
@@ -81,34 +81,64 @@ arrow::Result<ViewRecord> LmdbLoad::RecordIn(const Transaction& transaction) con
   return *std::move(found);
 }
 
-arrow::Result<size_t> LmdbLoad::WriteStretch(const ViewPosition& position, size_t begin) {
-  const size_t rows =
-      static_cast<size_t>(static_cast<double>(rows_.size()) * static_cast<double>(kStretchBytes) /
-                          static_cast<double>(std::max(rows_.bytes(), kStretchBytes)));
-  const size_t last = std::min(begin + std::max<size_t>(rows, 1), rows_.size()) - 1;
-  const size_t end = rows_.EndOfKey(last);
+arrow::Result<CellSpace> LmdbLoad::BeginMaking(const ViewPosition& position) {
+  if (is_making_) {
+    ARROW_ASSIGN_OR_RAISE(const auto reader, folder_->BeginRead());
+    ARROW_ASSIGN_OR_RAISE(const ViewRecord record, RecordIn(*reader));
+    ARROW_RETURN_NOT_OK(CheckPosition(record, position));
+    return record.space_in_making();
+  }
+  CellSpace space;
   ARROW_RETURN_NOT_OK(folder_->Write([&](Transaction* transaction) -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(ViewRecord record, RecordIn(*transaction));
     ARROW_RETURN_NOT_OK(CheckPosition(record, position));
-    if (!is_making_) {
-      ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction, &record));
-      LoadInMaking& made = record.in_making.emplace();
-      made.entity_id = record.entity_id;
-      made.position = position;
-      made.position.generation = record.position.generation;
-      if (!extends()) {
-        ARROW_ASSIGN_OR_RAISE(made.entity_id, EntityIdOf(transaction, view_.entity));
-        made.position.generation = ++record.last_generation;
-      }
+    ARROW_RETURN_NOT_OK(GiveUpLoadInMaking(transaction, &record));
+    LoadInMaking& made = record.in_making.emplace();
+    made.entity_id = record.entity_id;
+    made.position = position;
+    made.position.generation = record.position.generation;
+    if (!extends()) {
+      ARROW_ASSIGN_OR_RAISE(made.entity_id, EntityIdOf(transaction, view_.entity));
+      made.position.generation = ++record.last_generation;
     }
-    ARROW_RETURN_NOT_OK(WriteNewKeys(transaction, record.space_in_making(), position, begin, end));
-    record.in_making->from = end < rows_.size()
-                                 ? std::string(rows_.KeyAt(end))
-                                 : rows_.left_out_from().value_or(std::string(kBehindAllKeys));
+    space = record.space_in_making();
     return PutView(transaction, view_.name, record);
   }));
   is_making_ = true;
+  return space;
+}
+
+arrow::Result<size_t> LmdbLoad::WriteStretch(const ViewPosition& position, MadeCells* cells,
+                                             size_t begin) {
+  const double bytes_per_row =
+      static_cast<double>(rows_.bytes()) / static_cast<double>(rows_.size());
+  const auto rows = static_cast<size_t>(static_cast<double>(kStretchBytes) / bytes_per_row);
+  size_t end = begin;
+  ARROW_RETURN_NOT_OK(folder_->Write([&](Transaction* transaction) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(ViewRecord record, RecordIn(*transaction));
+    ARROW_RETURN_NOT_OK(CheckPosition(record, position));
+    ARROW_ASSIGN_OR_RAISE(const auto writer, CellWriter::Open(transaction));
+    const size_t least = begin == 0 ? rows : cells->end_of(begin - 1) + rows;
+    end = begin;
+    do {
+      ARROW_ASSIGN_OR_RAISE(const CellBatch* batch, cells->Take(end));
+      ARROW_RETURN_NOT_OK(writer->Write(*batch));
+    } while (++end < cells->ranges() && cells->end_of(end - 1) < least);
+    record.in_making->from = end < cells->ranges()
+                                 ? std::string(rows_.KeyAt(cells->end_of(end - 1)))
+                                 : rows_.left_out_from().value_or(std::string(kBehindAllKeys));
+    return PutView(transaction, view_.name, record);
+  }));
   return end;
+}
+
+arrow::Status LmdbLoad::WriteStretches(const ViewPosition& position) {
+  ARROW_ASSIGN_OR_RAISE(const CellSpace space, BeginMaking(position));
+  ARROW_ASSIGN_OR_RAISE(const auto cells, MadeCells::OfNewKeys(CellsOf(space, position)));
+  for (size_t begin = 0; begin < cells->ranges();) {
+    ARROW_ASSIGN_OR_RAISE(begin, WriteStretch(position, cells.get(), begin));
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Result<bool> LmdbLoad::NextPass(const ViewPosition& position) {
@@ -119,10 +149,8 @@ arrow::Result<bool> LmdbLoad::NextPass(const ViewPosition& position) {
     return false;  // Commit writes them in its one transaction
   }
   rows_.Sort();
-  for (size_t begin = 0; begin < rows_.size();) {
-    const auto end = WriteStretch(position, begin);
-    if (!end.ok()) return Failed(end.status());
-    begin = *end;
+  if (rows_.size() > 0) {
+    if (const auto written = WriteStretches(position); !written.ok()) return Failed(written);
   }
   const bool more = rows_.left_out_from().has_value();
   rows_.NextPass();
@@ -162,10 +190,10 @@ arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
     record.position = position;
     record.position.generation = generation;
     const CellSpace space = record.space();
-    const arrow::Status written =
-        view_.engine->layout().versioned ? WriteVersions(transaction, space, position)
-        : is_new || extends() ? WriteNewKeys(transaction, space, position, 0, rows_.size())
-                              : WriteRows(transaction, space, position);
+    const arrow::Status written = view_.engine->layout().versioned
+                                      ? WriteVersions(transaction, space, position)
+                                  : is_new || extends() ? WriteNewRows(transaction, space, position)
+                                                        : UpdateRows(transaction, space, position);
     if (!written.ok()) return Failed(written);
     return PutView(transaction, view_.name, record);
   }));
@@ -173,6 +201,29 @@ arrow::Status LmdbLoad::Commit(const ViewPosition& position) {
   rows_.Clear();
   lock_.reset();
   return arrow::Status::OK();
+}
+
+MadeCells::Of LmdbLoad::CellsOf(const CellSpace& space, const ViewPosition& position) const {
+  return {&rows_,
+          view_.engine.get(),
+          {position.applied_at, position.seq, position.applied_until},
+          space};
+}
+
+arrow::Status LmdbLoad::WriteNewRows(Transaction* transaction, const CellSpace& space,
+                                     const ViewPosition& position) const {
+  ARROW_ASSIGN_OR_RAISE(const auto cells, MadeCells::OfNewKeys(CellsOf(space, position)));
+  return WriteAll(transaction, cells.get());
+}
+
+arrow::Status LmdbLoad::UpdateRows(Transaction* transaction, const CellSpace& space,
+                                   const ViewPosition& position) const {
+  {
+    ARROW_ASSIGN_OR_RAISE(const auto cells,
+                          MadeCells::OfKeys(CellsOf(space, position), transaction));
+    ARROW_RETURN_NOT_OK(WriteAll(transaction, cells.get()));
+  }
+  return SweepExpired(transaction, space, *view_.engine, position.applied_at);
 }
 
 template <typename Change>
@@ -186,107 +237,12 @@ arrow::Status LmdbLoad::WriteKey(Transaction* transaction, Cursor* cursor, const
   } else {
     ARROW_ASSIGN_OR_RAISE(state, view_.engine->LoadKey(memory->cells));
   }
-  // Rows that are due already then go straight into tiles; versions settle their ends first.
-  const bool versioned = view_.engine->layout().versioned;
-  if (!versioned) {
-    ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
-  }
+  // Versions settle their ends first.
   ARROW_RETURN_NOT_OK(change(state.get()));
-  if (versioned) {
-    ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
-  }
+  ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
   state->SetApplied(position.seq, position.applied_until);
   ARROW_ASSIGN_OR_RAISE(const auto changes, state->TakeChanges());
   return WriteChanges(transaction, key, changes, memory);
-}
-
-// Cells in order, one behind the other in one piece of memory.
-struct LmdbLoad::NewCells {
-  struct Sizes {
-    size_t key = 0;
-    size_t value = 0;
-  };
-  std::string bytes;
-  std::vector<Sizes> sizes;
-};
-
-arrow::Status LmdbLoad::MakeCells(size_t begin, size_t end, const CellSpace& space,
-                                  const ViewPosition& position, NewCells* cells) const {
-  CellPrefix prefix;
-  std::string cell_key;
-  std::string value;
-  while (begin < end) {
-    const std::string_view key = rows_.KeyAt(begin);
-    const size_t next = rows_.EndOfKey(begin);
-    const std::unique_ptr<state::KeyState> state = view_.engine->NewKey();
-    ARROW_RETURN_NOT_OK(state->AdvanceTo(position.applied_at));
-    ARROW_RETURN_NOT_OK(rows_.AddTo(begin, next, state.get()));
-    state->SetApplied(position.seq, position.applied_until);
-    ARROW_ASSIGN_OR_RAISE(const auto changes, state->TakeChanges());
-    prefix.Assign(space, key);
-    for (const state::CellChange& change : changes) {
-      if (!change.bytes.has_value()) continue;
-      ARROW_RETURN_NOT_OK(CheckSuffix(change.suffix));
-      cell_key.assign(prefix.bytes());
-      cell_key.append(change.suffix);
-      EncodeCellValue(cell_key, key, prefix.shortened(), *change.bytes, &value);
-      cells->bytes.append(cell_key).append(value);
-      cells->sizes.push_back({cell_key.size(), value.size()});
-    }
-    begin = next;
-  }
-  return arrow::Status::OK();
-}
-
-arrow::Status LmdbLoad::WriteNewKeys(Transaction* transaction, const CellSpace& space,
-                                     const ViewPosition& position, size_t begin, size_t end) const {
-  constexpr size_t kRowsAtOnce = 2048;
-  // This thread writes; beside it one is enough to keep a second core at work.
-  const size_t makers = std::max<size_t>(std::thread::hardware_concurrency(), 2) - 1;
-  const size_t ahead = 2 * makers + 1;
-  std::vector<size_t> bounds = {begin};
-  while (bounds.back() < end) {
-    const size_t last = std::min(bounds.back() + kRowsAtOnce, end) - 1;
-    bounds.push_back(rows_.EndOfKey(last));
-  }
-  std::vector<NewCells> memory(ahead);
-  ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
-  ARROW_ASSIGN_OR_RAISE(const bool any, cursor->Last());
-  std::string last_key(any ? cursor->key() : std::string_view());
-  bool at_end = true;  // of the table, until a key is not behind the last
-  const auto make = [&](size_t i) {
-    NewCells& cells = memory[i % ahead];
-    cells.bytes.clear();
-    cells.sizes.clear();
-    return MakeCells(bounds[i], bounds[i + 1], space, position, &cells);
-  };
-  const auto take = [&](size_t i) -> arrow::Status {
-    std::string_view rest = memory[i % ahead].bytes;
-    for (const NewCells::Sizes& sizes : memory[i % ahead].sizes) {
-      const std::string_view key = rest.substr(0, sizes.key);
-      // Other views' cells may lie behind, and keys that are hashed in part come in no order.
-      at_end = at_end && key > last_key;
-      ARROW_RETURN_NOT_OK(cursor->Put(key, rest.substr(sizes.key, sizes.value), at_end));
-      if (at_end) last_key = key;
-      rest.remove_prefix(sizes.key + sizes.value);
-    }
-    return arrow::Status::OK();
-  };
-  return base::MakeAndTake(bounds.size() - 1, makers, ahead, make, take);
-}
-
-arrow::Status LmdbLoad::WriteRows(Transaction* transaction, const CellSpace& space,
-                                  const ViewPosition& position) const {
-  WorkingMemory memory;
-  ARROW_ASSIGN_OR_RAISE(auto cursor, Cursor::Open(transaction, Table::kCells));
-  for (size_t begin = 0; begin < rows_.size();) {
-    const size_t end = rows_.EndOfKey(begin);
-    const auto add = [&](state::KeyState* state) { return rows_.AddTo(begin, end, state); };
-    ARROW_RETURN_NOT_OK(
-        WriteKey(transaction, cursor.get(), space, rows_.KeyAt(begin), position, add, &memory));
-    begin = end;
-  }
-  return SweepExpired(transaction, space, *view_.engine, position.applied_at);
 }
 
 // The cells of table keys beside those of entity keys, in the same transaction.
@@ -351,7 +307,8 @@ arrow::Status LmdbLoad::WriteChanges(Transaction* transaction, std::string_view 
       ARROW_RETURN_NOT_OK(transaction->Delete(Table::kCells, memory->cell_key));
       continue;
     }
-    EncodeCellValue(memory->cell_key, key, memory->prefix.shortened(), *change.bytes,
+    memory->value.clear();
+    AppendCellValue(memory->cell_key, key, memory->prefix.shortened(), *change.bytes,
                     &memory->value);
     ARROW_RETURN_NOT_OK(transaction->Put(Table::kCells, memory->cell_key, memory->value));
   }

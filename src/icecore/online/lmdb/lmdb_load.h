@@ -11,6 +11,7 @@
 #include "icecore/online/lmdb/environment.h"
 #include "icecore/online/lmdb/file_lock.h"
 #include "icecore/online/lmdb/key_cells.h"
+#include "icecore/online/lmdb/made_cells.h"
 #include "icecore/online/lmdb/store_folder.h"
 #include "icecore/online/lmdb/view_record.h"
 #include "icecore/online/load_rows.h"
@@ -39,7 +40,6 @@ class LmdbLoad : public ViewLoad {
 
  private:
   class LmdbChainCells;
-  struct NewCells;
   struct WorkingMemory {
     CellPrefix prefix;
     std::vector<state::Cell> cells;
@@ -48,32 +48,36 @@ class LmdbLoad : public ViewLoad {
   };
 
   arrow::Status CheckPosition(const ViewRecord& record, const ViewPosition& position) const;
-  // Reads the cells of `key` and brings its state up to `position`; `change` adds to the state.
+  // Of a view over a table with versions: reads the cells of `key` and brings its state up to
+  // `position`; `change` adds to the state.
   template <typename Change>
   arrow::Status WriteKey(Transaction* transaction, Cursor* cursor, const CellSpace& space,
                          std::string_view key, const ViewPosition& position, const Change& change,
                          WorkingMemory* memory) const;
   arrow::Status WriteVersions(Transaction* transaction, const CellSpace& space,
                               const ViewPosition& position) const;
-  arrow::Status WriteRows(Transaction* transaction, const CellSpace& space,
-                          const ViewPosition& position) const;
-  // WriteRows of rows [begin, end) into a space that has no cells of their keys yet: threads make
-  // the cells of ranges of keys, and this one writes them in order.
-  arrow::Status WriteNewKeys(Transaction* transaction, const CellSpace& space,
-                             const ViewPosition& position, size_t begin, size_t end) const;
+  // What the cells of a space are made of.
+  MadeCells::Of CellsOf(const CellSpace& space, const ViewPosition& position) const;
+  // Brings all rows into the cells that are there.
+  arrow::Status UpdateRows(Transaction* transaction, const CellSpace& space,
+                           const ViewPosition& position) const;
+  // The same where there are none of their keys.
+  arrow::Status WriteNewRows(Transaction* transaction, const CellSpace& space,
+                             const ViewPosition& position) const;
   // Writes cells beside those that are there, of the same generation.
   bool extends() const { return !view_.extends.empty(); }
   // The view's record, to be changed in `transaction`.
   arrow::Result<ViewRecord> RecordIn(const Transaction& transaction) const;
-  // Writes rows from `begin` on into the generation in making, and returns where it stopped.
-  arrow::Result<size_t> WriteStretch(const ViewPosition& position, size_t begin);
+  // Begins the generation in making, unless it is this load's already; where its cells lie.
+  arrow::Result<CellSpace> BeginMaking(const ViewPosition& position);
+  // Writes all rows into it, in several transactions.
+  arrow::Status WriteStretches(const ViewPosition& position);
+  // Writes ranges from `begin` on in one of them, and returns where it stopped.
+  arrow::Result<size_t> WriteStretch(const ViewPosition& position, MadeCells* cells, size_t begin);
   // Gives `record` the generation that this load has made, or has yet to write.
   arrow::Status TakeNewGeneration(Transaction* transaction, ViewRecord* record) const;
   // `status` with the view's name and what can be done.
   arrow::Status Failed(const arrow::Status& status) const;
-  // Cells of the keys of rows [begin, end), which hold whole keys.
-  arrow::Status MakeCells(size_t begin, size_t end, const CellSpace& space,
-                          const ViewPosition& position, NewCells* cells) const;
   static arrow::Status WriteChanges(Transaction* transaction, std::string_view key,
                                     const std::vector<state::CellChange>& changes,
                                     WorkingMemory* memory);
