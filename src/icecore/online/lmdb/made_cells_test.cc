@@ -15,7 +15,7 @@
 namespace icecore::online::testing {
 namespace {
 
-constexpr int kKeys = 5'000;
+constexpr int kManyRows = 5'000;
 
 // The cells of one key as one state after the other would have left them.
 using Cells = std::map<std::string, std::string>;
@@ -76,23 +76,24 @@ class MadeCellsTest : public LmdbStoreTest {
   // Three loads, whose rows are of several hours: of all keys, of every third, and of keys that are
   // there and new ones, some of them twice.
   void LoadThrice(Store* store, const StoredView& view) {
-    LoadBoth(store, view, RowsOf(1, kKeys), At(kKeys * 2, kStart + kHour, kStart + 2 * kHour));
+    LoadBoth(store, view, RowsOf(1, kManyRows),
+             At(kManyRows * 2, kStart + kHour, kStart + 2 * kHour));
     std::vector<TestRow> some;
-    for (int key = 0; key < kKeys; key += 3) {
+    for (int key = 0; key < kManyRows; key += 3) {
       some.push_back({"k" + std::to_string(key), kStart + 3 * kHour, kStart + 3 * kHour,
-                      kKeys * 2 + key + 1, key});
+                      kManyRows * 2 + key + 1, key});
     }
-    LoadBoth(store, view, some, At(kKeys * 3 + 1, kStart + 4 * kHour, kStart + 5 * kHour));
+    LoadBoth(store, view, some, At(kManyRows * 3 + 1, kStart + 4 * kHour, kStart + 5 * kHour));
     std::vector<TestRow> more;
-    for (int key = kKeys; key > kKeys / 2; --key) {
+    for (int key = kManyRows; key > kManyRows / 2; --key) {
       for (int64_t row = 0; row < 1 + key % 2; ++row) {
         // Some are due after the load, and wait.
         const int64_t at = kStart + (26 + key % 6) * kHour + row;
-        more.push_back(
-            {"k" + std::to_string(key + key % 7), at, at, kKeys * 4 + 2 * key + row, key + row});
+        more.push_back({"k" + std::to_string(key + key % 7), at, at, kManyRows * 4 + 2 * key + row,
+                        key + row});
       }
     }
-    LoadBoth(store, view, more, At(kKeys * 7, kStart + 30 * kHour, kStart + 32 * kHour));
+    LoadBoth(store, view, more, At(kManyRows * 7, kStart + 30 * kHour, kStart + 32 * kHour));
   }
 
   std::map<std::string, Cells> expected_;
@@ -150,7 +151,8 @@ TEST_F(MadeCellsTest, NeedsNoReadersSlots) {
 TEST_F(MadeCellsTest, ADamagedCellFailsTheLoadAndChangesNothing) {
   const auto store = Open();
   const StoredView view = MakeHeadView();
-  LoadBoth(store.get(), view, RowsOf(1, kKeys), At(kKeys * 2, kStart + kHour, kStart + 2 * kHour));
+  LoadBoth(store.get(), view, RowsOf(1, kManyRows),
+           At(kManyRows * 2, kStart + kHour, kStart + 2 * kHour));
   const auto env = lmdb::Environment::Open({directory()}).ValueOrDie();
   std::string whole;
   std::string at;
@@ -167,17 +169,17 @@ TEST_F(MadeCellsTest, ADamagedCellFailsTheLoadAndChangesNothing) {
     ASSERT_TRUE(writer->Put(lmdb::Table::kCells, at, damaged).ok());
     ASSERT_TRUE(writer->Commit().ok());
   }
-  const ViewPosition next = At(kKeys * 4, kStart + 2 * kHour, kStart + 3 * kHour);
-  const arrow::Status failed = Load(store.get(), view, RowsOf(2, kKeys), next);
+  const ViewPosition next = At(kManyRows * 4, kStart + 2 * kHour, kStart + 3 * kHour);
+  const arrow::Status failed = Load(store.get(), view, RowsOf(2, kManyRows), next);
   EXPECT_EQ(base::CodeOf(failed), base::ErrorCode::kCorrupt);
-  EXPECT_EQ(store->Position("v").ValueOrDie()->seq, kKeys * 2);
+  EXPECT_EQ(store->Position("v").ValueOrDie()->seq, kManyRows * 2);
   {
     const auto writer = lmdb::Transaction::BeginWrite(env).ValueOrDie();
     ASSERT_TRUE(writer->Put(lmdb::Table::kCells, at, whole).ok());
     ASSERT_TRUE(writer->Commit().ok());
   }
   ExpectCells(view);
-  LoadBoth(store.get(), view, RowsOf(2, kKeys), next);
+  LoadBoth(store.get(), view, RowsOf(2, kManyRows), next);
   ExpectCells(view);
 }
 
