@@ -3,8 +3,10 @@
 `prepare` runs a project from its first file on: appends, merges, tables computed whole with and without a key, rejected
 rows, columns that appear and become wider, new generations, checkpoints, compaction, sorted runs, vacuum, restore.
 """
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -192,13 +194,41 @@ def versions_of(folder: str) -> list[int]:
 
 
 def make(icecore: str, scratch: str) -> list[Table]:
-    """Every table below the folder `scratch`."""
+    """Every table below the folder `scratch`. Who comes second, or meanwhile, gets what the first has made."""
+    os.makedirs(scratch, exist_ok=True)
+    whole = os.path.abspath(os.path.join(scratch, "whole"))
+    with open(os.path.join(scratch, "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(f"{whole}/tables.json"):
+            return load(whole)
+        shutil.rmtree(whole, ignore_errors=True)
+        os.makedirs(whole)
+        tables, paths = make_anew(icecore, whole)
+        with open(f"{whole}/tables.new", "w") as out:
+            json.dump([[table.name, table.folder, {version: paths[table.folder, version] for version in table.versions}]
+                       for table in tables], out)
+        os.rename(f"{whole}/tables.new", f"{whole}/tables.json")
+        return tables
+
+
+def load(whole: str) -> list[Table]:
+    with open(f"{whole}/tables.json") as made:
+        return [Table(name, folder, {int(version): rows_in(path) for version, path in paths.items()})
+                for name, folder, paths in json.load(made)]
+
+
+def rows_in(path: str) -> pa.Table | None:
+    return compare.as_stored(compare.load(path)) if os.path.exists(path) else None
+
+
+def make_anew(icecore: str, scratch: str) -> tuple[list[Table], dict]:
+    """The tables, and the file of each one's version as our reader reads it."""
     reader = reader_of(icecore)
     project = prepare(icecore, os.path.join(scratch, "project"))
     library = os.path.join(scratch, "library")
     os.makedirs(library)
     write_library_tables(reader, library)
-    tables, requests = [], {}
+    tables, requests, paths = [], {}, {}
     for root in (project.path("lake"), library):
         for folder in folders_of_tables(root):
             table = Table(os.path.relpath(folder, root).replace(os.sep, "."), folder, {})
@@ -208,11 +238,11 @@ def make(icecore: str, scratch: str) -> list[Table]:
     os.makedirs(outputs)
     for request, path in compare.read_ours(reader, requests, outputs).items():
         table, version = requests[request]
-        table.versions[version] = compare.as_stored(compare.load(path)) if os.path.exists(path) else None
+        paths[table.folder, version], table.versions[version] = path, rows_in(path)
         if table.versions[version] is None and "is gone" not in reason(path) and "o such file" not in reason(path):
             raise Failed(f"{table.name}, version {version}: {reason(path)}")
     check_kinds(project, tables)
-    return tables
+    return tables, paths
 
 
 def reason(path: str) -> str:

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Other engines open what we wrote: every version of every table of a lake after every kind of operation.
 
-    run.py --icecore BINARY
+    run.py --icecore BINARY [--lake FOLDER]
 
-deltalake reads each version as our reader does, rows and types; its statistics agree with the files; `icecore sql`,
-Polars and DuckDB read the newest. Spark does the same in ../spark. Last line: `N passed, N failed`.
+The lake is made in the folder, or lies there already (../our_lake.py). deltalake reads each version as our reader does,
+rows and types; its statistics agree with the files; `icecore sql`, Polars and DuckDB read the newest. Spark does the same
+in ../spark. Last line: `N passed, N failed`.
 """
 import argparse
 import os
@@ -77,11 +78,12 @@ CHECKS = [check_versions, check_statistics, check_polars, check_duckdb]
 def main() -> int:
     parser = argparse.ArgumentParser(description="Opens every table with other engines.")
     parser.add_argument("--icecore", required=True)
+    parser.add_argument("--lake")
     given = parser.parse_args()
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="openers-") as scratch:
         try:
-            tables = our_lake.make(given.icecore, scratch)
+            tables = our_lake.make(given.icecore, given.lake or scratch)
         except Failed as wrong:
             print(f"FAIL {wrong}\n0 passed, 1 failed")
             return 1

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Spark and we read each other's tables: rows, types, statistics, change data feeds.
 
-    .deps/venv/bin/python tests/integration/spark/run.py --icecore BINARY [--deps DEPS [--live]]
+    .deps/venv/bin/python tests/integration/spark/run.py --icecore BINARY [--deps DEPS [--lake FOLDER] [--live]]
 
 Tables that Spark wrote: those of tables.tar.xz, which run_spark.py made with the Spark and Delta versions of
 scripts/requirements-spark.txt; with --live Spark makes them anew. With --deps (the folder with spark/, as
-scripts/spark.sh fills it) Spark reads every table of ../our_lake.py too. Last line: `N passed, N failed`.
+scripts/spark.sh fills it) Spark reads every table of ../our_lake.py too, which is made in --lake or lies there already.
+Last line: `N passed, N failed`.
 """
 import argparse
 import os
@@ -90,6 +91,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--icecore", required=True)
     parser.add_argument("--deps")
+    parser.add_argument("--lake")
     parser.add_argument("--live", action="store_true")
     given = parser.parse_args()
     reader = our_lake.reader_of(given.icecore)
@@ -98,8 +100,7 @@ def main():
         theirs, ours = os.path.join(scratch, "tables"), os.path.join(scratch, "ours")
         checks = []
         if given.deps:
-            os.makedirs(ours)
-            tables = our_lake.make(given.icecore, ours)
+            tables = our_lake.make(given.icecore, given.lake or ours)
             requests = requests_to_spark(tables, scratch)
             call_spark(given.deps, requests, scratch, theirs if given.live else None)
             checks.append(check_ours(tables, requests))
