@@ -2,7 +2,7 @@
 """Online stores on real servers: Redis, a Redis Cluster of three nodes, Redis with TLS, certificates and a password, and
 DynamoDB Local, against LMDB and against training sets.
 
-    run.py --icecore BINARY [--seed N] [-k NAME] [--keep DIR]
+    run.py --icecore BINARY [--seed N] [-k NAME] [--but NAME] [--keep DIR]
 
 Starts the servers itself, on loopback ports, and stops them by their process ids. Last line:
 `N passed, N failed[, N skipped]`.
@@ -447,6 +447,7 @@ def main() -> int:
     parser.add_argument("--icecore", required=True)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("-k", dest="only", default="", help="only checks whose STORE/NAME has this in it")
+    parser.add_argument("--but", help="none of those with this in it")
     parser.add_argument("--keep", help="a folder for the projects, which stays")
     arguments = parser.parse_args()
     arguments.icecore = os.path.abspath(arguments.icecore)
@@ -458,7 +459,8 @@ def main() -> int:
         folder = os.path.abspath(arguments.keep or temporary)
         os.makedirs(folder, exist_ok=True)
         for kind, checks in CHECKS.items():
-            wanted = [check for check in checks if arguments.only in f"{kind.name}/{check.__name__}"]
+            names = {f"{kind.name}/{check.__name__}": check for check in checks}
+            wanted = [check for name, check in names.items() if arguments.only in name and not (arguments.but and arguments.but in name)]
             if not wanted:
                 continue
             try:
@@ -485,7 +487,7 @@ def main() -> int:
                 for key in store.settings:
                     os.environ.pop(key, None)
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return 1 if failed else 0
+    return 1 if failed or not passed + skipped else 0
 
 
 if __name__ == "__main__":
