@@ -21,6 +21,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import session
 import tables
 
+# Tables of a few rows, each asked once: code made for a query costs more than it saves, and so does planning in steps.
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+               "spark.sql.adaptive.enabled": "false"}
+
 
 def save(rows, path):
     with pa.OSFile(path, "wb") as out, pa.ipc.new_file(out, rows.schema) as writer:
@@ -68,6 +72,14 @@ def make(spark, folder, names):
         print(f"{name}: version {newest}, {time.monotonic() - started:.1f} s", flush=True)
 
 
+def stop(spark):
+    """The session and its Java machine, whose processor time then is ours."""
+    machine = spark.sparkContext._gateway.proc
+    spark.stop()
+    machine.stdin.close()  # by which it knows that we are gone
+    machine.wait(60)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("deps")
@@ -76,12 +88,12 @@ def main():
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="icecore-spark-") as scratch:
-        spark = session.start(os.path.abspath(given.deps), scratch)
+        spark = session.start(os.path.abspath(given.deps), scratch, others=INTERPRETED)
         if given.read:
             read(spark, given.read)
         if given.make:
             make(spark, os.path.abspath(given.make), given.names)
-        spark.stop()
+        stop(spark)
 
 
 if __name__ == "__main__":
