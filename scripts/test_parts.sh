@@ -153,13 +153,13 @@ part_integration() {
   for line in "${suites[@]}"; do
     read -ra words <<<"$line"
     while [ "$(jobs -rp | wc -l)" -gt "$(nproc)" ]; do wait -n || true; done
-    suite "$folder/${line// /_}" "${words[@]}" >"$folder/${line// /_}.log" 2>&1 &
+    suite "$folder/${line//[ \/]/_}" "${words[@]}" >"$folder/${line//[ \/]/_}.log" 2>&1 &
   done
   wait
   rm -rf "$our_lake"
-  for line in "${suites[@]}"; do [ ! -e "$folder/${line// /_}.ok" ] || cat "$folder/${line// /_}.log"; done
+  for line in "${suites[@]}"; do [ ! -e "$folder/${line//[ \/]/_}.ok" ] || cat "$folder/${line//[ \/]/_}.log"; done
   for line in "${suites[@]}"; do
-    [ -e "$folder/${line// /_}.ok" ] || { status=1; cat "$folder/${line// /_}.log"; }
+    [ -e "$folder/${line//[ \/]/_}.ok" ] || { status=1; cat "$folder/${line//[ \/]/_}.log"; }
   done
   return $status
 }
