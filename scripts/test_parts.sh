@@ -117,6 +117,7 @@ integration_of() {
     */python/*) runner "$@" --icecore "$root/build/release/bin/icecore" ;;
     */soak/*) build release icecore_server_bench && runner "$@" --icecore "$root/build/release/bin/icecore" ;;
     */openers/*) runner "$@" --icecore "$(shipped)" --lake "$our_lake" ;;
+    */stores/*) in_memory; runner "$@" --icecore "$(shipped)" ;;
     */spark/*) runner "$@" --icecore "$(shipped)" --deps "$deps" --lake "$our_lake" ${long:+--live} ;;
     *) runner "$@" --icecore "$(shipped)" ;;
   esac
