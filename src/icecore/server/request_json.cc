@@ -11,6 +11,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/suggest.h"
 #include "icecore/base/time.h"
+#include "icecore/server/plain_request.h"
 
 namespace icecore::server {
 namespace {
@@ -237,6 +238,12 @@ arrow::Result<FeatureRequest> FeatureRequestParser::Read(const std::string& text
 }
 
 arrow::Result<FeatureRequest> FeatureRequestParser::Parse(const std::string& body) const {
+  if (static_cast<int64_t>(body.size()) <= max_body_bytes_) {
+    if (auto plain = ReadPlainRequest(body, max_rows_)) {
+      ARROW_RETURN_NOT_OK(CountRows(&*plain));
+      return *std::move(plain);
+    }
+  }
   return Read(body, nullptr);
 }
 

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "icecore/base/error.h"
+#include "icecore/server/plain_request.h"
 
 namespace icecore::server {
 namespace {
@@ -36,6 +37,67 @@ TEST(RequestJson, ScalarsKeepTheirTypes) {
   EXPECT_EQ(request.request[2].values, std::vector<JsonScalar>{UINT64_MAX});
   EXPECT_EQ(request.request[3].values, std::vector<JsonScalar>{INT64_MAX});
   EXPECT_EQ(request.at_us, 1385899200000000);
+}
+
+// What is read in one pass is what the parser of all JSON, which reads tickets too, makes of it.
+TEST(RequestJson, PlainBodiesAreReadAlike) {
+  const FeatureRequestParser parser(1 << 20, 5);
+  for (const std::string body :
+       {R"({"service":"s","entities":{"a":[1,-2,0,-0,9223372036854775807]}})",
+        R"( { "request" : { "r" : -1.5e-3 , "q" : [ 0.1 , 1E5 ] } , "entities" : { } ,
+            "service" : "a b" } )",
+        R"({"entities":{"a":"x","b":["",5],"c":[]},"service":"s"})",
+        R"({"service":"s","entities":{"a":[1.7976931348623157e308,5e-324,-0.0]}})"}) {
+    const auto plain = ReadPlainRequest(body, 5);
+    ASSERT_TRUE(plain.has_value()) << body;
+    TicketOptions ignored;
+    const auto all = parser.ParseTicket(body, &ignored);
+    const auto parsed = parser.Parse(body);
+    EXPECT_EQ(all.status(), parsed.status()) << body;
+    if (!all.ok()) continue;
+    EXPECT_EQ(parsed->service, all->service);
+    EXPECT_EQ(parsed->num_rows, all->num_rows);
+    for (const auto& columns : {&FeatureRequest::entities, &FeatureRequest::request}) {
+      ASSERT_EQ(((*parsed).*columns).size(), ((*all).*columns).size()) << body;
+      for (size_t i = 0; i < ((*all).*columns).size(); ++i) {
+        EXPECT_EQ(((*parsed).*columns)[i].name, ((*all).*columns)[i].name);
+        EXPECT_EQ(((*parsed).*columns)[i].values, ((*all).*columns)[i].values) << body;
+      }
+    }
+  }
+}
+
+TEST(RequestJson, WhatIsNotPlainIsLeftToTheParser) {
+  for (const char* body : {"",
+                           "{",
+                           "{}",
+                           "[]",
+                           R"({"service":"s"})",
+                           R"({"entities":{}})",
+                           R"({"service":"","entities":{}})",
+                           R"({"service":"s","service":"s","entities":{}})",
+                           R"({"service":"s","entities":{},"entities":{}})",
+                           R"({"service":"s","entities":{},"x":1})",
+                           R"({"service":"s","entities":{},"at":"2013-12-01T12:00:00Z"})",
+                           R"({"service":"s","entities":{"a":1,"a":2}})",
+                           R"({"service":"s","entities":{"a":null}})",
+                           R"({"service":"s","entities":{"a":[1,2,3,4,5,6]}})",
+                           R"({"service":"s","entities":{}} 1)",
+                           R"({"service":"s","entities":{"a":01}})",
+                           R"({"service":"s","entities":{"a":1.}})",
+                           R"({"service":"s","entities":{"a":-}})",
+                           R"({"service":"s","entities":{"a":1e}})",
+                           R"({"service":"s","entities":{"a":1e999}})",
+                           R"({"service":"s","entities":{"a":[1,]}})",
+                           R"({"service":"s","entities":{"a":9223372036854775808}})",
+                           R"({"service":"s","entities":{"a":"A"}})",
+                           "{" service ":"Ã©
+                           "," entities ":{}}",
+                           "{" service ":"s
+                           "," entities ":{" a ":""}}",
+                           R"({"service":"s","entities":{,}})"}) {
+    EXPECT_FALSE(ReadPlainRequest(body, 5).has_value()) << body;
+  }
 }
 
 TEST(RequestJson, RowsAreTheCommonLength) {
