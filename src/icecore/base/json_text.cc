@@ -7,6 +7,7 @@
 #include <arrow/util/utf8.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <type_traits>
@@ -76,54 +77,59 @@ size_t AppendEscaped(std::string_view text, std::string* out) {
   return 1;
 }
 
+constexpr std::array<char, 3000> kThreeDigits = [] {
+  std::array<char, 3000> digits{};
+  for (size_t number = 0; number < 1000; ++number) {
+    digits[3 * number] = static_cast<char>('0' + number / 100);
+    digits[3 * number + 1] = static_cast<char>('0' + number / 10 % 10);
+    digits[3 * number + 2] = static_cast<char>('0' + number % 10);
+  }
+  return digits;
+}();
+
 // Doubles with at most six digits behind the point, as most that people write: the digits are those
-// of a whole number, which are found sooner than the shortest text of any double. False, and
-// nothing appended, where the shortest text may be another.
-bool AppendShortDecimal(double value, std::string* out) {
+// of a whole number, which are found sooner than the shortest text of any double. nullptr, and
+// nothing written, where the shortest text may be another.
+char* WriteShortDecimal(double value, char* out) {
   constexpr double kScale = 1e6;
-  constexpr int kPlaces = 6;
   const double size = std::fabs(value);
   // Below, and from here on up, texts with an exponent may be shorter.
-  if (!(size >= 0.01 && size < 1e5)) return false;
-  const auto digits = static_cast<uint64_t>(std::llround(size * kScale));
+  if (!(size >= 0.01 && size < 1e5)) return nullptr;
+  const auto digits = static_cast<uint64_t>(size * kScale + 0.5);
   // Both are exact below 2^53, so their quotient is the double nearest to the decimal; and with
   // fewer than 15 digits no other decimal as short has the same nearest double.
-  if (static_cast<double>(digits) / kScale != size) return false;
+  if (static_cast<double>(digits) / kScale != size) return nullptr;
   constexpr uint64_t kUnit = 1'000'000;
-  char buffer[24];
-  char* end = buffer;
-  if (value < 0) *end++ = '-';
-  end = std::to_chars(end, buffer + sizeof buffer, digits / kUnit).ptr;
-  *end++ = '.';
-  uint64_t rest = digits % kUnit;
-  for (int place = kPlaces - 1; place >= 0; --place) {
-    end[place] = static_cast<char>('0' + rest % 10);
-    rest /= 10;
+  constexpr size_t kMostWholeDigits = 5;
+  if (value < 0) *out++ = '-';
+  out = std::to_chars(out, out + kMostWholeDigits, digits / kUnit).ptr;
+  *out++ = '.';
+  const auto rest = static_cast<size_t>(digits % kUnit);
+  const size_t last_three = rest % 1000;
+  out = std::copy_n(kThreeDigits.data() + 3 * (rest / 1000), 3, out);
+  size_t zeros = 2;  // of what may be left out
+  if (last_three != 0) {
+    out = std::copy_n(kThreeDigits.data() + 3 * last_three, 3, out);
+    zeros += 3;
   }
-  char* last = end + kPlaces;
-  while (last > end + 1 && last[-1] == '0') --last;
-  out->append(buffer, last);
-  return true;
+  for (; zeros > 0 && out[-1] == '0'; --zeros) --out;
+  return out;
 }
 
 template <typename Float>
-void AppendFloat(Float value, std::string* out) {
+char* WriteFloat(Float value, char* out) {
   if constexpr (std::is_same_v<Float, double>) {
-    if (AppendShortDecimal(value, out)) return;
+    if (char* const end = WriteShortDecimal(value, out); end != nullptr) return end;
   }
-  if (std::isnan(value)) {
-    *out += "\"NaN\"";
-  } else if (std::isinf(value)) {
-    *out += value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
-  } else {
-    char buffer[40];
-    const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
-    const std::string_view text(buffer, static_cast<size_t>(end - buffer));
-    *out += text;
-    if (std::none_of(text.begin(), text.end(), [](char c) { return c == '.' || c == 'e'; })) {
-      *out += ".0";
-    }
-  }
+  const auto write = [&](std::string_view text) {
+    return std::copy_n(text.data(), text.size(), out);
+  };
+  if (std::isnan(value)) return write("\"NaN\"");
+  if (std::isinf(value)) return write(value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+  char* const end = std::to_chars(out, out + kMaxJsonNumberBytes, value).ptr;
+  if (std::any_of(out, end, [](char c) { return c == '.' || c == 'e'; })) return end;
+  out = end;
+  return write(".0");
 }
 
 int64_t ToMicros(int64_t value, arrow::TimeUnit::type unit) {
@@ -198,12 +204,25 @@ void AppendJsonString(std::string_view text, std::string* out) {
   *out += '"';
 }
 
-void AppendJsonDouble(double value, std::string* out) { AppendFloat(value, out); }
-void AppendJsonFloat(float value, std::string* out) { AppendFloat(value, out); }
+char* WriteJsonDouble(double value, char* out) { return WriteFloat(value, out); }
+char* WriteJsonFloat(float value, char* out) { return WriteFloat(value, out); }
+char* WriteJsonInt(int64_t value, char* out) {
+  return std::to_chars(out, out + kMaxJsonNumberBytes, value).ptr;
+}
+
+void AppendJsonDouble(double value, std::string* out) {
+  char text[kMaxJsonNumberBytes];
+  out->append(text, WriteJsonDouble(value, text));
+}
+
+void AppendJsonFloat(float value, std::string* out) {
+  char text[kMaxJsonNumberBytes];
+  out->append(text, WriteJsonFloat(value, text));
+}
 
 void AppendJsonInt(int64_t value, std::string* out) {
-  char buffer[24];
-  out->append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+  char text[kMaxJsonNumberBytes];
+  out->append(text, WriteJsonInt(value, text));
 }
 
 std::string Base64(std::string_view bytes) {

@@ -7,6 +7,7 @@
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,6 +19,12 @@ void AppendJsonString(std::string_view text, std::string* out);
 void AppendJsonDouble(double value, std::string* out);
 void AppendJsonFloat(float value, std::string* out);
 void AppendJsonInt(int64_t value, std::string* out);
+
+// The same to `out`, which has room for so many bytes; returns where they end.
+inline constexpr size_t kMaxJsonNumberBytes = 40;
+char* WriteJsonDouble(double value, char* out);
+char* WriteJsonFloat(float value, char* out);
+char* WriteJsonInt(int64_t value, char* out);
 
 // Element `index` of the array. An unsupported type is kUnsupported.
 arrow::Status AppendJsonValue(const arrow::Array& array, int64_t index, std::string* out);

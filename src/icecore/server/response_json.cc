@@ -2,6 +2,8 @@
 
 #include <arrow/array.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <set>
 
@@ -23,38 +25,54 @@ void AppendInstant(int64_t micros, std::string* out) {
   out->push_back('"');
 }
 
-// Numbers that the slots hold; `slot` has a value.
-void AppendNumber(arrow::Type::type type, const state::AnswerSlot& slot, std::string* out) {
-  switch (type) {
-    case arrow::Type::DOUBLE:
-      return base::AppendJsonDouble(std::bit_cast<double>(slot.word), out);
-    case arrow::Type::FLOAT:
-      return base::AppendJsonFloat(std::bit_cast<float>(static_cast<uint32_t>(slot.word)), out);
-    case arrow::Type::INT32:
-      return base::AppendJsonInt(static_cast<int32_t>(slot.word), out);
-    default:
-      return base::AppendJsonInt(static_cast<int64_t>(slot.word), out);
+// Numbers that the slots hold, by what writes one; in pieces, so that the answer grows seldom.
+template <typename WriteOne>
+void AppendNumbers(const state::FeatureAnswers& answers, std::string* out,
+                   const WriteOne& write_one) {
+  constexpr std::string_view kNull = "null";
+  std::array<char, 4096> piece;
+  char* const full = piece.data() + piece.size() - base::kMaxJsonNumberBytes - 1;
+  char* end = piece.data();
+  for (int64_t row = 0; row < answers.num_rows(); ++row) {
+    const state::AnswerSlot& slot = answers.slot(row);
+    if (row > 0) *end++ = ',';
+    end = slot.is_valid ? write_one(slot.word, end) : std::copy_n(kNull.data(), kNull.size(), end);
+    if (end < full) continue;
+    out->append(piece.data(), end);
+    end = piece.data();
   }
-}
-
-bool IsNumberInSlot(arrow::Type::type type) {
-  return type == arrow::Type::DOUBLE || type == arrow::Type::FLOAT || type == arrow::Type::INT32 ||
-         type == arrow::Type::INT64;
+  out->append(piece.data(), end);
 }
 
 arrow::Status AppendValues(const state::FeatureAnswers& answers, std::string* out) {
-  const arrow::Type::type type = answers.type().id();
-  const bool in_slots = IsNumberInSlot(type);
-  const auto array = in_slots ? nullptr : answers.ToArray();
+  switch (answers.type().id()) {
+    case arrow::Type::DOUBLE:
+      AppendNumbers(answers, out, [](uint64_t word, char* end) {
+        return base::WriteJsonDouble(std::bit_cast<double>(word), end);
+      });
+      return arrow::Status::OK();
+    case arrow::Type::FLOAT:
+      AppendNumbers(answers, out, [](uint64_t word, char* end) {
+        return base::WriteJsonFloat(std::bit_cast<float>(static_cast<uint32_t>(word)), end);
+      });
+      return arrow::Status::OK();
+    case arrow::Type::INT32:
+      AppendNumbers(answers, out, [](uint64_t word, char* end) {
+        return base::WriteJsonInt(static_cast<int32_t>(word), end);
+      });
+      return arrow::Status::OK();
+    case arrow::Type::INT64:
+      AppendNumbers(answers, out, [](uint64_t word, char* end) {
+        return base::WriteJsonInt(static_cast<int64_t>(word), end);
+      });
+      return arrow::Status::OK();
+    default:
+      break;
+  }
+  const auto array = answers.ToArray();
   for (int64_t row = 0; row < answers.num_rows(); ++row) {
     if (row > 0) out->push_back(',');
-    if (!in_slots) {
-      ARROW_RETURN_NOT_OK(base::AppendJsonValue(*array, row, out));
-    } else if (answers.slot(row).is_valid) {
-      AppendNumber(type, answers.slot(row), out);
-    } else {
-      out->append("null");
-    }
+    ARROW_RETURN_NOT_OK(base::AppendJsonValue(*array, row, out));
   }
   return arrow::Status::OK();
 }
