@@ -100,6 +100,8 @@ class AnswerSink : public VectorSink {
                            std::optional<int64_t> event_time) override;
   arrow::Status AppendEncoded(int feature, const ValueCodec& codec, std::string_view bytes,
                               std::optional<int64_t> event_time) override;
+  AnswerSlot* BeginKey() override;
+  void EndKey() override { row_begin_ = slots_.size(); }
   arrow::Result<std::vector<Column>> Finish() override;
 
   // A key that has given nothing yet: every feature is null, with kError.

@@ -10,6 +10,7 @@
 #include <map>
 #include <random>
 
+#include "icecore/state/cell_bytes.h"
 #include "icecore/state/naive_view.h"
 #include "icecore/state/stored_cells_testing.h"
 #include "icecore/state/view_state.h"
@@ -44,6 +45,9 @@ void CompareWays(uint64_t seed) {
     std::erase_if(layout.features, [](const FeatureLayout& feature) {
       return feature.kind == FeatureLayout::Kind::kWindow;
     });
+  }
+  if (seed % 4 == 0) {  // words alone
+    for (FeatureLayout& feature : layout.features) feature.value %= 2;
   }
   const auto engine = ViewEngine::Make(layout).ValueOrDie();
   const auto rows = naive::RandomRows(random, 1);
@@ -109,21 +113,8 @@ StoredCells CellsOfRow(const ViewEngine& engine,
   return stored;
 }
 
-TEST(ReadCells, ValuesOfEveryTypeComeBack) {
-  const std::vector<std::shared_ptr<arrow::Array>> columns = {
-      Two(arrow::int64(), "[-9223372036854775808, null]"),
-      Two(arrow::uint64(), "[18446744073709551615, 0]"),
-      Two(arrow::float64(), "[-0.0, null]"),
-      Two(arrow::int32(), "[-5, 2147483647]"),
-      Two(arrow::uint32(), "[4294967295, null]"),
-      Two(arrow::float32(), "[-1.5, null]"),
-      Two(arrow::date32(), "[-1, null]"),
-      Two(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), "[-1, null]"),
-      Two(arrow::int8(), "[-1, null]"),
-      Two(arrow::boolean(), "[true, null]"),
-      Two(arrow::utf8(), "[\"a\", null]"),
-      Two(arrow::list(arrow::float32()), "[[1, 2], null]"),
-  };
+// The answers to both rows, and to a key that is not there.
+void CompareValues(const std::vector<std::shared_ptr<arrow::Array>>& columns) {
   const auto engine = LatestOf(columns);
   const auto sink = VectorSink::Make(engine->output_types()).ValueOrDie();
   for (int64_t row = 0; row < 2; ++row) {
@@ -148,9 +139,27 @@ TEST(ReadCells, ValuesOfEveryTypeComeBack) {
   EXPECT_EQ(sink->Finish().ValueOrDie()[0].values->length(), 0);
 }
 
-TEST(ReadCells, DamagedCellsAreRefused) {
-  const std::vector<std::shared_ptr<arrow::Array>> columns = {Two(arrow::int32(), "[1, 2]"),
-                                                              Two(arrow::utf8(), "[\"a\", \"b\"]")};
+TEST(ReadCells, ValuesOfEveryTypeComeBack) {
+  std::vector<std::shared_ptr<arrow::Array>> columns = {
+      Two(arrow::int64(), "[-9223372036854775808, null]"),
+      Two(arrow::uint64(), "[18446744073709551615, 0]"),
+      Two(arrow::float64(), "[-0.0, null]"),
+      Two(arrow::int32(), "[-5, 2147483647]"),
+      Two(arrow::uint32(), "[4294967295, null]"),
+      Two(arrow::float32(), "[-1.5, null]"),
+      Two(arrow::date32(), "[-1, null]"),
+      Two(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), "[-1, null]"),
+      Two(arrow::int8(), "[-1, null]"),
+      Two(arrow::boolean(), "[true, null]"),
+      Two(arrow::utf8(), "[\"a\", null]"),
+      Two(arrow::list(arrow::float32()), "[[1, 2], null]"),
+  };
+  CompareValues(columns);
+  columns.resize(6);  // words alone
+  CompareValues(columns);
+}
+
+void RefusesDamage(const std::vector<std::shared_ptr<arrow::Array>>& columns) {
   const auto engine = LatestOf(columns);
   StoredCells stored = CellsOfRow(*engine, columns, 0);
   const auto sink = VectorSink::Make(engine->output_types()).ValueOrDie();
@@ -165,6 +174,44 @@ TEST(ReadCells, DamagedCellsAreRefused) {
     stored[""] = whole.substr(0, i);
     EXPECT_FALSE(engine->ReadCells(ViewsOf(stored), 100, sink.get()).ok()) << i << " bytes";
   }
+}
+
+TEST(ReadCells, DamagedCellsAreRefused) {
+  RefusesDamage({Two(arrow::int32(), "[1, 2]"), Two(arrow::utf8(), "[\"a\", \"b\"]")});
+  RefusesDamage({Two(arrow::int32(), "[1, 2]"), Two(arrow::float64(), "[0.5, null]")});
+}
+
+// Bytes that nobody wrote, with a checksum that is right.
+TEST(ReadCells, WrongWordsAreRefused) {
+  const std::vector<std::shared_ptr<arrow::Array>> columns = {Two(arrow::int32(), "[1, 2]"),
+                                                              Two(arrow::float64(), "[0.5, 1]")};
+  const auto engine = LatestOf(columns);
+  StoredCells stored = CellsOfRow(*engine, columns, 0);
+  const auto sink = VectorSink::Make(engine->output_types()).ValueOrDie();
+  std::string content = stored[""].substr(0, stored[""].size() - 8);
+  const auto read = [&](std::string changed) {
+    SealCell(&changed);
+    stored[""] = changed;
+    return engine->ReadCells(ViewsOf(stored), 100, sink.get());
+  };
+  EXPECT_TRUE(read(content).ok());
+  EXPECT_FALSE(read(content + '\0').ok());
+  for (size_t cut = content.size() - 1; cut > 5; --cut) {
+    EXPECT_FALSE(read(content.substr(0, cut)).ok()) << cut << " bytes";
+  }
+  // Magic, version, three numbers and a count are before the row, a byte and its order before its
+  // values: a byte that says that the first is there, and the number.
+  constexpr size_t kRow = 4 + 1 + 3 * 8 + 1;
+  constexpr size_t kValues = kRow + 1 + 3 * 8;
+  for (const size_t place : {kRow, kValues, kValues + 9}) {
+    std::string changed = content;
+    ASSERT_EQ(changed[place], 1);
+    changed[place] = 2;
+    EXPECT_FALSE(read(changed).ok()) << place;
+  }
+  std::string beyond = content;
+  beyond[kValues + 5] = 1;  // no int32
+  EXPECT_FALSE(read(beyond).ok());
 }
 
 }  // namespace

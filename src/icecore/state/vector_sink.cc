@@ -198,10 +198,16 @@ arrow::Status AnswerSink::AppendEncoded(int feature, const ValueCodec& codec,
   return arrow::Status::OK();
 }
 
+AnswerSlot* AnswerSink::BeginKey() {
+  slots_.resize(row_begin_ + types_.size());
+  return slots_.data() + row_begin_;
+}
+
 void AnswerSink::FailKey() {
   failed_keys_.push_back(static_cast<int64_t>(row_begin_ / types_.size()));
   AnswerSlot failed;
   failed.status = ValueStatus::kError;
+  slots_.resize(row_begin_);
   slots_.resize(row_begin_ + types_.size(), failed);
   row_begin_ = slots_.size();
 }

@@ -2,6 +2,7 @@
 #include <arrow/type.h>
 
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "icecore/state/answers.h"
@@ -10,6 +11,7 @@
 #include "icecore/state/versioned_state.h"
 #include "icecore/state/view_plan.h"
 #include "icecore/state/view_state.h"
+#include "icecore/state/word_head.h"
 
 namespace icecore::state {
 
@@ -21,7 +23,7 @@ bool IsOfAPart(const CellView& cell) { return cell.suffix.starts_with(kPartMark)
 
 class PlannedEngine final : public ViewEngine {
  public:
-  explicit PlannedEngine(ViewPlan plan) : plan_(std::move(plan)) {}
+  explicit PlannedEngine(ViewPlan plan) : plan_(std::move(plan)), word_head_(WordHead::Of(plan_)) {}
 
   const ViewLayout& layout() const override { return plan_.layout; }
   const std::vector<std::shared_ptr<arrow::DataType>>& output_types() const override {
@@ -54,6 +56,13 @@ class PlannedEngine final : public ViewEngine {
       return key.Read(t, sink);
     }
     // Chosen rows alone are answered as they lie there, where none waits to take their place.
+    if (word_head_ && cells.size() == 1 && cells.front().suffix.empty()) {
+      if (AnswerSlot* const slots = sink->BeginKey(); slots != nullptr) {
+        ARROW_ASSIGN_OR_RAISE(const bool done, word_head_->Read(cells.front().bytes, t, slots));
+        if (done) sink->EndKey();
+        if (done) return arrow::Status::OK();
+      }
+    }
     if (plan_.groups.empty() && cells.size() == 1 && cells.front().suffix.empty()) {
       ARROW_ASSIGN_OR_RAISE(const HeadParts head, SplitHead(plan_, cells.front().bytes));
       if (head.queue_size == 0) return ReadHead(plan_, head, t, sink);
@@ -71,6 +80,11 @@ class PlannedEngine final : public ViewEngine {
     return !plan_.layout.versioned && state::CellExpired(plan_, suffix, t);
   }
   arrow::Status ReadEmpty(VectorSink* sink) const override {
+    if (AnswerSlot* const slots = word_head_ ? sink->BeginKey() : nullptr; slots != nullptr) {
+      word_head_->ReadEmpty(slots);
+      sink->EndKey();
+      return arrow::Status::OK();
+    }
     if (plan_.groups.empty()) {
       for (const AsOfSet& set : plan_.as_of) {
         ARROW_RETURN_NOT_OK(
@@ -89,7 +103,8 @@ class PlannedEngine final : public ViewEngine {
     return key;
   }
 
-  ViewPlan plan_;
+  const ViewPlan plan_;
+  const std::optional<WordHead> word_head_;
 };
 
 }  // namespace

@@ -19,6 +19,7 @@
 namespace icecore::state {
 
 class ValueCodec;
+struct AnswerSlot;
 
 // Rows of a view's table, prepared: times resolved, where-masks evaluated. All arrays have one
 // length.
@@ -83,6 +84,12 @@ class VectorSink {
                                    std::optional<int64_t> event_time) = 0;
   virtual arrow::Status AppendEncoded(int feature, const ValueCodec& codec, std::string_view bytes,
                                       std::optional<int64_t> event_time) = 0;
+
+  // The slots of the key at hand, which has given nothing yet, one per feature, for words alone
+  // (ValueCodec::WordBytes): who fills them all ends the key, and calls none of the above for it;
+  // who does not leaves them as they were. nullptr: a sink without slots.
+  virtual AnswerSlot* BeginKey() { return nullptr; }
+  virtual void EndKey() {}
 
   struct Column {
     std::shared_ptr<arrow::Array> values;

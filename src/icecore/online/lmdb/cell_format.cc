@@ -1,5 +1,6 @@
 #include "icecore/online/lmdb/cell_format.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "icecore/base/error.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr char kFullForm = 0x01;
 constexpr char kShortenedForm = 0x02;
 constexpr size_t kHashBytes = 16;
+constexpr size_t kKeyStart = 4 + 1;  // behind entity id and form
 // Entity id and form before the key, view id and generation after it.
 constexpr size_t kMaxKeyBytes = kMaxPrefixBytes - 4 - 1 - 4 - 4;
 
@@ -24,6 +26,11 @@ uint64_t Checksum(std::string_view cell_key, uint8_t flags, std::string_view bod
   return base::Hash64(std::string_view(reinterpret_cast<const char*>(parts), sizeof parts));
 }
 
+char* PutBigEndian32(uint32_t value, char* out) {
+  for (int shift = 24; shift >= 0; shift -= 8) *out++ = static_cast<char>(value >> shift & 0xff);
+  return out;
+}
+
 arrow::Status Damaged(std::string_view what) {
   return base::MakeError(base::ErrorCode::kCorrupt,
                          "a cell of the online store is damaged (" + std::string(what) + ")");
@@ -32,9 +39,8 @@ arrow::Status Damaged(std::string_view what) {
 }  // namespace
 
 void AppendBigEndian32(uint32_t value, std::string* out) {
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    out->push_back(static_cast<char>(value >> shift & 0xff));
-  }
+  char bytes[4];
+  out->append(bytes, PutBigEndian32(value, bytes));
 }
 
 std::string EntityPrefix(uint32_t entity_id) {
@@ -43,26 +49,25 @@ std::string EntityPrefix(uint32_t entity_id) {
   return bytes;
 }
 
+// A read makes one for each key and view, so bytes are put in one piece.
 void CellPrefix::Assign(const CellSpace& space, std::string_view key) {
-  bytes_.clear();
-  AppendBigEndian32(space.entity_id, &bytes_);
   shortened_ = key.size() > kMaxKeyBytes;
-  bytes_.push_back(shortened_ ? kShortenedForm : kFullForm);
+  const size_t plain = shortened_ ? kMaxKeyBytes - kHashBytes : key.size();
+  const size_t hashed = shortened_ ? kHashBytes : 0;
+  const bool has_generation = space.generation != 0;
+  bytes_.resize(kKeyStart + plain + hashed + 4 + (has_generation ? 4 : 0));
+  char* out = PutBigEndian32(space.entity_id, bytes_.data());
+  *out++ = shortened_ ? kShortenedForm : kFullForm;
+  out = std::copy_n(key.data(), plain, out);
   if (shortened_) {
-    const size_t kept = kMaxKeyBytes - kHashBytes;
-    bytes_.append(key.substr(0, kept));
-    bytes_.append(base::Hash128(key.substr(kept)));
-  } else {
-    bytes_.append(key);
+    const std::string hash = base::Hash128(key.substr(plain));
+    out = std::copy_n(hash.data(), kHashBytes, out);
   }
-  AppendBigEndian32(space.view_id, &bytes_);
-  if (space.generation != 0) {
-    AppendBigEndian32(space.generation, &bytes_);
-  }
+  out = PutBigEndian32(space.view_id, out);
+  if (has_generation) PutBigEndian32(space.generation, out);
 }
 
 std::optional<size_t> EntityKeyLength(std::string_view cell_key) {
-  constexpr size_t kKeyStart = 4 + 1;
   if (cell_key.size() < kKeyStart) {
     return std::nullopt;
   }
