@@ -90,11 +90,9 @@ TEST(RequestJson, WhatIsNotPlainIsLeftToTheParser) {
                            R"({"service":"s","entities":{"a":1e999}})",
                            R"({"service":"s","entities":{"a":[1,]}})",
                            R"({"service":"s","entities":{"a":9223372036854775808}})",
-                           R"({"service":"s","entities":{"a":"A"}})",
-                           "{" service ":"Ã©
-                           "," entities ":{}}",
-                           "{" service ":"s
-                           "," entities ":{" a ":""}}",
+                           R"({"service":"s","entities":{"a":"\u0041"}})",
+                           R"({"service":"é","entities":{}})",
+                           R"({"service":"s","entities":{"a":"\"}})",
                            R"({"service":"s","entities":{,}})"}) {
     EXPECT_FALSE(ReadPlainRequest(body, 5).has_value()) << body;
   }
