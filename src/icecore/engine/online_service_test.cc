@@ -15,7 +15,7 @@ namespace {
 using pipeline::Must;
 using pipeline::MustBeOk;
 
-constexpr char kDefinitions[] = R"(source: taps
+constexpr char kServedTaps[] = R"(source: taps
 from:
   files: {path: "data/*.csv", format: csv}
 contract:
@@ -84,7 +84,7 @@ class RefusingStore : public online::Store {
 class OnlineServiceTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    pipeline::WriteProject(folder_.path(), kDefinitions);
+    pipeline::WriteProject(folder_.path(), kServedTaps);
     pipeline::WriteText(folder_.path() + "/data/a.csv",
                         "user,at,amount\n1,2024-03-09T10:00:00Z,0.5\n1,2024-03-09T11:00:00Z,2\n");
     open_.emplace(folder_.path(), pipeline::OpenProject::Options{});
