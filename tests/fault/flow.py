@@ -189,8 +189,11 @@ class Flow:
         for row in pq.read_table(self.project.path("offline.parquet")).to_pylist():
             features = self.project.json("get", "all", f"user_id={row['user_id']}")["features"]
             for name, one in features.items():
-                if row[name] != one["value"]:
-                    raise Failed(f"user {row['user_id']}, {name}: served {one['value']!r}, offline {row[name]!r}")
+                offline = row[name]
+                if isinstance(offline, datetime.datetime):  # JSON has its text
+                    offline = offline.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+                if offline != one["value"]:
+                    raise Failed(f"user {row['user_id']}, {name}: served {one['value']!r}, offline {offline!r}")
 
     def log_files(self, table: str) -> list[str]:
         """Of the Delta log, oldest first; relative to the project."""
