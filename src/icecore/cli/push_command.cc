@@ -69,8 +69,11 @@ class Pusher {
 
  private:
   arrow::Result<ingest::PushReceipt> Push(const std::string& lines, const std::string& key) {
-    ARROW_ASSIGN_OR_RAISE(auto rows, ingest::CheckedRows::Of(lines));
-    return door_->Push({arguments_.source, std::move(rows), key});
+    auto rows = ingest::CheckedRows::Of(lines);
+    if (rows.ok()) return door_->Push({arguments_.source, *std::move(rows), key});
+    // A source that is none is told before what is wrong with its rows.
+    const arrow::Status nothing = door_->Push({arguments_.source, {}, key}).status();
+    return base::CodeOf(nothing) == base::ErrorCode::kNotFound ? nothing : rows.status();
   }
 
   engine::PushDoor* const door_;
