@@ -51,7 +51,9 @@ class PlainReader {
     const char* const begin = at_;
     while (at_ != end_ && *at_ >= ' ' && *at_ <= '~' && *at_ != '"' && *at_ != '\\') ++at_;
     *text = std::string_view(begin, static_cast<size_t>(at_ - begin));
-    return at_ != end_ && *at_++ == '"';
+    if (at_ == end_ || *at_ != '"') return false;
+    ++at_;
+    return true;
   }
 
   // An object; `take_value(name)` takes the value of each member.

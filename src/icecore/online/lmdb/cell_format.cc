@@ -58,7 +58,7 @@ void CellPrefix::Assign(const CellSpace& space, std::string_view key) {
   bytes_.resize(kKeyStart + plain + hashed + 4 + (has_generation ? 4 : 0));
   char* out = PutBigEndian32(space.entity_id, bytes_.data());
   *out++ = shortened_ ? kShortenedForm : kFullForm;
-  out = std::copy_n(key.data(), plain, out);
+  out = std::copy_n(key.begin(), plain, out);
   if (shortened_) {
     const std::string hash = base::Hash128(key.substr(plain));
     out = std::copy_n(hash.data(), kHashBytes, out);

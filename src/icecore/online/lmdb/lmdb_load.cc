@@ -123,7 +123,8 @@ arrow::Result<size_t> LmdbLoad::WriteStretch(const ViewPosition& position, MadeC
     do {
       ARROW_ASSIGN_OR_RAISE(const CellBatch* batch, cells->Take(end));
       ARROW_RETURN_NOT_OK(writer->Write(*batch));
-    } while (++end < cells->ranges() && cells->end_of(end - 1) < least);
+      ++end;
+    } while (end < cells->ranges() && cells->end_of(end - 1) < least);
     record.in_making->from = end < cells->ranges()
                                  ? std::string(rows_.KeyAt(cells->end_of(end - 1)))
                                  : rows_.left_out_from().value_or(std::string(kBehindAllKeys));
