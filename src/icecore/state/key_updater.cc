@@ -44,6 +44,7 @@ class EngineUpdater final : public KeyUpdater {
                        const LoadReach& reach, CellChanges* changes) override {
     if (cells.empty()) return UpdateState(rows, reach, engine_.NewKey().get(), changes);
     std::vector<Cell> copies;
+    copies.reserve(cells.size());
     for (const CellView& cell : cells) {
       copies.push_back({std::string(cell.suffix), std::string(cell.bytes)});
     }
