@@ -95,7 +95,7 @@ char* WriteShortDecimal(double value, char* out) {
   const double size = std::fabs(value);
   // Below, and from here on up, texts with an exponent may be shorter.
   if (!(size >= 0.01 && size < 1e5)) return nullptr;
-  const auto digits = static_cast<uint64_t>(size * kScale + 0.5);
+  const auto digits = static_cast<uint64_t>(std::llround(size * kScale));
   // Both are exact below 2^53, so their quotient is the double nearest to the decimal; and with
   // fewer than 15 digits no other decimal as short has the same nearest double.
   if (static_cast<double>(digits) / kScale != size) return nullptr;
