@@ -103,4 +103,10 @@ std::string Hash128(std::string_view bytes) {
   return std::string(reinterpret_cast<const char*>(canonical.digest), sizeof canonical.digest);
 }
 
+std::string Hash64Hex(std::string_view bytes) {
+  char hex[17];
+  std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(Hash64(bytes)));
+  return hex;
+}
+
 }  // namespace icecore::base

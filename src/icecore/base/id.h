@@ -56,6 +56,8 @@ class Sha256 {
 
 // XXH64 of the bytes, seed 0.
 uint64_t Hash64(std::string_view bytes);
+// The same as 16 hex digits.
+std::string Hash64Hex(std::string_view bytes);
 
 // XXH128 of the bytes, seed 0, as 16 bytes, high half first, big endian.
 std::string Hash128(std::string_view bytes);

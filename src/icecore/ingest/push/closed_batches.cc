@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
@@ -23,16 +22,10 @@ constexpr std::string_view kFrom = "from ";
 constexpr std::string_view kTo = "to ";
 constexpr size_t kCheckChars = 16;
 
-std::string CheckOf(std::string_view text) {
-  char hex[kCheckChars + 1];
-  std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(base::Hash64(text)));
-  return hex;
-}
-
 std::string Line(std::string_view kind, const ClosedBatch& batch) {
   const std::string text =
       std::string(kind) + std::to_string(batch.number) + " " + std::to_string(batch.arrived_us);
-  return text + " " + CheckOf(text) + "\n";
+  return text + " " + base::Hash64Hex(text) + "\n";
 }
 
 // One line without its end.

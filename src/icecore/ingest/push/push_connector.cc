@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -29,11 +28,7 @@ constexpr char kPartition[] = "journal";
 // In column _file: where the rows came from is no file.
 constexpr char kOrigin[] = "push";
 
-std::string CheckOf(const std::string& numbers) {
-  char hex[20];
-  std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(base::Hash64(numbers)));
-  return std::string(hex, 8);
-}
+std::string CheckOf(const std::string& numbers) { return base::Hash64Hex(numbers).substr(0, 8); }
 
 // `rows` with the line that each row came from in _raw.
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> WithLines(
