@@ -112,8 +112,7 @@ class Follower final : public DirectFollower {
         Loaded& loaded = loaded_[view.name];
         ++loaded.loads;
         loaded.rows += view.rows;
-        loaded.delays.since_event.Add(view.delays.since_event);
-        loaded.delays.since_known.Add(view.delays.since_known);
+        loaded.delays.Add(view.delays);
       }
       if (outcome->complete) servable_(source.name, begin_ns);
       more_ = more_ || outcome->more;

@@ -57,6 +57,12 @@ int64_t DelayCounts::total() const {
   return std::accumulate(counts_.begin(), counts_.end(), int64_t{0});
 }
 
+void LoadDelays::Add(const LoadDelays& other) {
+  since_event.Add(other.since_event);
+  since_known.Add(other.since_known);
+  since_commit.Add(other.since_commit);
+}
+
 std::string ToJson(const LoadDelays& delays) {
   return json{{kSinceEvent, Object(delays.since_event)},
               {kSinceKnown, Object(delays.since_known)},

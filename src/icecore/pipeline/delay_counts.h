@@ -45,6 +45,8 @@ struct LoadDelays {
   // From when the version of the lake's table that brought it was committed; rows of which that is
   // not known, and those that a load before this one left waiting, are not counted.
   DelayCounts since_commit;
+
+  void Add(const LoadDelays& other);
 };
 
 // One JSON object; what FromJson reads again. Other text, or other bounds: kCorrupt.

@@ -40,17 +40,13 @@ arrow::Status FreshnessWatch::LookAtLoadsOf(catalog::Catalog* catalog, const std
     // What other versions wrote, and loads without rows, tell nothing.
     const auto read = pipeline::LoadDelaysFromJson(step.detail_json);
     if (step.kind == "online" && read.ok()) {
-      delays.since_event.Add(read->since_event);
-      delays.since_known.Add(read->since_known);
-      delays.since_commit.Add(read->since_commit);
+      delays.Add(*read);
     }
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   ViewState& state = views_[view];
   state.last_step = steps.front().id;
-  state.delays.since_event.Add(delays.since_event);
-  state.delays.since_known.Add(delays.since_known);
-  state.delays.since_commit.Add(delays.since_commit);
+  state.delays.Add(delays);
   return arrow::Status::OK();
 }
 
