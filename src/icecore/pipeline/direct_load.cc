@@ -133,21 +133,18 @@ class Loads final : public DirectLoads {
     return true;
   }
 
-  const std::vector<std::string>& views() const override { return views_; }
-
   arrow::Result<DirectOutcome> LoadOnce(const std::stop_token& stop) override {
     DirectOutcome outcome;
     ARROW_ASSIGN_OR_RAISE(const int64_t newest, journal_->LastNumber());
     if (newest == taken_.number && newest > 0) return outcome;
     ARROW_ASSIGN_OR_RAISE(const auto raw, LoadTable(workspace_, RawTableName(source_)));
-    ARROW_ASSIGN_OR_RAISE(outcome.waits, WhyLakeFirst(*raw));
-    outcome.stale = !outcome.waits.empty();
+    ARROW_ASSIGN_OR_RAISE(outcome.stale, NeedsLakeFirst(*raw));
     if (outcome.stale) return outcome;
     ARROW_ASSIGN_OR_RAISE(const ingest::PushPosition landed, LandedPushes(*raw));
     // Rows have the numbers of their places in the journal.
     const int64_t first_seq = raw->last_seq() - landed.rows;
-    ARROW_ASSIGN_OR_RAISE(std::vector<Target> targets, Targets(landed, first_seq, &outcome.waits));
-    outcome.complete = all_views_ && outcome.waits.empty();
+    ARROW_ASSIGN_OR_RAISE(std::vector<Target> targets, Targets(landed, first_seq));
+    outcome.complete = all_views_ && targets.size() == views_.size();
     if (targets.empty()) return outcome;
     ingest::PushPosition position = taken_;
     ARROW_RETURN_NOT_OK(Read(*raw, first_seq, stop, &position, &targets, &outcome.more));
@@ -180,21 +177,16 @@ class Loads final : public DirectLoads {
     return columns;
   }
 
-  // Why nothing can be loaded before the lake's steps have run; "": it can.
-  arrow::Result<std::string> WhyLakeFirst(const lake::Snapshot& raw) {
-    if (!raw.exists() || !raw.schema->Equals(*analysed_->raw)) {
-      return "its rows have got other columns";
-    }
-    schemas_.clear();
-    ARROW_ASSIGN_OR_RAISE(const bool is_checked,
-                          IsMadeBy(accepted_, ContractRequest(source_).definition));
-    if (!is_checked) return accepted_ + " is not what its contract says";
+  // Whether tables have other columns than these loads know, or are not what is defined.
+  arrow::Result<bool> NeedsLakeFirst(const lake::Snapshot& raw) {
+    if (!raw.exists() || !raw.schema->Equals(*analysed_->raw)) return true;
+    ARROW_ASSIGN_OR_RAISE(bool is_made, IsMadeBy(accepted_, ContractRequest(source_).definition));
     for (const AnalysedTable* table : tables_) {
+      if (!is_made) return true;
       const StepRequest request = RequestOf(*workspace_.project, *table);
-      ARROW_ASSIGN_OR_RAISE(const bool is_made, IsMadeBy(request.table, request.definition));
-      if (!is_made) return request.table + " is not what its definition says";
+      ARROW_ASSIGN_OR_RAISE(is_made, IsMadeBy(request.table, request.definition));
     }
-    return std::string();
+    return !is_made;
   }
 
   arrow::Result<bool> IsMadeBy(const std::string& table, const std::string& definition) {
@@ -207,17 +199,14 @@ class Loads final : public DirectLoads {
   }
 
   // The views that hold every row before what is read now; sets taken_ to where that begins.
-  arrow::Result<std::vector<Target>> Targets(const ingest::PushPosition& landed, int64_t first_seq,
-                                             std::string* waits) {
+  arrow::Result<std::vector<Target>> Targets(const ingest::PushPosition& landed,
+                                             int64_t first_seq) {
     std::vector<Target> targets;
     if (taken_.number < landed.number) taken_ = landed;
     for (const std::string& name : views_) {
       const spec::FeatureView& view = *workspace_.project->FindView(name);
       ARROW_ASSIGN_OR_RAISE(auto target, TargetOf(view));
-      if (!target || target->known.seq < first_seq + landed.rows) {
-        *waits = "view " + name + " is not up to its table";
-        continue;
-      }
+      if (!target || target->known.seq < first_seq + landed.rows) continue;
       // It was loaded anew since: what the others have is read again for it.
       if (target->known.seq < first_seq + taken_.rows) taken_ = landed;
       targets.push_back(*std::move(target));
@@ -312,9 +301,9 @@ class Loads final : public DirectLoads {
                        table.table->FullName() + ": one row of " + driver + " gave several");
     }
     const std::string name = table.table->FullName();
-    quality::CheckInputs inputs;
-    ARROW_ASSIGN_OR_RAISE(const auto checker, quality::TableChecker::Make(
-                                                  *table.table, out->schema(), std::move(inputs)));
+    ARROW_ASSIGN_OR_RAISE(
+        const auto checker,
+        quality::TableChecker::Make(*table.table, out->schema(), quality::CheckInputs()));
     ARROW_ASSIGN_OR_RAISE(const auto drops, checker->EvaluateDrops(*out));
     std::vector<int64_t> kept;
     kept.reserve(drops.size());
@@ -333,13 +322,7 @@ class Loads final : public DirectLoads {
     loaded.name = target.view.stored.name;
     online::Store& store = *workspace_.online;
     ARROW_ASSIGN_OR_RAISE(const auto load, store.BeginLoad(target.view.stored, false));
-    // From here on nobody else moves the position.
-    ARROW_ASSIGN_OR_RAISE(const auto held, store.Position(loaded.name));
-    if (!held || held->generation != target.known.generation || held->seq != target.known.seq ||
-        held->applied_at != target.known.applied_at) {
-      return MakeError(ErrorCode::kConflict,
-                       "view " + loaded.name + " was loaded by somebody else meanwhile");
-    }
+    ARROW_RETURN_NOT_OK(CheckNotMoved(store, loaded.name, target.known));
     RowDelays delays(workspace_.clock);
     for (const state::PreparedRows& rows : target.rows) {
       loaded.rows += rows.num_rows;

@@ -26,9 +26,7 @@ struct DirectOutcome {
   std::vector<View> views;  // that were loaded
   // Every online view behind the source holds what was pushed before the call.
   bool complete = false;
-  bool more = false;  // there is more, beyond the bound of one call
-  // Why views wait for the lake this time; "": none does.
-  std::string waits;
+  bool more = false;   // there is more, beyond the bound of one call
   bool stale = false;  // tables or definitions are others than those that these loads know
 };
 
@@ -40,9 +38,6 @@ class DirectLoads {
       const Workspace& workspace, std::shared_ptr<const AnalysedProject> project,
       const spec::Source& source);
   virtual ~DirectLoads() = default;
-
-  // Short names.
-  virtual const std::vector<std::string>& views() const = 0;
 
   // Brings what was pushed since, up to a bound, to the views that hold all before it; the others
   // wait. kConflict while others load a view; kUnsupported for rows of new columns. Any other error

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "icecore/base/error.h"
 #include "icecore/state/take_rows.h"
 
 namespace icecore::pipeline {
@@ -35,6 +36,18 @@ arrow::Result<state::PreparedRows> SelectNew(const state::ViewEngine& engine,
   std::shared_ptr<arrow::Int64Array> indices;
   ARROW_RETURN_NOT_OK(picked.Finish(&indices));
   return state::TakeRows(rows, *indices);
+}
+
+arrow::Status CheckNotMoved(online::Store& store, const std::string& view,
+                            const std::optional<online::ViewPosition>& known) {
+  ARROW_ASSIGN_OR_RAISE(const auto held, store.Position(view));
+  const bool is_same =
+      held.has_value() == known.has_value() &&
+      (!held || (held->generation == known->generation && held->seq == known->seq &&
+                 held->applied_at == known->applied_at));
+  return is_same ? arrow::Status::OK()
+                 : base::MakeError(base::ErrorCode::kConflict,
+                                   "view " + view + " was loaded by somebody else meanwhile");
 }
 
 void RowDelays::Add(const state::ViewEngine& engine, const state::PreparedRows& rows,

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "icecore/base/clock.h"
@@ -29,6 +30,11 @@ struct WantedRows {
 arrow::Result<state::PreparedRows> SelectNew(const state::ViewEngine& engine,
                                              const state::PreparedRows& rows,
                                              const WantedRows& wanted, online::ViewPosition* next);
+
+// Of a view whose load has begun, so that nobody else moves its position any more: kConflict where
+// that is not `known`, as the load was planned from (nullopt: never loaded).
+arrow::Status CheckNotMoved(online::Store& store, const std::string& view,
+                            const std::optional<online::ViewPosition>& known);
 
 // How long the rows of a load took from when they happened, were known and were committed, to when
 // they can be served: not before the load has ended, nor before they are active. Of a very large

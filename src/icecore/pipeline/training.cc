@@ -281,14 +281,7 @@ arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& projec
   }
   const online::ViewPosition before =
       plan.fresh ? online::ViewPosition{} : plan.known.value_or(online::ViewPosition{});
-  // From here on nobody else moves the position; what was decided on an older one is void.
-  ARROW_ASSIGN_OR_RAISE(const auto held, workspace.online->Position(view.name));
-  if (held.has_value() != plan.known.has_value() ||
-      (held && (held->generation != plan.known->generation || held->seq != plan.known->seq ||
-                held->applied_at != plan.known->applied_at))) {
-    return MakeError(ErrorCode::kConflict,
-                     "view " + view.name + " was loaded by somebody else meanwhile");
-  }
+  ARROW_RETURN_NOT_OK(CheckNotMoved(*workspace.online, view.name, plan.known));
   const std::optional<online::ViewPosition> unfinished = load->Unfinished();
   const bool resumed = plan.in_passes() && unfinished && CanGoOn(*unfinished, plan);
   *behind = resumed || plan.adds;
