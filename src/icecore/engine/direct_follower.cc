@@ -14,6 +14,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/log.h"
 #include "icecore/pipeline/direct_load.h"
+#include "icecore/pipeline/direct_reach.h"
 
 namespace icecore::engine {
 namespace {
@@ -24,7 +25,7 @@ using std::chrono::microseconds;
 // Between two loads: what leaves others something of the disk's syncs and of the processors.
 constexpr microseconds kLeastGap(1'000);
 constexpr microseconds kMostGap(20'000);
-constexpr int kGaps = 4;  // of the time that a load took, one part
+constexpr int kGaps = 16;  // of the time that a load took, one part
 constexpr int64_t kRecordNanos = 1'000'000'000;
 constexpr int64_t kReopenNanos = 1'000'000'000;
 
@@ -50,7 +51,11 @@ class Follower final : public DirectFollower {
     }
     changed_.notify_one();
   }
-  std::unique_lock<std::mutex> Hold() override { return std::unique_lock<std::mutex>(load_mutex_); }
+  std::unique_lock<std::mutex> Hold() override {
+    std::unique_lock<std::mutex> held(load_mutex_);
+    options_.direct->TellNone();
+    return held;
+  }
 
  private:
   struct Source {

@@ -1,11 +1,14 @@
 #include "icecore/pipeline/direct_load.h"
 
+#include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "icecore/engine/verify.h"
+#include "icecore/ingest/push/closed_batches.h"
 #include "icecore/pipeline/pipeline_fixture.h"
 
 namespace icecore::engine {
@@ -64,7 +67,7 @@ class DirectLoadTest : public ::testing::Test {
     OpenOptions options;
     options.directory = folder_.path();
     options.now_us = now_us;
-    options.lands_pushes = true;
+    options.direct = direct_;
     return Must(Engine::Open(options));
   }
   static std::unique_ptr<DirectLoads> LoadsOf(Engine& engine) {
@@ -79,6 +82,12 @@ class DirectLoadTest : public ::testing::Test {
                                                 ", \"at\": \"2024-03-09T" + time +
                                                 ":00Z\", \"amount\": " + amount + more + "}"));
     Must(Must(Open(kTestNow)->OpenPushDoor())->Push(request));
+  }
+  void Land() {
+    pipeline::RunRequest request;
+    request.command = "run";
+    request.names = {"source.taps"};
+    ASSERT_FALSE(Must(engine_->Run(request)).failed());
   }
   static pipeline::RunOutcome Run(Engine& engine, bool compute = true, bool full = false) {
     pipeline::RunRequest request;
@@ -115,6 +124,7 @@ class DirectLoadTest : public ::testing::Test {
   }
 
   pipeline::TemporaryFolder folder_;
+  const std::shared_ptr<pipeline::DirectReach> direct_ = std::make_shared<pipeline::DirectReach>();
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<DirectLoads> loads_;  // of engine_
 };
@@ -149,6 +159,52 @@ TEST_F(DirectLoadTest, TheLakeComesToTheSameRows) {
   EXPECT_EQ(report.equal, 6);
   EXPECT_FALSE(Run(*engine_, /*compute=*/false, /*full=*/true).failed());
   EXPECT_EQ(Get(*engine_, 1) + Get(*engine_, 2), early);
+}
+
+TEST_F(DirectLoadTest, RowsThatLandedMeanwhileNeedNotWaitForTheLake) {
+  Push(2, "11:00", "4");
+  Load();
+  Push(3, "11:00", "5");
+  Land();
+  Push(3, "12:00", "6");
+  const DirectOutcome outcome = Load();
+  EXPECT_TRUE(outcome.complete);
+  ASSERT_EQ(outcome.views.size(), 1u);
+  EXPECT_EQ(outcome.views[0].rows, 2);
+  EXPECT_EQ(Get(*engine_, 3), "12 22 ");
+  EXPECT_FALSE(Run(*engine_).failed());
+  EXPECT_TRUE(Verify(*engine_).passed());
+}
+
+TEST_F(DirectLoadTest, RowsThatTheJournalHasNoLongerComeWithTheLake) {
+  Push(2, "11:00", "4");
+  Load();
+  Push(3, "11:00", "5");
+  Land();
+  const std::string journal = folder_.path() + "/.icecore/push/taps";
+  const auto closed = Must(ingest::ReadClosedBatches(journal));
+  ASSERT_TRUE(ingest::WriteClosedBatches(journal, {closed->last(), {}, 0}).ok());
+  const DirectOutcome outcome = Load();
+  EXPECT_FALSE(outcome.complete);
+  EXPECT_TRUE(outcome.views.empty());
+  Push(3, "12:00", "6");
+  EXPECT_TRUE(Load().views.empty());  // nor what is behind them
+  EXPECT_FALSE(Run(*engine_).failed());
+  EXPECT_EQ(Get(*engine_, 3), "12 22 ");
+  Push(2, "12:00", "7");
+  EXPECT_EQ(Load().views.size(), 1u);
+  EXPECT_EQ(Get(*engine_, 2), "14 22 ");
+}
+
+TEST_F(DirectLoadTest, TheLakesStepsLeaveViewsToDirectLoads) {
+  Load();
+  Push(2, "11:00", "4");
+  const auto other = Open(kTestNow);
+  auto run = std::async(std::launch::async, [&] { return Run(*other); });
+  while (Sql(*engine_, "select count(*) from processing.taps") != "2 ") std::this_thread::yield();
+  EXPECT_EQ(Load().views.size(), 1u);
+  EXPECT_FALSE(run.get().failed());
+  EXPECT_EQ(Get(*engine_, 2), "8 8 ");
 }
 
 TEST_F(DirectLoadTest, RowsKeepTheArrivalThatTheyWereServedWith) {

@@ -128,7 +128,8 @@ class EngineImpl : public Engine {
     workspace_.tables = &tables_;
     journals_ = options.journals ? options.journals : std::make_shared<pipeline::OpenJournals>();
     workspace_.journals = journals_.get();
-    workspace_.lands_pushes = options.lands_pushes;
+    direct_ = options.direct;
+    workspace_.direct = direct_.get();
     workspace_.clock = clock_.get();
     workspace_.random = &base::SystemRandom();
     workspace_.catalog = catalog_.get();
@@ -687,6 +688,7 @@ class EngineImpl : public Engine {
   std::unique_ptr<lake::LocalCopies> copies_;  // goes before store_
   pipeline::OpenTables tables_;                // go before store_ and clock_
   std::shared_ptr<pipeline::OpenJournals> journals_;
+  std::shared_ptr<pipeline::DirectReach> direct_;
   std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<online::Store> online_;
   std::unique_ptr<online::ServedLog> served_log_;

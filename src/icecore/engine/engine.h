@@ -43,7 +43,8 @@ struct OpenOptions {
   pipeline::EventListener listener;
   // Of pushes: engines of one process that share them read each once. null: its own.
   std::shared_ptr<pipeline::OpenJournals> journals = nullptr;
-  bool lands_pushes = false;  // this process does, on another thread
+  // Where this process lands pushes and loads them directly, shared by both. null: it does not.
+  std::shared_ptr<pipeline::DirectReach> direct = nullptr;
 };
 
 struct PlanReport {

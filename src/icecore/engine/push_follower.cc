@@ -1,5 +1,8 @@
 #include "icecore/engine/push_follower.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -27,6 +30,10 @@ constexpr std::chrono::seconds kLongestWait(60);
 // hold up the others for kLongestWait.
 constexpr std::chrono::seconds kPause(1);
 constexpr int kGaps = 4;
+// Between runs that no online view waits for: larger commits take less of everything.
+constexpr std::chrono::milliseconds kUnhurried(500);
+// Behind what answers, takes pushes and brings them to views; before the housekeeper.
+constexpr int kNice = 5;
 
 class Follower final : public PushFollower {
  public:
@@ -58,7 +65,7 @@ class Follower final : public PushFollower {
 
  private:
   static OpenOptions Landing(OpenOptions options) {
-    options.lands_pushes = true;
+    options.direct = std::make_shared<pipeline::DirectReach>();
     return options;
   }
 
@@ -87,6 +94,7 @@ class Follower final : public PushFollower {
   }
 
   void Follow(const std::stop_token& stop) {
+    (void)setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
     std::chrono::microseconds wait = interval_;
     while (!stop.stop_requested()) {
       {
@@ -106,13 +114,18 @@ class Follower final : public PushFollower {
       // Runs that follow at once would make many small commits of a stream, and leave nothing of
       // a core to others.
       const std::chrono::microseconds took((base::MonotonicNanos() - begin_ns) / 1000);
-      const auto gap = std::clamp(took, interval_ / kGaps, interval_);
+      const auto gap = std::clamp(took, interval_ / kGaps, MostGap());
       const auto at_least = status.ok() ? gap : std::min<std::chrono::microseconds>(wait, kPause);
       std::unique_lock<std::mutex> guard(mutex_);
       changed_.wait_for(guard, stop, at_least, [] { return false; });
       changed_.wait_for(guard, stop, status.ok() ? UntilNextLook() : wait,
                         [this] { return woken_; });
     }
+  }
+
+  std::chrono::microseconds MostGap() const {
+    const bool hurried = door_ == nullptr || !options_.direct->BringsAll(door_->sources());
+    return hurried ? interval_ : std::max<std::chrono::microseconds>(interval_, kUnhurried);
   }
 
   // Where nothing can be pushed, it is for other definitions and the views.

@@ -39,13 +39,13 @@ class PushFollower {
 
   // Opens the project a second time, for itself, and again when other definitions were applied.
   // Pushes: a quarter of look_us lies between two runs at least, and under a stream as much as a
-  // run takes, up to the whole of it. The first run comes at once, for what has landed and was not
-  // loaded. A run of which a step fails is logged and tried again, ever later up to a minute, or
-  // with the next push. The small files that its runs have made are packed together, and feature
-  // logs kept, beside (housekeeper.h). Views: loaded at once and then every advance_us, whether or
-  // not there are new rows, for rows that were known ahead and for the time that answers are good
-  // for; not where the project's clock stands still. What fails is logged and tried again a minute
-  // later. The listener outlives it.
+  // run takes, up to the whole of it, or to half a second where no view waits for the lake. The
+  // first run comes at once, for what has landed and was not loaded. A run of which a step fails is
+  // logged and tried again, ever later up to a minute, or with the next push. The small files that
+  // its runs have made are packed together, and feature logs kept, beside (housekeeper.h). Views:
+  // loaded at once and then every advance_us, whether or not there are new rows, for rows that were
+  // known ahead and for the time that answers are good for; not where the project's clock stands
+  // still. What fails is logged and tried again a minute later. The listener outlives it.
   static arrow::Result<std::unique_ptr<PushFollower>> Start(const OpenOptions& options, Pace pace,
                                                             Listener* listener);
   // Waits for the run at hand.

@@ -13,6 +13,7 @@
 #include "icecore/base/error.h"
 #include "icecore/lake/envelope.h"
 #include "icecore/online/position_checks.h"
+#include "icecore/pipeline/direct_reach.h"
 #include "icecore/pipeline/landing.h"
 #include "icecore/pipeline/landing_rows.h"
 #include "icecore/pipeline/load_rows.h"
@@ -70,6 +71,12 @@ bool IsOfOneRow(const AnalysedTable& table) {
                      [](const spec::Check& check) { return IsOfOneRow(check); });
 }
 
+// Whether a journal has no longer what was asked for.
+bool IsGone(const arrow::Status& status) {
+  const ErrorCode code = base::CodeOf(status);
+  return code == ErrorCode::kCorrupt || code == ErrorCode::kConflict;
+}
+
 // A view as it is loaded this time.
 struct Target {
   OnlineView view;
@@ -87,6 +94,11 @@ class Loads final : public DirectLoads {
         project_(std::move(project)),
         source_(source),
         accepted_(AcceptedTableName(source)) {}
+
+  ~Loads() override {
+    if (journal_ != nullptr) journal_->KeepBehind(INT64_MAX);
+    Tell({});
+  }
 
   // False where there is nothing for it to do.
   arrow::Result<bool> Init() {
@@ -134,6 +146,13 @@ class Loads final : public DirectLoads {
   }
 
   arrow::Result<DirectOutcome> LoadOnce(const std::stop_token& stop) override {
+    auto outcome = TryLoad(stop);
+    if (!outcome.ok() || outcome->stale) Tell({});
+    return outcome;
+  }
+
+ private:
+  arrow::Result<DirectOutcome> TryLoad(const std::stop_token& stop) {
     DirectOutcome outcome;
     ARROW_ASSIGN_OR_RAISE(const int64_t newest, journal_->LastNumber());
     if (newest == taken_.number && newest > 0) return outcome;
@@ -147,7 +166,13 @@ class Loads final : public DirectLoads {
     outcome.complete = all_views_ && targets.size() == views_.size();
     if (targets.empty()) return outcome;
     ingest::PushPosition position = taken_;
-    ARROW_RETURN_NOT_OK(Read(*raw, first_seq, stop, &position, &targets, &outcome.more));
+    const arrow::Status read = Read(*raw, first_seq, stop, &position, &targets, &outcome.more);
+    if (!read.ok() && taken_.number < landed.number && IsGone(read)) {
+      taken_ = landed;  // what landed meanwhile comes with the lake's steps
+      Keep({});
+      return DirectOutcome();
+    }
+    ARROW_RETURN_NOT_OK(read);
     outcome.complete = outcome.complete && !outcome.more;
     for (Target& target : targets) {
       target.next.seq = first_seq + position.rows;
@@ -156,10 +181,24 @@ class Loads final : public DirectLoads {
       outcome.views.push_back(std::move(loaded));
     }
     taken_ = position;
+    Keep(targets);
     return outcome;
   }
 
- private:
+  // What these loads read next, and whom nobody else need load.
+  void Keep(const std::vector<Target>& targets) {
+    journal_->KeepBehind(targets.empty() ? INT64_MAX : taken_.number);
+    DirectReach::Source reached;
+    for (const Target& target : targets) {
+      reached.views[target.view.stored.name] = std::max(target.known.seq, target.next.seq);
+    }
+    reached.all = all_views_ && targets.size() == views_.size();
+    Tell(std::move(reached));
+  }
+  void Tell(DirectReach::Source reached) {
+    if (workspace_.direct != nullptr) workspace_.direct->Tell(source_.name, std::move(reached));
+  }
+
   // Those of its driver that the table's SQL looks at.
   arrow::Result<std::vector<std::string>> ColumnsNeeded(const AnalysedTable& table) const {
     sql::TableSchema driver;
@@ -198,20 +237,27 @@ class Loads final : public DirectLoads {
     return state.definition == definition;
   }
 
-  // The views that hold every row before what is read now; sets taken_ to where that begins.
+  // The views that hold every row before what is read now; sets taken_ to where that begins. Rows
+  // that landed since the last time are in the journal still, and sooner read there than awaited.
   arrow::Result<std::vector<Target>> Targets(const ingest::PushPosition& landed,
                                              int64_t first_seq) {
-    std::vector<Target> targets;
-    if (taken_.number < landed.number) taken_ = landed;
+    std::vector<Target> found;
     for (const std::string& name : views_) {
-      const spec::FeatureView& view = *workspace_.project->FindView(name);
-      ARROW_ASSIGN_OR_RAISE(auto target, TargetOf(view));
-      if (!target || target->known.seq < first_seq + landed.rows) continue;
-      // It was loaded anew since: what the others have is read again for it.
-      if (target->known.seq < first_seq + taken_.rows) taken_ = landed;
-      targets.push_back(*std::move(target));
+      ARROW_ASSIGN_OR_RAISE(auto target, TargetOf(*workspace_.project->FindView(name)));
+      if (target) found.push_back(*std::move(target));
     }
-    return targets;
+    const auto lacks = [&](const ingest::PushPosition& from) {
+      return [seq = first_seq + from.rows](const Target& target) { return target.known.seq < seq; };
+    };
+    const auto any_lacks = [&](const ingest::PushPosition& from) {
+      return std::any_of(found.begin(), found.end(), lacks(from));
+    };
+    // Where a view was loaded anew since, what the others have is read again for it.
+    const bool further = taken_.number < landed.number ? !any_lacks(landed) : any_lacks(taken_);
+    if (taken_.number == 0 || further) taken_ = landed;
+    std::erase_if(found, lacks(taken_));
+    Keep(found);
+    return found;
   }
 
   // nullopt: the store holds the view in another form, or its time is over.

@@ -6,7 +6,7 @@
 namespace icecore::pipeline {
 namespace {
 
-constexpr char kTable[] = "processing.orders";
+constexpr char kStepTable[] = "processing.orders";
 constexpr char kQuarantine[] = "quarantine.orders";
 constexpr char kDriver[] = "landing.orders";
 constexpr char kSide[] = "landing.side";
@@ -18,8 +18,8 @@ class NextRangeTest : public ::testing::Test {
     WriteProject(folder_.path(), "entity: e\nkeys: [{name: k, type: string}]\n");
     open_ = std::make_unique<OpenProject>(
         folder_.path(), OpenProject::Options{.faults = {}, .online = false, .now_us = kTestNow});
-    request_.table = kTable;
-    request_.origin = kTable;
+    request_.table = kStepTable;
+    request_.origin = kStepTable;
     request_.quarantine = kQuarantine;
     request_.definition = "d1";
     request_.driver = kDriver;
@@ -49,9 +49,11 @@ class NextRangeTest : public ::testing::Test {
   }
   // As a step over all of the request's inputs up to the driver's `up_to` would leave the table.
   void Finish(const StepState& state) {
-    Commit(kTable, std::string(kStepDomain), state, state.seq_up_to);
+    Commit(kStepTable, std::string(kStepDomain), state, state.seq_up_to);
   }
-  void Reject(const StepState& state) { Commit(kQuarantine, QuarantineDomain(kTable), state, 0); }
+  void Reject(const StepState& state) {
+    Commit(kQuarantine, QuarantineDomain(kStepTable), state, 0);
+  }
 
   std::optional<StepRange> Next() { return Must(NextRange(open_->workspace(), request_)); }
   StepRange MustNext() {

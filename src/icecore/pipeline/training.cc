@@ -18,6 +18,7 @@
 #include "icecore/online/position_checks.h"
 #include "icecore/pipeline/commit_times.h"
 #include "icecore/pipeline/delay_counts.h"
+#include "icecore/pipeline/direct_reach.h"
 #include "icecore/pipeline/lake_feature_log.h"
 #include "icecore/pipeline/load_rows.h"
 #include "icecore/pipeline/step_range.h"
@@ -35,6 +36,8 @@ constexpr int64_t kEnoughToReadAhead = int64_t{1} << 29;
 // How long a load waits for pushed rows to be in their table.
 constexpr int64_t kTableWaitNanos = int64_t{10} * 1'000'000'000;
 constexpr std::chrono::milliseconds kTableRetry(20);
+// And rows that landed for direct loads, which are at them.
+constexpr std::chrono::milliseconds kDirectWait(2'000);
 
 // Whether the store's rows are those of the table's generation, and, of a table computed whole, of
 // this version or one that maintenance alone parts from it.
@@ -246,7 +249,8 @@ namespace {
 // that nobody brings more meanwhile.
 arrow::Result<OnlineLoadPlan> AwaitTable(const Workspace& workspace, const AnalysedProject& project,
                                          const spec::FeatureView& view, bool full) {
-  const int64_t deadline = base::MonotonicNanos() + (workspace.lands_pushes ? 0 : kTableWaitNanos);
+  const int64_t deadline =
+      base::MonotonicNanos() + (workspace.direct != nullptr ? 0 : kTableWaitNanos);
   while (true) {
     ARROW_ASSIGN_OR_RAISE(auto plan, PlanOnlineLoad(workspace, project, view, full));
     if (plan && !plan->lake_behind) return *std::move(plan);
@@ -265,6 +269,10 @@ arrow::Result<OnlineLoadPlan> AwaitTable(const Workspace& workspace, const Analy
 arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& project,
                        const spec::FeatureView& view, bool full, bool* behind, StepReport* report) {
   ARROW_ASSIGN_OR_RAISE(auto found, PlanOnlineLoad(workspace, project, view, full));
+  if (found && workspace.direct != nullptr && !found->fresh && !found->adds && found->new_rows) {
+    workspace.direct->Await(view.name, found->next.seq, kDirectWait);
+    ARROW_ASSIGN_OR_RAISE(found, PlanOnlineLoad(workspace, project, view, full));
+  }
   if (!found) {
     return arrow::Status::OK();
   }

@@ -24,6 +24,7 @@
 #include "icecore/lake/snapshot.h"
 #include "icecore/lake/table.h"
 #include "icecore/online/store.h"
+#include "icecore/pipeline/direct_reach.h"
 #include "icecore/spec/model.h"
 
 namespace icecore::pipeline {
@@ -78,7 +79,9 @@ struct Workspace {
   OpenJournals* journals = nullptr;
   catalog::Catalog* catalog = nullptr;
   online::Store* online = nullptr;  // null where a command needs none
-  bool lands_pushes = false;        // this process does, beside: to wait for the lake is of no use
+  // Of direct loads of this process, which lands pushes itself: to wait for the lake is of no use.
+  // null: others do.
+  DirectReach* direct = nullptr;
   lake::ReadAccess access;
   EventListener listener;
   lake::LocalCopies* copies = nullptr;  // of a lake elsewhere; null where the lake is a folder

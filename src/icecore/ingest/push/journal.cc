@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <cstdio>
@@ -160,9 +161,11 @@ class FolderJournal final : public PushJournal {
   }
 
   arrow::Status Release(int64_t number) override {
-    ARROW_ASSIGN_OR_RAISE(const auto landed, DeleteOld(number));
+    ARROW_ASSIGN_OR_RAISE(const auto landed, DeleteOld(std::min(number, kept_behind_.load())));
     return landed ? Thin(*landed) : arrow::Status::OK();
   }
+
+  void KeepBehind(int64_t number) override { kept_behind_ = number; }
 
   arrow::Status ContinueBehind(int64_t number, int64_t rows) override {
     ARROW_ASSIGN_OR_RAISE(const auto lock, FolderLock::Take(folder_, LOCK_EX));
@@ -565,6 +568,8 @@ class FolderJournal final : public PushJournal {
   const std::string folder_;
   const Options options_;
   const base::Clock* const clock_;
+
+  std::atomic<int64_t> kept_behind_ = INT64_MAX;
 
   std::mutex queue_mutex_;  // never taken under mutex_
   std::condition_variable answered_;

@@ -63,6 +63,10 @@ class PushJournal {
   // again.
   virtual arrow::Status Release(int64_t number) = 0;
 
+  // Release through this object leaves entries behind `number` as they are: somebody reads them
+  // yet. INT64_MAX, as at the beginning: nobody does.
+  virtual void KeepBehind(int64_t number) = 0;
+
   // Numbers go on behind `number` (with `rows` rows before), whatever the journal holds: for a
   // journal whose folder was lost after its entries had been taken elsewhere.
   virtual arrow::Status ContinueBehind(int64_t number, int64_t rows) = 0;

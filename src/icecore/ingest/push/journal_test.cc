@@ -243,6 +243,19 @@ TEST_F(JournalTest, SegmentsWithoutKeysGoWhenTheyAreTaken) {
   EXPECT_TRUE(Open()->Append("k", Row(3), 1)->duplicate);
 }
 
+TEST_F(JournalTest, WhatSomebodyReadsYetStays) {
+  options_.segment_bytes = 1;
+  const auto journal = Open();
+  for (int n = 1; n <= 5; ++n) ASSERT_TRUE(journal->Append("", Row(n), 1).ok());
+  journal->KeepBehind(2);
+  ASSERT_TRUE(journal->Release(5).ok());
+  EXPECT_EQ(Rows(*journal, 2), Row(3) + Row(4) + Row(5));
+  EXPECT_EQ(CodeOf(journal->ReadAfter(1, 1).status()), ErrorCode::kCorrupt);
+  journal->KeepBehind(INT64_MAX);
+  ASSERT_TRUE(journal->Release(5).ok());
+  EXPECT_EQ(Segments().size(), 1u);
+}
+
 // Entries shorter and longer than what is read at a time, from every position.
 TEST_F(JournalTest, AnyPositionIsFound) {
   options_.segment_bytes = int64_t{6} << 20;
