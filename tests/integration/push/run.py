@@ -99,6 +99,7 @@ def rows_of_a_view_arrive(project: Project) -> None:
             "user": ["eve"], "at": ["2024-03-01T10:00:00Z"], "n": [7]}})
         expect((status, text), (200, "null"), "answer")
         server.await_value("eve", "n", 7)
+    project.must("run")  # it was servable before
     expect(project.value("""select count(*) from processing.clicks where "user" = 'eve'"""), 1, "rows in the lake")
 
 
@@ -207,6 +208,7 @@ def small_files_are_packed(project: Project) -> None:
                 raise Failed(f"{len(table.file_uris())} files; log {'kept' if logged else 'not kept'}")
             time.sleep(0.05)
         expect(server.value("u3", "n"), 3, "a value behind it")
+    project.must("run")
     expect(project.value("select count(*) from processing.clicks"), PUSHES_UNTIL_PACKED + 1, "rows")
     project.must("check", "--lake")
 
