@@ -251,7 +251,10 @@ def client_writes(servers: Servers) -> None:
         if time.monotonic() > deadline:
             raise Failed(f"what was written is not read: {got}")
         time.sleep(0.1)
-    expect(servers.project.value("select count(*) from processing.visits where visits in (30, 40)"), 2, "rows in the lake")
+    while (rows := servers.project.value("select count(*) from processing.visits where visits in (30, 40)")) != 2:
+        if time.monotonic() > deadline:
+            raise Failed(f"rows in the lake: got {rows}, expected 2")
+        time.sleep(0.1)
     status, answer = post(servers.port, "/write-to-online-store", {"feature_view_name": "visited", "df": {"visits": [1]}})
     expect((status, answer["detail"][0]["loc"][-1]), (422, "df.user_id"), "a required column is missing")
     status, answer = post(servers.port, "/write-to-online-store", {"feature_view_name": "seen", "df": {"user_id": [1]}})

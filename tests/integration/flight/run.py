@@ -290,6 +290,7 @@ def pushes_are_taken_once(project: Project) -> None:
                 ({"source": "clicks"}, rows(*[click("x", 1, 1)] * 10_001), pa.ArrowInvalid, "at most 10000")]:
             refused(error, needle, lambda: server.put(command, batch))
         server.end()
+    project.must("run")  # rows are servable before
     expect(project.value("""select count(*) from landing.clicks where "user" in ('cid', 'dan', 'eve', 'fay')"""), 5, "rows in the lake")
     expect(project.value("select count(*) from quarantine.clicks"), 1, "rows in quarantine")
 
@@ -307,6 +308,7 @@ def a_kill_loses_no_receipt(project: Project) -> None:
         for i in range(20):
             server.await_value(f"kill-{i}", 1, "clicks_3650d", 1)
         server.end()
+    project.must("run")
     expect(project.value("""select count(*) from landing.clicks""") - before, 20, "rows in the lake")
 
 
