@@ -19,6 +19,7 @@
 
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
+#include "icecore/base/random_cases_testing.h"
 #include "icecore/feature/label_fixture.h"
 #include "icecore/feature/run_writer.h"
 #include "icecore/spec/parse.h"
@@ -289,7 +290,8 @@ class SweptView : public testing::Test {
 };
 
 TEST_F(SweptView, BoundsChangeNoAnswer) {
-  for (uint64_t seed = 1; seed <= 3; ++seed) {
+  const base::Seeds seeds = base::SeedsFrom(100, 4);
+  for (uint64_t seed = seeds.first; seed < seeds.end; ++seed) {
     ExpectSameWithinBounds({}, seed, {});
   }
   ExpectSameWithinBounds({.key_type = "string"}, 4, {});
@@ -302,7 +304,8 @@ TEST_F(SweptView, BoundsChangeNoAnswerUnderOtherCuts) {
 }
 
 TEST_F(SweptView, BoundsChangeNoAnswerOverVersions) {
-  for (uint64_t seed = 7; seed <= 9; ++seed) {
+  const base::Seeds seeds = base::SeedsFrom(200, 4);
+  for (uint64_t seed = seeds.first; seed < seeds.end; ++seed) {
     ExpectSameWithinBounds({.versioned = true}, seed, {});
   }
   ExpectSameWithinBounds({.key_type = "string", .versioned = true}, 10,
