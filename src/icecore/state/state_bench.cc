@@ -1,12 +1,15 @@
 // How fast one core brings a stream into the states of its keys, and reads them.
 //   icecore_state_bench [NAME=VALUE …] [EVENTS_FILE]
-//   events=5000000 keys=10000 span_hours=240 late=0    late: percent known up to an hour after e
+//   events=5000000 keys=10000 span_hours=240 late=0 batch=10000 cells=0
+//   late: percent known up to an hour after e; cells: 0 keeps the states of all keys in memory, 1
+//   brings each batch from the cells of its keys into these, as loads do (key_updater.h)
 // EVENTS_FILE: written as an Arrow file of the events (k, ts in microseconds, v) in their order.
 // The view: 1h, 1d, 7d and 30d, each count, sum, mean, min, max and stddev, with the default hops.
-// Rows come in the order in which they become known, in batches of 10,000; each key is moved to the
-// batch's time, takes its rows, and is read once at the end.
-// Answers a JSON object: events_per_second, reads_per_second, peak_bytes, and over all keys of the
-// features of 30 days: count, sum, min, max.
+// Rows come in the order in which they become known, in batches; each key is moved to the batch's
+// time, takes its rows, and is read once at the end.
+// Answers a JSON object: events and reads per second by the clock and by the processor's time,
+// peak_bytes, and over all keys of the features of 30 days: count, sum, min, max. Neither holds the
+// making of the events.
 #include <arrow/array/array_primitive.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/io/file.h>
@@ -26,6 +29,7 @@
 #include <vector>
 
 #include "icecore/base/time.h"
+#include "icecore/state/key_updater.h"
 #include "icecore/state/view_state.h"
 
 namespace icecore::state {
@@ -148,43 +152,187 @@ Totals TotalsOf(const std::vector<VectorSink::Column>& columns) {
   return totals;
 }
 
-double Since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+// By the clock and by the processor's time, which says more where others share the machine.
+class Stopwatch {
+ public:
+  double clock() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  double processor() const { return Processor() - processor_; }
+
+ private:
+  static double Processor() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  }
+
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double processor_ = Processor();
+};
+
+// "NAME_per_second": …, "NAME_per_processor_second": …
+void PrintRates(const std::string& name, size_t count, double clock, double processor) {
+  const auto many = static_cast<double>(count);
+  std::cout << "\"" << name << "_per_second\": " << many / clock << ", \"" << name
+            << "_per_processor_second\": " << many / processor << ", ";
+}
+
+// The keys of the stream.
+class Keys {
+ public:
+  virtual ~Keys() = default;
+  // Rows [begin, end), of which the last becomes known at `now`.
+  virtual arrow::Status Take(size_t begin, size_t end, int64_t now) = 0;
+  virtual arrow::Status Read(int64_t t, VectorSink* sink) const = 0;
+};
+
+// As states that stay in memory.
+class HeldKeys final : public Keys {
+ public:
+  HeldKeys(const ViewEngine& engine, size_t count, const std::vector<Event>* events,
+           const PreparedRows* rows)
+      : events_(*events), rows_(*rows), states_(count) {
+    for (auto& state : states_) state = engine.NewKey();
+  }
+
+  arrow::Status Take(size_t begin, size_t end, int64_t now) override {
+    for (size_t i = begin; i < end; ++i) {
+      KeyState& state = *states_[static_cast<size_t>(events_[i].key)];
+      ARROW_RETURN_NOT_OK(state.AdvanceTo(now));
+      ARROW_RETURN_NOT_OK(state.Add(rows_, static_cast<int64_t>(i)));
+    }
+    return arrow::Status::OK();
+  }
+  arrow::Status Read(int64_t t, VectorSink* sink) const override {
+    for (const auto& state : states_) ARROW_RETURN_NOT_OK(state->Read(t, sink));
+    return arrow::Status::OK();
+  }
+
+ private:
+  const std::vector<Event>& events_;
+  const PreparedRows& rows_;
+  std::vector<std::unique_ptr<KeyState>> states_;
+};
+
+// The cells of one key, by suffix.
+class StoredKey final : public CellChanges {
+ public:
+  arrow::Status Put(std::string_view suffix, std::string_view bytes) override {
+    const auto at = Find(suffix);
+    if (at != cells_.end() && at->suffix == suffix) {
+      at->bytes = bytes;
+    } else {
+      cells_.insert(at, {std::string(suffix), std::string(bytes)});
+    }
+    return arrow::Status::OK();
+  }
+  arrow::Status Delete(std::string_view suffix) override {
+    const auto at = Find(suffix);
+    if (at != cells_.end() && at->suffix == suffix) cells_.erase(at);
+    return arrow::Status::OK();
+  }
+  std::vector<CellView> views() const {
+    std::vector<CellView> views;
+    views.reserve(cells_.size());
+    for (const Cell& cell : cells_) views.push_back({cell.suffix, cell.bytes});
+    return views;
+  }
+
+ private:
+  std::vector<Cell>::iterator Find(std::string_view suffix) {
+    return std::lower_bound(
+        cells_.begin(), cells_.end(), suffix,
+        [](const Cell& cell, std::string_view wanted) { return cell.suffix < wanted; });
+  }
+
+  std::vector<Cell> cells_;
+};
+
+// As loads bring them up to date: each batch from the cells of its keys into these.
+class StoredKeys final : public Keys {
+ public:
+  StoredKeys(const ViewEngine& engine, std::unique_ptr<KeyUpdater> updater, size_t count,
+             const std::vector<Event>* events, const PreparedRows* rows)
+      : engine_(engine),
+        updater_(std::move(updater)),
+        events_(*events),
+        rows_(*rows),
+        keys_(count),
+        taken_(count) {}
+
+  arrow::Status Take(size_t begin, size_t end, int64_t now) override {
+    for (size_t i = begin; i < end; ++i) {
+      taken_[static_cast<size_t>(events_[i].key)].push_back({&rows_, static_cast<int64_t>(i)});
+    }
+    const LoadReach reach = {now, static_cast<int64_t>(end) - 1, now};
+    for (size_t key = 0; key < keys_.size(); ++key) {
+      if (taken_[key].empty()) continue;
+      StoredKey changed = keys_[key];
+      ARROW_RETURN_NOT_OK(updater_->Update(keys_[key].views(), taken_[key], reach, &changed));
+      keys_[key] = std::move(changed);
+      taken_[key].clear();
+    }
+    return arrow::Status::OK();
+  }
+  arrow::Status Read(int64_t t, VectorSink* sink) const override {
+    for (const StoredKey& key : keys_) {
+      ARROW_RETURN_NOT_OK(engine_.ReadCells(key.views(), t, sink));
+    }
+    return arrow::Status::OK();
+  }
+
+ private:
+  const ViewEngine& engine_;
+  const std::unique_ptr<KeyUpdater> updater_;
+  const std::vector<Event>& events_;
+  const PreparedRows& rows_;
+  std::vector<StoredKey> keys_;
+  std::vector<std::vector<RowAt>> taken_;  // of the batch, by key
+};
+
+arrow::Result<std::unique_ptr<Keys>> MakeKeys(const Options& options, const ViewEngine& engine,
+                                              const std::vector<Event>* events,
+                                              const PreparedRows* rows) {
+  const auto count = static_cast<size_t>(options.at("keys"));
+  if (options.at("cells") == 0) {
+    return std::make_unique<HeldKeys>(engine, count, events, rows);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto updater, KeyUpdater::Make(engine));
+  return std::make_unique<StoredKeys>(engine, std::move(updater), count, events, rows);
 }
 
 arrow::Status Main(const Options& options, const std::string& events_file) {
-  constexpr size_t kBatch = 10000;
   ARROW_ASSIGN_OR_RAISE(const auto engine, ViewEngine::Make(Layout()));
   const std::vector<Event> events = MakeEvents(options);
   ARROW_ASSIGN_OR_RAISE(const PreparedRows rows, Prepare(events));
   if (!events_file.empty()) ARROW_RETURN_NOT_OK(WriteEvents(events, rows, events_file));
-  std::vector<std::unique_ptr<KeyState>> keys(static_cast<size_t>(options.at("keys")));
-  for (auto& key : keys) key = engine->NewKey();
+  ARROW_ASSIGN_OR_RAISE(const auto keys, MakeKeys(options, *engine, &events, &rows));
 
-  auto start = std::chrono::steady_clock::now();
-  for (size_t begin = 0; begin < events.size(); begin += kBatch) {
-    const size_t end = std::min(begin + kBatch, events.size());
-    const int64_t now = events[end - 1].known_at;
-    for (size_t i = begin; i < end; ++i) {
-      KeyState& key = *keys[static_cast<size_t>(events[i].key)];
-      ARROW_RETURN_NOT_OK(key.AdvanceTo(now));
-      ARROW_RETURN_NOT_OK(key.Add(rows, static_cast<int64_t>(i)));
-    }
+  const auto batch = static_cast<size_t>(options.at("batch"));
+  const Stopwatch writing;
+  for (size_t begin = 0; begin < events.size(); begin += batch) {
+    const size_t end = std::min(begin + batch, events.size());
+    ARROW_RETURN_NOT_OK(keys->Take(begin, end, events[end - 1].known_at));
   }
-  const double writing = Since(start);
+  const double writing_clock = writing.clock();
+  const double writing_processor = writing.processor();
   ARROW_ASSIGN_OR_RAISE(const auto sink, VectorSink::Make(engine->output_types()));
-  start = std::chrono::steady_clock::now();
-  for (const auto& key : keys) {
-    ARROW_RETURN_NOT_OK(key->Read(events.back().known_at, sink.get()));
-  }
-  const double reading = Since(start);
+  const Stopwatch reading;
+  ARROW_RETURN_NOT_OK(keys->Read(events.back().known_at, sink.get()));
+  const double reading_clock = reading.clock();
+  const double reading_processor = reading.processor();
   ARROW_ASSIGN_OR_RAISE(const auto columns, sink->Finish());
   const Totals totals = TotalsOf(columns);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  std::cout << "{\"events_per_second\": " << static_cast<double>(events.size()) / writing
-            << ", \"reads_per_second\": " << static_cast<double>(keys.size()) / reading
-            << ", \"peak_bytes\": " << usage.ru_maxrss * 1024 << std::setprecision(17)
+  std::cout << "{";
+  PrintRates("events", events.size(), writing_clock, writing_processor);
+  PrintRates("reads", static_cast<size_t>(options.at("keys")), reading_clock, reading_processor);
+  std::cout << "\"peak_bytes\": " << usage.ru_maxrss * 1024 << std::setprecision(17)
             << ", \"count\": " << totals.count << ", \"sum\": " << totals.sum
             << ", \"min\": " << totals.min << ", \"max\": " << totals.max << "}\n";
   return arrow::Status::OK();
@@ -194,8 +342,8 @@ arrow::Status Main(const Options& options, const std::string& events_file) {
 }  // namespace icecore::state
 
 int main(int argc, char** argv) {
-  icecore::state::Options options = {
-      {"events", 5000000}, {"keys", 10000}, {"span_hours", 240}, {"late", 0}};
+  icecore::state::Options options = {{"events", 5000000}, {"keys", 10000},  {"span_hours", 240},
+                                     {"late", 0},         {"batch", 10000}, {"cells", 0}};
   std::string events_file;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
