@@ -338,6 +338,7 @@ def main():
         return Shape(name, given.rows, 1, 5, keys, spine, **more)
     shapes = {"P1": [p1("P1 uniform"), p1("P1 small spine", given.spine // 100), p1("P1 long spine", given.spine * 10),
                      p1("P1 Zipf", zipf=1.1)],
+              "P1-uniform": [p1("P1 uniform")],
               "P1-text": [p1("P1 text keys", text_keys=True)],
               "P1-pair": [p1("P1 keys of two columns", pair=True)],
               "P1-hot": [p1("P1 hot key, late rows", hot=0.5, late=0.05)],
