@@ -127,9 +127,7 @@ class Compactor {
   }
 
   arrow::Result<bool> PackOne() {
-    Snapshot mine = *snapshot_;
-    std::erase_if(mine.files, [&](const DataFile& file) { return !mine_.contains(file.path); });
-    const auto bins = PlanBins(mine, options_.target_bytes);
+    const auto bins = PlanBins(*snapshot_, options_.target_bytes, &mine_);
     if (bins.empty()) {
       return false;
     }
@@ -330,7 +328,8 @@ class Compactor {
 
 }  // namespace
 
-std::vector<std::vector<DataFile>> PlanBins(const Snapshot& snapshot, int64_t target_bytes) {
+std::vector<std::vector<DataFile>> PlanBins(const Snapshot& snapshot, int64_t target_bytes,
+                                            const std::set<std::string>* movable) {
   std::map<std::map<std::string, std::optional<std::string>>, std::vector<DataFile>> partitions;
   for (const DataFile& file : snapshot.files) {
     partitions[file.partition_values].push_back(file);
@@ -347,6 +346,10 @@ std::vector<std::vector<DataFile>> PlanBins(const Snapshot& snapshot, int64_t ta
   for (auto& [values, files] : partitions) {
     SortBySeq(&files);
     for (const DataFile& file : files) {
+      if (movable != nullptr && !movable->contains(file.path)) {
+        close();
+        continue;
+      }
       // A file that is nearly full parts those before it from those behind it.
       if (file.size >= target_bytes / 4 * 3 && !file.deletion_vector.has_value()) {
         close();

@@ -7,6 +7,7 @@
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -40,8 +41,10 @@ struct CompactionReport {
 };
 
 // What will be packed together: files of one partition that follow one another by _seq. A file that
-// is much larger than those it could take in is left alone until they are worth it.
-std::vector<std::vector<DataFile>> PlanBins(const Snapshot& snapshot, int64_t target_bytes);
+// is much larger than those it could take in is left alone until they are worth it. So is one that
+// is not among `movable` (paths; null: all are), and none before it is packed with one behind it.
+std::vector<std::vector<DataFile>> PlanBins(const Snapshot& snapshot, int64_t target_bytes,
+                                            const std::set<std::string>* movable = nullptr);
 
 // Rows keep all their values, `_seq` too; packed files keep the order of `_seq`. Appends that come
 // between are no conflict; where rows of the same files were deleted or merged meanwhile, or

@@ -131,6 +131,51 @@ TEST_F(MaintenanceTest, AppendsMeanwhileAreNoConflict) {
   EXPECT_EQ(Seqs(*Must(table->Load())), UpTo(40));
 }
 
+// Does something else at the first look.
+class RivalsClock final : public base::Clock {
+ public:
+  explicit RivalsClock(std::function<void()> rival) : rival_(std::move(rival)) {}
+  int64_t NowMicros() const override {
+    if (rival_) std::exchange(rival_, nullptr)();
+    return kDayUs;
+  }
+
+ private:
+  mutable std::function<void()> rival_;
+};
+
+// What others have packed meanwhile parts what was before it from what was behind it.
+TEST_F(MaintenanceTest, NothingIsPackedAcrossWhatOthersPacked) {
+  const auto table = MakeTable(4, 10);
+  const auto rival = OpenTable(*store_);
+  bool ran = false;
+  const RivalsClock clock([&] {
+    const auto read = Must(rival->Load());
+    Snapshot middle = *read;
+    middle.files = {read->files[1], read->files[2]};
+    const auto rows = Must(Scan(*store_, middle, ScanOptions(), ReadAccess()));
+    const auto writer =
+        Must(DataWriter::Open(*store_, "t", read->schema, clock_, random_, WriterOptions()));
+    while (const auto batch = Must(rows->Next())) ASSERT_OK(writer->Write(batch));
+    Commit commit;
+    commit.operation = "OPTIMIZE";
+    commit.data_change = false;
+    commit.adds = Must(writer->Finish());
+    for (const DataFile& file : middle.files) commit.removes.push_back(file.path);
+    ASSERT_OK(rival->CommitTo(*read, commit).status());
+    ran = true;
+  });
+  CompactionOptions options;
+  options.scratch_dir = root_;
+  EXPECT_EQ(Must(Compact(*table, clock, random_, options, ReadAccess(), std::stop_token())).commits,
+            0);
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(Must(table->Load())->files.size(), 3);
+  EXPECT_TRUE(Codes(Audit(*table, true)).empty());
+  EXPECT_EQ(Must(CompactNow(*table, {})).files_removed, 3);
+  EXPECT_EQ(Seqs(*Must(table->Load())), UpTo(40));
+}
+
 TEST_F(MaintenanceTest, ARemovedFileIsAConflict) {
   const auto table = MakeTable(3, 10);
   const auto read = Must(table->Load());
