@@ -15,12 +15,12 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 #include "icecore/base/error.h"
 #include "icecore/ingest/push/closed_batches.h"
 #include "icecore/ingest/push/journal_file.h"
+#include "icecore/ingest/push/known_keys.h"
 
 namespace icecore::ingest {
 namespace {
@@ -197,11 +197,6 @@ class FolderJournal final : public PushJournal {
     int64_t newest_key_us = INT64_MIN;  // of its entries with a key
     std::vector<Mark> marks;            // ascending, the first at its first entry
   };
-  struct KnownKey {
-    int64_t number = 0;
-    int64_t row_count = 0;
-    int64_t time_us = 0;
-  };
 
   // The oldest of what is left whose rows have landed and are there still; never the last one.
   arrow::Result<std::optional<Segment>> DeleteOld(int64_t number) {
@@ -214,9 +209,7 @@ class FolderJournal final : public PushJournal {
       if (::unlink(segments_.front().path.c_str()) != 0 && errno != ENOENT) {
         return FileError("cannot delete", segments_.front().path);
       }
-      std::erase_if(keys_, [&](const auto& known) {
-        return known.second.number <= segments_.front().last_number;
-      });
+      keys_.ForgetUpTo(segments_.front().last_number);
       segments_.erase(segments_.begin());
     }
     ARROW_RETURN_NOT_OK(ForgetClosed(number));
@@ -299,7 +292,7 @@ class FolderJournal final : public PushJournal {
       ARROW_RETURN_NOT_OK(BeginSegment({last_number_ + 1, NextRow()}));
     }
     std::string bytes;
-    std::unordered_map<std::string, KnownKey> fresh;
+    KnownKeys fresh;
     const int64_t now_us = clock_->NowMicros();
     int64_t number = last_number_;
     int64_t next_row = NextRow();
@@ -315,7 +308,7 @@ class FolderJournal final : public PushJournal {
       entry.first_row = next_row;
       next_row += entry.row_count;
       AppendEntry(entry, &bytes);
-      if (!entry.key.empty()) fresh[entry.key] = {number, entry.row_count, now_us};
+      if (!entry.key.empty()) fresh.Put(entry.key, {number, entry.row_count, now_us});
       waiting->answer = PushReceipt{number, entry.row_count, false};
     }
     return bytes.empty() ? arrow::Status::OK() : WriteTail(bytes);
@@ -373,16 +366,12 @@ class FolderJournal final : public PushJournal {
 
   int64_t NextRow() const { return segments_.empty() ? 0 : segments_.back().next_row; }
 
-  const KnownKey* Find(const std::string& key,
-                       const std::unordered_map<std::string, KnownKey>& fresh,
-                       int64_t now_us) const {
+  const KnownKey* Find(const std::string& key, const KnownKeys& fresh, int64_t now_us) const {
     if (key.empty()) return nullptr;
-    if (const auto found = fresh.find(key); found != fresh.end()) return &found->second;
-    const auto found = keys_.find(key);
-    if (found == keys_.end() || found->second.time_us < now_us - options_.key_retention_us) {
-      return nullptr;
-    }
-    return &found->second;
+    if (const KnownKey* found = fresh.Find(key)) return found;
+    const KnownKey* found = keys_.Find(key);
+    const bool is_old = found && found->time_us < now_us - options_.key_retention_us;
+    return is_old ? nullptr : found;
   }
 
   // Brings what is known up to the folder: segments and entries of other processes. Under the
@@ -515,7 +504,7 @@ class FolderJournal final : public PushJournal {
       segment->read_bytes += static_cast<int64_t>(before - bytes.size());
       if (!entry->key.empty()) {
         segment->newest_key_us = std::max(segment->newest_key_us, entry->time_us);
-        keys_[entry->key] = {entry->number, entry->row_count, entry->time_us};
+        keys_.Put(entry->key, {entry->number, entry->row_count, entry->time_us});
       }
     }
   }
@@ -578,7 +567,7 @@ class FolderJournal final : public PushJournal {
 
   std::mutex mutex_;  // taken under the folder's lock
   std::vector<Segment> segments_;
-  std::unordered_map<std::string, KnownKey> keys_;
+  KnownKeys keys_;
   int64_t last_number_ = 0;
   int64_t folder_changed_at_ = INT64_MIN;  // as of the last look, where that can be relied on
 };
