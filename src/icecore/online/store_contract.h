@@ -16,6 +16,7 @@
 #include "icecore/base/error.h"
 #include "icecore/base/id.h"
 #include "icecore/online/store_contract_fixture.h"
+#include "icecore/online/store_passes_contract.h"
 #include "icecore/online/store_test_data.h"
 #include "icecore/online/store_versions_contract.h"
 
@@ -563,55 +564,6 @@ TYPED_TEST_P(StoreContract, RandomLoadsGiveWhatTheRowsGive) {
   }
 }
 
-// Rows that memory does not hold come again for the keys that are left; a hot key is among them,
-// and rows without a key.
-TYPED_TEST_P(StoreContract, AFreshLoadInPassesGivesWhatTheRowsGive) {
-  constexpr int kKeys = 40;
-  for (const int64_t memory : {1, 6'000, 25'000}) {
-    SCOPED_TRACE(memory);
-    base::SeededRandom random(static_cast<uint64_t>(memory));
-    const auto below = [&](int64_t n) {
-      return static_cast<int64_t>(random.Next() % static_cast<uint64_t>(n));
-    };
-    const StoredView view = MakeView("v" + std::to_string(memory));
-    std::vector<std::vector<TestRow>> batches(8);
-    std::vector<TestRow> rows;
-    for (std::vector<TestRow>& batch : batches) {
-      for (int i = 0; i < 50; ++i) {
-        const int64_t key = below(3) == 0 ? 17 : below(kKeys);
-        const std::optional<std::string> name =
-            below(20) == 0 ? std::nullopt : std::optional("k" + std::to_string(key));
-        batch.push_back({name, kStart - below(2 * kDay), kStart - below(kHour),
-                         static_cast<int64_t>(rows.size()) + 1, below(1000)});
-        rows.push_back(batch.back());
-      }
-    }
-    const ViewPosition position = At(static_cast<int64_t>(rows.size()), kStart, kStart + 3 * kHour);
-    auto load = this->store()->BeginLoad(view, true).ValueOrDie();
-    load->Bound(memory, static_cast<int64_t>(rows.size()));
-    int passes = 0;
-    for (bool again = true; again; ++passes) {
-      for (const std::vector<TestRow>& batch : batches) ASSERT_TRUE(load->Add(Rows(batch)).ok());
-      again = load->NextPass(position).ValueOrDie();
-      EXPECT_FALSE(this->store()->Position(view.name).ValueOrDie().has_value());
-    }
-    EXPECT_GT(passes, 1);
-    ASSERT_TRUE(load->Commit(position).ok());
-    load.reset();
-    this->Reopen();
-    for (int key = 0; key < kKeys; ++key) {
-      const std::string name = "k" + std::to_string(key);
-      EXPECT_EQ(ReadKey(this->store(), view, name, kStart), Expected(view, rows, name, kStart));
-    }
-    // And goes on as any other.
-    const TestRow more = {"k17", kStart + 1, kStart + 1, 401, 5};
-    rows.push_back(more);
-    ASSERT_TRUE(Load(this->store(), view, {more}, At(401, kStart + 1, kStart + 3 * kHour)).ok());
-    EXPECT_EQ(ReadKey(this->store(), view, "k17", kStart + 1),
-              Expected(view, rows, "k17", kStart + 1));
-  }
-}
-
 // What is stored of one key is not what was written: that key alone fails, in that view alone.
 TYPED_TEST_P(StoreContract, DamageFailsItsKeyAlone) {
   const StoredView view = MakeView("v");
@@ -674,6 +626,7 @@ REGISTER_TYPED_TEST_SUITE_P(
     AnswersBeyondThePromiseAreStale, ManyViewsInOneRead, ManyKeysInOneRead, LongAndOddKeysStayApart,
     CompositeKeysDoNotRunTogether, PiecesAreOneBatch, OneLoadOfAViewAtATime, DropRemovesOneViewOnly,
     ReadersSeeWholeLoads, RandomLoadsGiveWhatTheRowsGive, AFreshLoadInPassesGivesWhatTheRowsGive,
+    AFreshLoadThatWasCutOffGoesOn, WhatACutOffLoadLeftIsSwept, ALoadGoesOnForNoOtherPosition,
     VersionsTakeTheirPredecessorsPlace, ReloadingVersionsChangesNothing, VersionsGoWithTheirView,
     RandomVersionsGiveWhatTheDefinitionSays, DamageFailsItsKeyAlone);
 

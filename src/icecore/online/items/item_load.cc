@@ -30,7 +30,10 @@ std::string PlaceText(const ItemKey& key) { return key.name + "/" + key.group; }
 // A lease of a load of its own in `record`; what an earlier one left is settled.
 arrow::Status TakeLease(const std::string& view, bool fresh, int64_t now_us,
                         ItemViewRecord* record) {
+  // Somebody elsewhere who only was too slow might write into what another goes on with.
+  const bool is_alone = !record->lease || HolderIsGone(record->lease->holder);
   record->EndLease();
+  if (!is_alone) record->GiveUpUnfinished();
   const bool new_generation = fresh || !record->loaded;
   if (!new_generation && record->abandoned.size() >= kMaxAbandoned) {
     return MakeError(ErrorCode::kLimit, "view " + view + " has " + std::to_string(kMaxAbandoned) +
@@ -41,7 +44,11 @@ arrow::Status TakeLease(const std::string& view, bool fresh, int64_t now_us,
   lease.load = ++record->last_load;
   lease.holder = LoadHolder();
   lease.until_us = now_us + kLeaseUs;
-  lease.generation = new_generation ? ++record->last_generation : 0;
+  if (new_generation) {
+    lease.generation =
+        record->unfinished ? record->unfinished->generation : ++record->last_generation;
+    lease.writing = record->unfinished.has_value();
+  }
   record->lease = std::move(lease);
   return arrow::Status::OK();
 }
@@ -72,12 +79,29 @@ ItemLoad::ItemLoad(ItemRecords* records, StoredView view, uint32_t entity_id, Re
       view_(std::move(view)),
       entity_id_(entity_id),
       seen_(std::move(seen)),
-      lease_(*seen_.record.lease),
       kept_ns_(base::MonotonicNanos()),
       rows_(&view_) {
+  UseLease();
+  if (is_new_generation()) left_ = seen_.record.unfinished;
+}
+
+void ItemLoad::UseLease() {
+  lease_ = *seen_.record.lease;
   space_ = SpaceName(seen_.record.view_id,
                      is_new_generation() ? lease_.generation
                                          : static_cast<uint32_t>(seen_.record.position.generation));
+}
+
+std::optional<ViewPosition> ItemLoad::Unfinished() const {
+  return left_ ? std::optional<ViewPosition>(left_->position) : std::nullopt;
+}
+
+void ItemLoad::Resume() {
+  is_resumed_ = true;
+  so_far_ = left_;
+  added_keys_ = left_->keys;
+  added_bytes_ = left_->bytes;
+  rows_.StartFrom(left_->from);
 }
 
 ItemLoad::~ItemLoad() {
@@ -113,7 +137,10 @@ arrow::Status ItemLoad::KeepLease() {
   if (now_ns - kept_ns_ < kLeaseRenewalNs) return arrow::Status::OK();
   kept_ns_ = now_ns;
   const int64_t until_us = records_->NowMicros() + kLeaseUs;
-  return ChangeRecord([&](ItemViewRecord* record) { record->lease->until_us = until_us; });
+  return ChangeRecord([&](ItemViewRecord* record) {
+    record->lease->until_us = until_us;
+    if (so_far_) record->unfinished = so_far_;
+  });
 }
 
 arrow::Status ItemLoad::Add(const state::PreparedRows& rows) {
@@ -132,9 +159,34 @@ std::vector<ItemLoad::Touch> ItemLoad::TouchesOfRows() const {
   return touches;
 }
 
+arrow::Status ItemLoad::CheckResumed(const ViewPosition& position) const {
+  const ViewPosition& left = left_->position;
+  if (left.seq == position.seq && left.applied_at == position.applied_at &&
+      left.applied_until == position.applied_until) {
+    return arrow::Status::OK();
+  }
+  return MakeError(ErrorCode::kInternal,
+                   "the load of view " + view_.name + " was begun for another position");
+}
+
+void ItemLoad::NoteProgress(const ViewPosition& position, std::string_view from) {
+  if (!is_new_generation() || view_.engine->layout().versioned) return;
+  so_far_ = {lease_.generation, position, std::string(from), added_keys_, added_bytes_};
+}
+
 arrow::Status ItemLoad::BeginWriting(const ViewPosition& position) {
+  if (is_resumed_) ARROW_RETURN_NOT_OK(CheckResumed(position));
   ARROW_RETURN_NOT_OK(
       CheckAdvance(view_, is_new_generation() ? std::nullopt : seen_.record.Held(), position));
+  if (left_ && !is_resumed_) {
+    ARROW_RETURN_NOT_OK(ChangeRecord([](ItemViewRecord* record) {
+      record->GiveUpUnfinished();
+      record->lease->generation = ++record->last_generation;
+    }));
+    UseLease();
+    left_.reset();
+    return arrow::Status::OK();
+  }
   if (seen_.record.lease.has_value() && seen_.record.lease->writing) return KeepLease();
   // From here on a load that takes over knows that items of this one may be there.
   return ChangeRecord([](ItemViewRecord* record) { record->lease->writing = true; });
@@ -153,7 +205,11 @@ arrow::Result<bool> ItemLoad::NextPass(const ViewPosition& position) {
   if (!takes_passes || committed_ || !rows_.left_out_from()) return false;
   ARROW_RETURN_NOT_OK(BeginWriting(position));
   if (const arrow::Status written = WriteRows(position); !written.ok()) return Failed(written);
+  NoteProgress(position, *rows_.left_out_from());
   rows_.NextPass();
+  if (!so_far_) return true;
+  ARROW_RETURN_NOT_OK(
+      ChangeRecord([this](ItemViewRecord* record) { record->unfinished = so_far_; }));
   return true;
 }
 
@@ -179,9 +235,11 @@ arrow::Status ItemLoad::WriteRecord(const ViewPosition& position) {
       record->entity_id = entity_id_;
       record->loaded = true;
       record->abandoned.clear();
+      record->unfinished.reset();
       record->keys = 0;
       record->bytes = 0;
     }
+    record->GiveUpUnfinished();  // the view goes beyond it
     record->position = position;
     record->position.generation = generation;
     record->committed = lease_.load;
@@ -271,6 +329,7 @@ arrow::Status ItemLoad::WriteKeys(const std::vector<Touch>& touches, const ViewP
       }
     }
     ARROW_RETURN_NOT_OK(Put(&items));
+    if (end < touches.size()) NoteProgress(position, touches[end].key);
   }
   return arrow::Status::OK();
 }

@@ -28,9 +28,9 @@ class ItemLoad : public ViewLoad {
   arrow::Status Add(const state::PreparedRows& rows) override;
   void Bound(int64_t memory_bytes, int64_t rows) override { rows_.Limit(memory_bytes, rows); }
   arrow::Result<bool> NextPass(const ViewPosition& position) override;
-  // What was cut off is swept.
-  std::optional<ViewPosition> Unfinished() const override { return std::nullopt; }
-  void Resume() override {}
+  // Of fresh loads. Not where whoever was cut off may be at work still, elsewhere.
+  std::optional<ViewPosition> Unfinished() const override;
+  void Resume() override;
   arrow::Status Commit(const ViewPosition& position) override;
 
  private:
@@ -52,12 +52,16 @@ class ItemLoad : public ViewLoad {
   using Fold = std::function<arrow::Status(const Touch&, state::KeyState*)>;
 
   bool is_new_generation() const { return lease_.generation != 0; }
+  arrow::Status CheckResumed(const ViewPosition& position) const;
   arrow::Status BeginWriting(const ViewPosition& position);
+  // Keys before `from` are written. Others learn it with the next change of the record.
+  void NoteProgress(const ViewPosition& position, std::string_view from);
   // `status` with the view's name and what can be done.
   arrow::Status Failed(const arrow::Status& status);
   std::vector<Touch> TouchesOfRows() const;
   std::vector<std::string> TableKeys() const;
   arrow::Status ChangeRecord(const std::function<void(ItemViewRecord*)>& change);
+  void UseLease();
   arrow::Status KeepLease();
   arrow::Result<std::vector<Base>> GetBases(const std::vector<std::string_view>& keys);
   arrow::Status Put(std::vector<Item>* items);
@@ -72,8 +76,11 @@ class ItemLoad : public ViewLoad {
   const StoredView view_;
   const uint32_t entity_id_;
   ReadViewRecord seen_;
-  const LoadLease lease_;
-  std::string space_;  // the name of its items
+  LoadLease lease_;
+  std::string space_;                     // the name of its items
+  std::optional<UnfinishedLoad> left_;    // by the load before
+  std::optional<UnfinishedLoad> so_far_;  // what is written of a new generation
+  bool is_resumed_ = false;
   int64_t kept_ns_ = 0;
   LoadRows rows_;
   int64_t added_keys_ = 0;

@@ -96,6 +96,11 @@ std::map<std::string, uint32_t> GetNames(Fields* fields) {
   return names;
 }
 
+void PutEndOfPosition(const ViewPosition& position, std::string* out) {
+  wire::PutInt64(position.waiting_from, out);
+  wire::PutBytes(position.cells, out);
+}
+
 void PutPosition(const ViewPosition& position, std::string* out) {
   wire::PutBytes(position.fingerprint, out);
   wire::PutBytes(position.table_generation, out);
@@ -131,11 +136,18 @@ std::optional<std::vector<state::Cell>> ItemViewRecord::CellsOf(const KeyItem& i
 void ItemViewRecord::EndLease() {
   if (!lease.has_value()) return;
   if (lease->generation != 0) {
-    if (lease->writing) swept.push_back({lease->generation, ""});
+    const bool may_go_on = unfinished && unfinished->generation == lease->generation;
+    if (lease->writing && !may_go_on) swept.push_back({lease->generation, ""});
   } else if (lease->writing) {
     abandoned.push_back(lease->load);
   }
   lease.reset();
+}
+
+void ItemViewRecord::GiveUpUnfinished() {
+  if (!unfinished.has_value()) return;
+  swept.push_back({unfinished->generation, ""});
+  unfinished.reset();
 }
 
 ItemKey IndexKey() { return {"index", ""}; }
@@ -188,8 +200,15 @@ std::string EncodeViewRecord(const ItemViewRecord& record) {
     wire::PutVarint(record.lease->writing ? 1 : 0, &body);
     wire::PutVarint(record.lease->generation, &body);
   }
-  wire::PutInt64(record.position.waiting_from, &body);
-  wire::PutBytes(record.position.cells, &body);
+  PutEndOfPosition(record.position, &body);
+  if (record.unfinished.has_value()) {
+    wire::PutVarint(record.unfinished->generation, &body);
+    PutPosition(record.unfinished->position, &body);
+    PutEndOfPosition(record.unfinished->position, &body);
+    wire::PutBytes(record.unfinished->from, &body);
+    wire::PutInt64(record.unfinished->keys, &body);
+    wire::PutInt64(record.unfinished->bytes, &body);
+  }
   return Seal(record.revision, body);
 }
 
@@ -224,6 +243,16 @@ arrow::Result<ItemViewRecord> DecodeViewRecord(std::string_view bytes, const std
   }
   if (!fields.at_end()) record.position.waiting_from = fields.Int();
   if (!fields.at_end()) record.position.cells = fields.Text();
+  if (!fields.at_end()) {
+    UnfinishedLoad& unfinished = record.unfinished.emplace();
+    unfinished.generation = fields.Id();
+    unfinished.position = GetPosition(&fields);
+    unfinished.position.waiting_from = fields.Int();
+    unfinished.position.cells = fields.Text();
+    unfinished.from = fields.Text();
+    unfinished.keys = fields.Int();
+    unfinished.bytes = fields.Int();
+  }
   if (!fields.all_good()) return DamagedRecord("view " + view);
   return record;
 }

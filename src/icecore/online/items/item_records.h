@@ -27,6 +27,15 @@ struct LoadLease {
   uint32_t generation = 0;  // a new one; 0: the one that answers
 };
 
+// A load of a new generation that was cut off, or is at work; one like it may go on.
+struct UnfinishedLoad {
+  uint32_t generation = 0;
+  ViewPosition position;  // that it is to reach
+  std::string from;       // encoded; keys before it are written
+  int64_t keys = 0;       // of them
+  int64_t bytes = 0;
+};
+
 // A generation that no longer answers.
 struct SweptGeneration {
   uint32_t generation = 0;
@@ -47,6 +56,7 @@ struct ItemViewRecord {
   int64_t bytes = 0;
   std::optional<LoadLease> lease;
   std::vector<SweptGeneration> swept;
+  std::optional<UnfinishedLoad> unfinished;
 
   std::optional<ViewPosition> Held() const {
     return loaded ? std::optional<ViewPosition>(position) : std::nullopt;
@@ -55,8 +65,10 @@ struct ItemViewRecord {
   bool IsCommitted(LoadNumber load) const;
   // The cells that count of an item; nullopt: the item is of a time after this record's.
   std::optional<std::vector<state::Cell>> CellsOf(const KeyItem& item) const;
-  // The lease goes, and what its load may have written is known as void.
+  // The lease goes, and what its load may have written is known as void, or as unfinished.
   void EndLease();
+  // What is unfinished is to be swept.
+  void GiveUpUnfinished();
 };
 
 // All views and entities by name. Ids are never given twice.

@@ -40,6 +40,7 @@ arrow::Status ItemStore::Drop(const std::string& view) {
   if (IsHeld(seen.record.lease, records_.NowMicros())) return BeingLoaded(view);
   ItemViewRecord next = seen.record;
   next.EndLease();
+  next.GiveUpUnfinished();
   if (next.loaded) next.swept.push_back({static_cast<uint32_t>(next.position.generation), ""});
   next.loaded = false;
   next.abandoned.clear();

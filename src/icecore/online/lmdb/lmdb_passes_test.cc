@@ -51,38 +51,6 @@ class LmdbPassesTest : public LmdbStoreTest {
   std::unique_ptr<Store> store_;
 };
 
-TEST_F(LmdbPassesTest, WhatWasCutOffGoesOn) {
-  const StoredView view = MakeView("v");
-  const int whole = Finish(store_->BeginLoad(MakeView("other"), true).ValueOrDie().get());
-  ASSERT_GT(whole, 3);
-  CutOff(view, 2);
-  store_.reset();
-  store_ = Open();
-  EXPECT_FALSE(store_->Position("v").ValueOrDie().has_value());
-  auto load = store_->BeginLoad(view, true).ValueOrDie();
-  ASSERT_TRUE(load->Unfinished().has_value());
-  EXPECT_EQ(load->Unfinished()->seq, kReached.seq);
-  EXPECT_EQ(load->Unfinished()->applied_at, kReached.applied_at);
-  load->Resume();
-  EXPECT_LE(Finish(load.get()), whole - 1);
-  load.reset();
-  ExpectAll(view);
-  EXPECT_EQ(store_->Position("v").ValueOrDie()->generation, 1);
-  EXPECT_FALSE(store_->BeginLoad(view, true).ValueOrDie()->Unfinished().has_value());
-  EXPECT_EQ(store_->Sweep(1 << 20).ValueOrDie(), 0);
-}
-
-TEST_F(LmdbPassesTest, AnotherPositionIsNotThatOfTheLoadThatWasCutOff) {
-  const StoredView view = MakeView("v");
-  CutOff(view, 1);
-  auto load = store_->BeginLoad(view, true).ValueOrDie();
-  load->Resume();
-  load->Bound(kPassMemory, kPassKeys * 2);
-  ASSERT_TRUE(AddAll(load.get()).ok());
-  const auto later = At(kPassKeys * 2, kStart + 11, kStart + kHour);
-  EXPECT_EQ(base::CodeOf(load->NextPass(later).status()), base::ErrorCode::kInternal);
-}
-
 // Neither a fresh load that begins anew nor one that goes on from the old generation leaves cells
 // of the one that was cut off.
 TEST_F(LmdbPassesTest, WhatIsGivenUpIsSwept) {
