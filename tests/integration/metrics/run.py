@@ -150,7 +150,9 @@ def figures_are_right(text: str) -> None:
             ('icecore_push_to_servable_seconds_bucket{source="clicks",le="60"}', 1)]:
         expect(value(text, series), float(wanted), series)
     # None where the row was servable before it was committed.
-    expect(value(text, 'icecore_view_commit_to_servable_seconds_count{view="seen"}') in (0, 1), True, "commits that were waited for")
+    waited_for = value(text, 'icecore_view_commit_to_servable_seconds_count{view="seen"}')
+    expect(waited_for in (0, 1), True, "commits that were waited for")
+    expect(value(text, 'icecore_view_commit_to_servable_seconds_bucket{view="seen",le="60"}'), waited_for, "of them within a minute")
     expect(value(text, 'icecore_push_runs_total{result="ok"}') >= 1, True, "a run for the push")
 
 
