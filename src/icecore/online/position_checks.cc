@@ -78,4 +78,14 @@ arrow::Status CheckAdvance(const StoredView& view, const std::optional<ViewPosit
   return arrow::Status::OK();
 }
 
+arrow::Status CheckGoesOn(const StoredView& view, const ViewPosition& left,
+                          const ViewPosition& next) {
+  if (left.seq == next.seq && left.applied_at == next.applied_at &&
+      left.applied_until == next.applied_until) {
+    return arrow::Status::OK();
+  }
+  return base::MakeError(base::ErrorCode::kInternal,
+                         "the load of view " + view.name + " was begun for another position");
+}
+
 }  // namespace icecore::online

@@ -25,4 +25,8 @@ arrow::Status CheckLoad(const StoredView& view, const std::optional<ViewPosition
 arrow::Status CheckAdvance(const StoredView& view, const std::optional<ViewPosition>& held,
                            const ViewPosition& next);
 
+// Whether a load of the view that goes on with one that was to reach `left` goes where that went.
+arrow::Status CheckGoesOn(const StoredView& view, const ViewPosition& left,
+                          const ViewPosition& next);
+
 }  // namespace icecore::online

@@ -159,23 +159,13 @@ std::vector<ItemLoad::Touch> ItemLoad::TouchesOfRows() const {
   return touches;
 }
 
-arrow::Status ItemLoad::CheckResumed(const ViewPosition& position) const {
-  const ViewPosition& left = left_->position;
-  if (left.seq == position.seq && left.applied_at == position.applied_at &&
-      left.applied_until == position.applied_until) {
-    return arrow::Status::OK();
-  }
-  return MakeError(ErrorCode::kInternal,
-                   "the load of view " + view_.name + " was begun for another position");
-}
-
 void ItemLoad::NoteProgress(const ViewPosition& position, std::string_view from) {
   if (!is_new_generation() || view_.engine->layout().versioned) return;
   so_far_ = {lease_.generation, position, std::string(from), added_keys_, added_bytes_};
 }
 
 arrow::Status ItemLoad::BeginWriting(const ViewPosition& position) {
-  if (is_resumed_) ARROW_RETURN_NOT_OK(CheckResumed(position));
+  if (is_resumed_) ARROW_RETURN_NOT_OK(CheckGoesOn(view_, left_->position, position));
   ARROW_RETURN_NOT_OK(
       CheckAdvance(view_, is_new_generation() ? std::nullopt : seen_.record.Held(), position));
   if (left_ && !is_resumed_) {

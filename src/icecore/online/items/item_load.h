@@ -52,7 +52,6 @@ class ItemLoad : public ViewLoad {
   using Fold = std::function<arrow::Status(const Touch&, state::KeyState*)>;
 
   bool is_new_generation() const { return lease_.generation != 0; }
-  arrow::Status CheckResumed(const ViewPosition& position) const;
   arrow::Status BeginWriting(const ViewPosition& position);
   // Keys before `from` are written. Others learn it with the next change of the record.
   void NoteProgress(const ViewPosition& position, std::string_view from);

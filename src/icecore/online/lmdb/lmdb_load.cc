@@ -55,12 +55,7 @@ arrow::Status LmdbLoad::CheckPosition(const ViewRecord& record,
       return base::MakeError(base::ErrorCode::kConflict,
                              "view " + view_.name + " was loaded by somebody else meanwhile");
     }
-    const ViewPosition& made = record.in_making->position;
-    if (made.seq != position.seq || made.applied_at != position.applied_at ||
-        made.applied_until != position.applied_until) {
-      return base::MakeError(base::ErrorCode::kInternal,
-                             "the load of view " + view_.name + " was begun for another position");
-    }
+    ARROW_RETURN_NOT_OK(CheckGoesOn(view_, record.in_making->position, position));
   }
   const bool is_new = fresh_ || !record.loaded;
   return CheckAdvance(view_, is_new ? std::nullopt : std::optional(record.position), position);
