@@ -21,15 +21,18 @@ void DirectReach::TellNone() {
   changed_.notify_all();
 }
 
-void DirectReach::Await(const std::string& view, int64_t seq, std::chrono::milliseconds at_most) {
+bool DirectReach::Await(const std::string& view, int64_t seq, std::chrono::milliseconds at_most) {
   std::unique_lock<std::mutex> guard(mutex_);
-  changed_.wait_for(guard, at_most, [&] {
-    return std::none_of(sources_.begin(), sources_.end(), [&](const auto& source) {
-      const auto& views = source.second.views;
-      const auto found = views.find(view);
-      return found != views.end() && found->second < seq;
+  // Whether some source's direct loads bring the view, and it is below that.
+  const auto is_brought = [&](int64_t below) {
+    return std::any_of(sources_.begin(), sources_.end(), [&](const auto& source) {
+      const auto found = source.second.views.find(view);
+      return found != source.second.views.end() && found->second < below;
     });
-  });
+  };
+  const bool brought = is_brought(INT64_MAX);
+  changed_.wait_for(guard, at_most, [&] { return !is_brought(seq); });
+  return brought;
 }
 
 bool DirectReach::BringsAll(const std::vector<std::string>& sources) {

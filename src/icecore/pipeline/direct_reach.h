@@ -25,7 +25,8 @@ class DirectReach {
   // They bring none at all until the next Tell.
   void TellNone();
   // Until direct loads have brought the view up to `seq`, or do not bring it, or the time is over.
-  void Await(const std::string& view, int64_t seq, std::chrono::milliseconds at_most);
+  // Whether they brought it when this was called.
+  bool Await(const std::string& view, int64_t seq, std::chrono::milliseconds at_most);
   // Whether no online view behind these sources waits for the lake.
   bool BringsAll(const std::vector<std::string>& sources);
 

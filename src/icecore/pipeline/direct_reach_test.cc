@@ -14,10 +14,10 @@ constexpr milliseconds kLong(60'000);  // a test that waits it out has failed
 
 TEST(DirectReachTest, NobodyWaitsForWhatIsNotBrought) {
   DirectReach reach;
-  reach.Await("v", 5, kLong);
+  EXPECT_FALSE(reach.Await("v", 5, kLong));
   reach.Tell("s", {{{"v", 5}, {"w", 1}}, true});
-  reach.Await("v", 5, kLong);
-  reach.Await("x", 9, kLong);
+  EXPECT_TRUE(reach.Await("v", 5, kLong));
+  EXPECT_FALSE(reach.Await("x", 9, kLong));
 }
 
 TEST(DirectReachTest, WhoeverWaitsIsWoken) {

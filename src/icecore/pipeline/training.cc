@@ -269,8 +269,8 @@ arrow::Result<OnlineLoadPlan> AwaitTable(const Workspace& workspace, const Analy
 arrow::Status LoadOnce(const Workspace& workspace, const AnalysedProject& project,
                        const spec::FeatureView& view, bool full, bool* behind, StepReport* report) {
   ARROW_ASSIGN_OR_RAISE(auto found, PlanOnlineLoad(workspace, project, view, full));
-  if (found && workspace.direct != nullptr && !found->fresh && !found->adds && found->new_rows) {
-    workspace.direct->Await(view.name, found->next.seq, kDirectWait);
+  if (found && workspace.direct != nullptr && !found->fresh && !found->adds && found->new_rows &&
+      workspace.direct->Await(view.name, found->next.seq, kDirectWait)) {
     ARROW_ASSIGN_OR_RAISE(found, PlanOnlineLoad(workspace, project, view, full));
   }
   if (!found) {
